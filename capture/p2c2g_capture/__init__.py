@@ -1,0 +1,1 @@
+"""The gamer's side: sources of frames, the pacer that asks them, and the command."""

@@ -1,0 +1,84 @@
+"""``p2c2g-capture``: the gamer's side."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from p2c2g import commandline as options
+from p2c2g.logs import configure
+from p2c2g.settings import load
+from p2c2g_capture.run import RunOptions, operations_from
+from p2c2g_capture.run import run as run_session
+
+app = options.new_typer("Capture a game, have it enhanced by the pool, and watch it.")
+
+
+@app.command()
+def run(
+    *,
+    broker: Annotated[
+        str | None, typer.Option(metavar="URL", help="The pool's broker; else P2C2G_BROKER_URL.")
+    ] = None,
+    source: options.SourceOption = "auto",
+    size: options.SizeOption = None,
+    fps: options.FpsOption = 30.0,
+    scale: options.ScaleOption = None,
+    ops: options.OpsOption = None,
+    codec: options.CodecOption = "jpeg",
+    quality: options.QualityOption = None,
+    chunks: options.ChunksOption = "2x1",
+    queue: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Capability queue: cpu or gpu.")
+    ] = None,
+    deadline: Annotated[
+        float | None,
+        typer.Option(metavar="MS", help="Show a frame so long after its capture at the latest."),
+    ] = None,
+    seconds: options.SecondsOption = None,
+    headless: options.HeadlessOption = False,
+    host: Annotated[
+        str, typer.Option(metavar="ADDRESS", help="Address that the viewer listens on.")
+    ] = "127.0.0.1",
+    port: options.PortOption = 8777,
+    report: options.ReportOption = None,
+    record: options.RecordOption = None,
+    wait_for: Annotated[
+        int, typer.Option(metavar="N", help="Wait until N peers answer before the first frame.")
+    ] = 0,
+) -> None:
+    """Capture, send to the pool, and show what comes back."""
+    settings = load()
+    if broker is not None:
+        settings.broker.url = broker
+    configure()
+    run_session(
+        RunOptions(
+            source=source,
+            size=size,
+            fps=fps,
+            ops=operations_from(scale, ops),
+            codec=codec,
+            quality=quality,
+            chunks=chunks,
+            queue=queue,
+            deadline_ms=deadline,
+            seconds=seconds,
+            headless=headless,
+            host=host,
+            port=port,
+            report=report,
+            record=record,
+            wait_for=wait_for,
+        ),
+        settings,
+        Console(highlight=False),
+    )
+
+
+def main() -> None:
+    """Run the command."""
+    sys.exit(options.run(app, "p2c2g-capture"))

@@ -1,0 +1,202 @@
+"""One run of the gamer's side: source, session and displays, from start to summary."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import redis
+from celery import Celery
+from rich.console import Console
+
+from p2c2g.celery import create_app, redis_client
+from p2c2g.display.hub import Hub
+from p2c2g.display.recorder import Recorder
+from p2c2g.display.web import Viewer
+from p2c2g.errors import BrokerUnavailableError, UnavailableError, UsageError
+from p2c2g.media.chunker import Grid
+from p2c2g.media.frame import Size
+from p2c2g.media.operations import Pipeline
+from p2c2g.session.report import build_report, check_writable, write_report
+from p2c2g.session.session import Session, SessionPlan
+from p2c2g.settings import Settings, redacted
+from p2c2g_capture.pacer import Pacer
+from p2c2g_capture.terminal import LiveLine, print_summary
+from p2c2g_capture.sources import Source, open_source
+
+logger = logging.getLogger(__name__)
+
+#: Seconds that ``--wait-for`` gives the peers to answer.
+PEERS_TIMEOUT = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """What a run is asked for; texts are as the command line has them."""
+
+    source: str = "auto"
+    size: str | None = None
+    fps: float = 30.0
+    ops: str = "upscale:2,sharpen:0.5"
+    codec: str = "jpeg"
+    quality: int | None = None
+    chunks: str = "2x1"
+    queue: str | None = None
+    deadline_ms: float | None = None
+    seconds: float | None = None
+    headless: bool = False
+    host: str = "127.0.0.1"
+    port: int = 8777
+    report: str | None = None
+    record: str | None = None
+    wait_for: int = 0
+
+
+def run(options: RunOptions, settings: Settings, console: Console) -> None:
+    """Run one session until its time is over or somebody stops it.
+
+    Raises:
+        P2C2GError: what was asked for cannot be, or something it needs is not there.
+    """
+    size = Size.parse(options.size) if options.size else None
+    pipeline = Pipeline.parse(options.ops)
+    grid = Grid.parse(options.chunks)
+    report_path = Path(options.report) if options.report else None
+    if report_path is not None:
+        check_writable(report_path)
+    app = create_app(settings)
+    client = redis_client(settings)
+    with ExitStack() as stack:
+        stack.callback(client.close)
+        source = stack.enter_context(open_source(options.source, size, options.fps))
+        plan = SessionPlan(
+            size=source.size,
+            operations=pipeline,
+            grid=grid,
+            codec=options.codec,
+            quality=options.quality or settings.session.quality,
+            queue=options.queue or settings.session.queue,
+            deadline=(options.deadline_ms or settings.session.deadline_ms) / 1e3,
+            fps=options.fps,
+        )
+        pacer = Pacer(source, options.fps, options.seconds)
+        _check_broker(client, settings)
+        hub = Hub()
+        session = Session(app, client, plan, hub.publish)
+        recorder = None
+        if options.record:
+            recorder = stack.enter_context(
+                Recorder(Path(options.record), options.fps, plan.output)
+            )
+            recorder.start(hub)
+        if not options.headless:
+            viewer = Viewer(hub, session.live, host=options.host, port=options.port)
+            stack.callback(viewer.close)
+            console.print(f"Watch at [bold]{viewer.start()}[/]")
+        if options.wait_for:
+            _wait_for_peers(app, options.wait_for)
+        with _stopping_at_signals(pacer):
+            _play(session, pacer, console)
+        hub.close()
+        if recorder is not None:
+            recorder.close()
+        report = build_report(session, _settings_of(options, plan, source))
+        print_summary(console, report)
+        if recorder is not None:
+            console.print(f"Recorded {recorder.written} frames in {options.record}")
+        if report_path is not None:
+            write_report(report_path, report)
+            console.print(f"The figures are in {report_path}")
+
+
+def _play(session: Session, pacer: Pacer, console: Console) -> None:
+    session.start()
+    try:
+        with LiveLine(console, session.live):
+            for frame in pacer:
+                session.submit(frame)
+    finally:
+        session.close(pacer.due)
+
+
+def _check_broker(client: redis.Redis, settings: Settings) -> None:
+    try:
+        client.ping()
+    except redis.AuthenticationError as error:
+        raise BrokerUnavailableError(
+            f"The broker at {redacted(settings.broker.url)} refuses the password: {error}."
+        ) from error
+    except (redis.RedisError, OSError) as error:
+        raise BrokerUnavailableError(
+            f"No broker answers at {redacted(settings.broker.url)} ({error}): start one, or name "
+            "another with --broker or P2C2G_BROKER_URL."
+        ) from error
+
+
+def _wait_for_peers(app: Celery, count: int) -> None:
+    """Wait until that many workers answer, so that the first frames find them."""
+    deadline = monotonic() + PEERS_TIMEOUT
+    found: list[Any] = []
+    with app.connection_for_write() as connection:
+        while len(found) < count:
+            if monotonic() > deadline:
+                raise UnavailableError(
+                    f"{len(found)} of {count} peers answered within {PEERS_TIMEOUT:.0f} s: start "
+                    "more with celery -A p2c2g worker, or ask for fewer."
+                )
+            found = app.control.ping(timeout=0.5, limit=count, connection=connection) or []
+
+
+@contextmanager
+def _stopping_at_signals(pacer: Pacer) -> Iterator[None]:
+    """Let SIGINT and SIGTERM end the run in order; a second one ends it at once."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {}
+
+    def stop(number: int, _frame: object) -> None:
+        pacer.stop()
+        signal.signal(number, before[number])
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        before[number] = signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _settings_of(options: RunOptions, plan: SessionPlan, source: Source) -> dict[str, object]:
+    return {
+        **asdict(options),
+        "source": source.name,
+        "size": str(plan.size),
+        "output": str(plan.output),
+        "ops": plan.operations.text,
+        "quality": plan.quality,
+        "queue": plan.queue,
+        "deadline_ms": plan.deadline * 1e3,
+    }
+
+
+def operations_from(scale: str | None, ops: str | None) -> str:
+    """Return the pipeline's text from ``--scale`` or ``--ops``.
+
+    Raises:
+        UsageError: both were given.
+    """
+    if scale and ops:
+        raise UsageError(
+            "--scale and --ops say the same thing twice: give one of them, such as "
+            f'--ops "upscale:{scale},sharpen:0.5".'
+        )
+    return ops or f"upscale:{scale or 2},sharpen:0.5"

@@ -1,0 +1,123 @@
+"""Where frames come from: a screen, a video file, a test pattern or a game of our own.
+
+A source gives a picture when it is asked; when to ask is the pacer's business.  Each kind has
+its own module, imported only when it is asked for, so that a pattern needs no screen library.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+from importlib import resources
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol, Self
+
+from p2c2g.errors import SourceUnavailableError, UsageError
+from p2c2g.media.frame import Pixels, Size
+
+SPECS = (
+    "auto, screen, screen:MONITOR, screen:X,Y,WxH, screen:window=TITLE, video:FILE, pattern, "
+    "game or game:NAME"
+)
+
+
+class Source(Protocol):
+    """Something that gives pictures, all of one size."""
+
+    #: Size of every picture that it gives.
+    size: Size
+    #: What a person calls it, such as ``pattern`` or ``screen:1``.
+    name: str
+
+    def grab(self, number: int) -> Pixels:
+        """Return the picture of tick ``number`` of the pacer (0, 1, 2, …).
+
+        A pattern draws the number, a video picks the picture of that time, a screen gives
+        what is there now.  The array has shape (height, width, 3 or 4), ``uint8``, blue,
+        green, red and, where there is a fourth, noise.  The source never writes to it
+        again; nobody else may either, since a still video gives the same array twice.
+
+        Raises:
+            SourceUnavailableError: the source has ended.
+        """
+        ...
+
+    def close(self) -> None:
+        """Give back what the source holds; may be called twice."""
+        ...
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def open_source(spec: str, size: Size | None = None, fps: float = 60.0) -> Source:
+    """Open the source that ``spec`` names; the caller closes it.
+
+    Args:
+        spec: ``auto`` (the screen where there is one, else the shipped clip), ``screen``
+            (its first monitor), ``screen:MONITOR`` (from 1; 0 is all of them),
+            ``screen:X,Y,WxH``, ``screen:window=TITLE``, ``video:FILE``, ``pattern``,
+            ``game`` or ``game:NAME``.
+        size: of the pictures; None for the source's own.
+        fps: ticks a second, by which a video knows the time of tick ``number``.
+
+    Raises:
+        UsageError: there is no such source, or not in that size.
+        SourceUnavailableError: something that it needs is not there now.
+    """
+    if not (math.isfinite(fps) and fps > 0):
+        raise UsageError(f"{fps:g} pictures a second cannot be: give a number above 0, such as 60.")
+    kind, colon, rest = spec.strip().partition(":")
+    if colon and not rest:
+        raise UsageError(f"{spec!r} ends at its colon: give one of {SPECS}.")
+    match kind:
+        case "screen":
+            from p2c2g_capture.sources.screen import ScreenSource
+
+            return ScreenSource.open(rest, size)
+        case "video":
+            if not rest:
+                raise UsageError("video needs a file: give video:FILE, such as video:play.mp4.")
+            from p2c2g_capture.sources.video import VideoSource
+
+            return VideoSource(Path(rest).expanduser(), size, fps)
+        case "game":
+            from p2c2g_capture.sources.game import GameSource
+
+            return GameSource(rest or None, size)
+        case "pattern" if not rest:
+            from p2c2g_capture.sources.pattern import PatternSource
+
+            return PatternSource(size)
+        case "auto" if not rest:
+            return _open_auto(size, fps)
+    raise UsageError(f"{spec!r} is not a source: give one of {SPECS}.")
+
+
+def shipped_clip() -> Path:
+    """Return the path of the clip of Freedoom that comes with the package."""
+    return Path(str(resources.files("p2c2g_capture").joinpath("clips", "freedoom.mp4")))
+
+
+def _open_auto(size: Size | None, fps: float) -> Source:
+    if sys.platform != "linux" or os.environ.get("DISPLAY"):
+        from p2c2g_capture.sources.screen import ScreenSource
+
+        try:
+            return ScreenSource.open("", size)
+        except SourceUnavailableError:
+            # A DISPLAY that nobody serves, as over a broken ssh -X, is no screen.
+            pass
+    from p2c2g_capture.sources.video import VideoSource
+
+    return VideoSource(shipped_clip(), size, fps)

@@ -1,0 +1,98 @@
+"""What the terminal shows: a live line while a session runs, and a summary after it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Any, Self
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+#: Seconds between two looks at the figures.
+_EVERY = 0.5
+#: Lines are this many looks apart where the output is a file.
+_PLAIN_EVERY = 10
+
+
+class LiveLine:
+    """Draws the figures of ``live()`` twice a second, on a thread of its own."""
+
+    def __init__(self, console: Console, live: Callable[[], Mapping[str, Any]]) -> None:
+        self._console = console
+        self._figures = live
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="p2c2g-live", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        if not self._console.is_terminal:
+            while not self._ended.wait(_EVERY * _PLAIN_EVERY):
+                self._console.print(self._line(), soft_wrap=True)
+            return
+        with Live(console=self._console, refresh_per_second=4, transient=True) as live:
+            while not self._ended.wait(_EVERY):
+                live.update(self._line())
+
+    def _line(self) -> Text:
+        figures = self._figures()
+        frames, latency = figures["frames"], figures["latency_ms"]
+        return Text.assemble(
+            (f"{figures['fps']:5.1f} FPS", "bold"),
+            f"   p50 {latency['p50']:.1f} ms  p99 {latency['p99']:.1f} ms   ",
+            (f"{frames['complete']} complete", "green"),
+            ("  ", ""),
+            (f"{frames['degraded']} degraded", "yellow" if frames["degraded"] else "dim"),
+            ("  ", ""),
+            (f"{frames['dropped']} dropped", "red" if frames["dropped"] else "dim"),
+            f"   {len(figures['peers'])} peers",
+        )
+
+
+def print_summary(console: Console, report: Mapping[str, Any]) -> None:
+    """Print a finished session's figures."""
+    frames, latency = report["frames"], report["latency_ms"]
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    table.add_row(
+        "frames",
+        f"{frames['captured']} captured: {frames['complete']} complete, "
+        f"{frames['degraded']} degraded, {frames['dropped']} dropped "
+        f"([bold]{report['success_rate']:.2%}[/] complete)",
+    )
+    table.add_row("pace", f"{report['fps']:.1f} frames a second")
+    table.add_row(
+        "latency",
+        f"p50 {latency['p50']:.1f} ms, p95 {latency['p95']:.1f} ms, p99 {latency['p99']:.1f} ms",
+    )
+    stages = report["stages_ms"]
+    table.add_row(
+        "of it (p50)",
+        ", ".join(f"{name} {figures['p50']:.1f}" for name, figures in stages.items()),
+    )
+    for peer in report["peers"]:
+        table.add_row(
+            "peer",
+            f"{peer['id']} ({peer['queue'] or 'no result'}): {peer['chunks']} chunks, "
+            f"p50 {peer['ms']['p50']:.1f} ms, p99 {peer['ms']['p99']:.1f} ms",
+        )
+    if report["errors"]:
+        told = ", ".join(f"{count} {name}" for name, count in report["errors"].items())
+        table.add_row("errors", f"[yellow]{told}[/]")
+    console.print(table)

@@ -1,0 +1,112 @@
+"""The Celery application: ``celery -A p2c2g`` finds ``app`` here.
+
+The frame path is tuned for latency, and gives up what the dispatcher does better: the
+broker redelivers nothing and Celery retries nothing, since neither could count attempts
+together with the other (``docs/design.md``).
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from typing import TYPE_CHECKING
+
+import redis
+from celery import Celery
+from kombu import Exchange, Queue
+
+from p2c2g.settings import Settings, load
+
+if TYPE_CHECKING:
+    app: Celery
+
+#: The task that enhances one chunk, by name: the core does not import its code.
+ENHANCE_TASK = "p2c2g.enhance"
+#: Queues by capability.
+CAPABILITIES = ("gpu", "cpu")
+
+
+def create_app(settings: Settings) -> Celery:
+    """Build the application for one broker.
+
+    Raises:
+        UsageError: the broker's URL is none of ours.
+    """
+    broker = settings.broker
+    url, tls = broker.checked_url(), broker.tls()
+    sentinel = url.startswith("sentinel")
+    transport = "SentinelTransport" if sentinel else "Transport"
+    application = Celery("p2c2g", include=["p2c2g_workers.tasks"], set_as_current=False)
+    application.conf.update(
+        broker_url=url,
+        broker_transport=f"p2c2g.messaging.transport:{transport}",
+        broker_use_ssl=tls,
+        broker_transport_options={"master_name": broker.sentinel_master} if sentinel else {},
+        broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,
+        result_backend=f"p2c2g.messaging.results:FrameResultBackend+{url}",
+        redis_backend_use_ssl=tls,
+        result_backend_transport_options=(
+            {"master_name": broker.sentinel_master} if sentinel else {}
+        ),
+        result_expires=settings.worker.result_lifetime,
+        # Bytes travel as they are; nothing is ever unpickled.
+        task_serializer="msgpack",
+        result_serializer="json",
+        accept_content=["msgpack", "json"],
+        result_accept_content=["json"],
+        task_queues=[
+            Queue(name, Exchange("", type="direct"), routing_key=name) for name in CAPABILITIES
+        ],
+        task_default_queue="cpu",
+        task_default_exchange="",
+        task_default_exchange_type="direct",
+        task_default_routing_key="cpu",
+        task_acks_late=False,
+        task_publish_retry=False,
+        task_store_errors_even_if_ignored=True,
+        worker_pool="threads",
+        worker_concurrency=os.cpu_count() or 1,
+        worker_prefetch_multiplier=1,
+        worker_consumer="p2c2g_workers.consumer:Consumer",
+        worker_hijack_root_logger=True,
+        worker_cancel_long_running_tasks_on_connection_loss=False,
+        worker_enable_prefetch_count_reduction=False,
+        timezone="UTC",
+    )
+    return application
+
+
+def redis_client(settings: Settings) -> redis.Redis:
+    """Return a plain client of the broker, for what is not a task: streams and keys.
+
+    Raises:
+        UsageError: the broker's URL is none of ours.
+    """
+    broker = settings.broker
+    url = broker.checked_url()
+    if url.startswith("sentinel"):
+        hosts = [
+            (host, int(port or 26379))
+            for part in url.split(";")
+            for host, _, port in [part.removeprefix("sentinel://").partition(":")]
+        ]
+        sentinels = redis.Sentinel(hosts)
+        client: redis.Redis = sentinels.master_for(broker.sentinel_master)
+        return client
+    tls = broker.tls() or {}
+    return redis.Redis.from_url(url, **tls)
+
+
+@functools.cache
+def _default_app() -> Celery:
+    application = create_app(load())
+    application.set_current()
+    return application
+
+
+def __getattr__(name: str) -> Celery:
+    """Build ``app`` from the environment when somebody first asks for it."""
+    if name == "app":
+        return _default_app()
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

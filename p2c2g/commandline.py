@@ -1,0 +1,129 @@
+"""What both commands share: options' kinds, and errors told in one sentence."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable
+from typing import Annotated
+
+import click
+import typer
+from rich.console import Console
+
+from p2c2g import __version__
+from p2c2g.errors import P2C2GError
+
+logger = logging.getLogger(__name__)
+
+
+def run(app: typer.Typer, name: str) -> int:
+    """Run a Typer application; return the exit code.
+
+    An error of ours is one sentence on standard error: 2 for what was asked wrongly, 1 for
+    what failed.
+    """
+    try:
+        code = app(prog_name=name, standalone_mode=False)
+    except P2C2GError as error:
+        logger.debug("The command failed", exc_info=True)
+        print_error(name, str(error))
+        return error.exit_code
+    except click.ClickException as error:
+        print_error(name, f"{error.format_message()} See {name} --help.")
+        return error.exit_code
+    except click.exceptions.Abort:
+        return 130
+    return code if isinstance(code, int) else 0
+
+
+def print_error(name: str, sentence: str) -> None:
+    """Print one sentence on standard error."""
+    Console(stderr=True, highlight=False, soft_wrap=True).print(
+        f"[bold red]{name}:[/] ", end=""
+    )
+    sys.stderr.write(sentence + "\n")
+
+
+def show_version(wanted: bool) -> None:
+    """Print the version and exit, for ``--version``."""
+    if wanted:
+        typer.echo(f"p2c2g {__version__}")
+        raise typer.Exit
+
+
+def new_typer(help_text: str) -> typer.Typer:
+    """Return an empty application in the house's style."""
+    app = typer.Typer(
+        help=help_text,
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode="rich",
+    )
+
+    @app.callback()
+    def _root(
+        version: Annotated[
+            bool,
+            typer.Option(
+                "--version", callback=show_version, is_eager=True, help="Show the version."
+            ),
+        ] = False,
+    ) -> None:
+        """Hold the options that every subcommand shares."""
+
+    _root.__doc__ = help_text
+    return app
+
+
+Main = Callable[[], None]
+
+SourceOption = Annotated[
+    str,
+    typer.Option(
+        metavar="SOURCE",
+        help="auto, screen, screen:MONITOR, screen:X,Y,WxH, screen:window=TITLE, "
+        "video:FILE, pattern, game or game:NAME.",
+    ),
+]
+SizeOption = Annotated[
+    str | None,
+    typer.Option(metavar="WxH", help="Size of the captured frames, such as 640x360."),
+]
+FpsOption = Annotated[float, typer.Option(metavar="N", help="Frames a second.")]
+ScaleOption = Annotated[
+    str | None,
+    typer.Option(metavar="N", help="Upscale by N and sharpen a little; --ops says it in full."),
+]
+OpsOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="OPS",
+        help='What the peers do, such as "upscale:2,sharpen:0.5" (the default).',
+    ),
+]
+CodecOption = Annotated[
+    str, typer.Option(metavar="NAME", help="jpeg, webp, avif, png or raw, both ways.")
+]
+QualityOption = Annotated[
+    int | None, typer.Option(metavar="1-100", help="Quality of a lossy codec.")
+]
+ChunksOption = Annotated[
+    str, typer.Option(metavar="RxC", help="Rows and columns that a frame is cut into.")
+]
+SecondsOption = Annotated[
+    float | None, typer.Option(metavar="S", help="Stop after so long; else at Ctrl-C.")
+]
+ReportOption = Annotated[
+    str | None, typer.Option(metavar="FILE", help="Write the figures as JSON.")
+]
+RecordOption = Annotated[
+    str | None, typer.Option(metavar="FILE.mp4", help="Record what is shown.")
+]
+PortOption = Annotated[
+    int, typer.Option(metavar="N", help="Port of the viewer; 0 takes a free one.")
+]
+HeadlessOption = Annotated[
+    bool, typer.Option("--headless", help="Without the viewer.")
+]

@@ -1,0 +1,95 @@
+/** The readout: what the session reports, and what this browser really shows. */
+
+/** @typedef {import("./frames.js").Frame} Frame */
+
+const KEPT = 96;
+const WINDOW_MS = 2000;
+const REDRAW_MS = 250;
+const FULL_SCALE_MS = 100;
+
+const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
+const tenth = new Intl.NumberFormat("en", { minimumFractionDigits: 1, maximumFractionDigits: 1 });
+
+/**
+ * @param {Intl.NumberFormat} format
+ * @param {unknown} value
+ * @returns {string} a dash where there is no number
+ */
+function say(format, value) {
+  return typeof value === "number" ? format.format(value) : "–";
+}
+
+export class Readout {
+  constructor() {
+    /** @type {{at: number, age: number, state: string}[]} the last frames shown */
+    this.frames = [];
+    this.canvas = document.getElementById("history");
+    this.context = this.canvas.getContext("2d");
+    const style = getComputedStyle(document.documentElement);
+    this.colours = {
+      complete: style.getPropertyValue("--complete"),
+      degraded: style.getPropertyValue("--degraded"),
+    };
+    setInterval(() => this.redraw(performance.now()), REDRAW_MS);
+  }
+
+  /**
+   * Show the session's statistics.
+   * @param {Record<string, unknown>} stats
+   */
+  show(stats) {
+    const peers = Array.isArray(stats.peers) ? stats.peers : null;
+    this.write("fps", say(tenth, stats.fps));
+    this.write("p50", say(whole, stats.latency_p50_ms));
+    this.write("p99", say(whole, stats.latency_p99_ms));
+    for (const name of ["complete", "degraded", "dropped"]) {
+      this.write(name, say(whole, stats[name]));
+      document.querySelector(`.is-${name}`).toggleAttribute("data-some", stats[name] > 0);
+    }
+    this.write("peers", peers ? whole.format(peers.length) : "–");
+    document.getElementById("peers-group").title = peers
+      ? peers.map((peer) => (typeof peer === "string" ? peer : peer.name)).join("\n")
+      : "";
+  }
+
+  /**
+   * Count a frame that was shown.
+   * @param {Frame} frame
+   * @param {number} now by performance.now()
+   */
+  shown(frame, now) {
+    this.frames.push({ at: now, age: frame.age_ms + now - frame.arrivedAt, state: frame.state });
+    if (this.frames.length > 4 * KEPT) this.frames.splice(0, this.frames.length - 4 * KEPT);
+  }
+
+  /** @param {number} now */
+  redraw(now) {
+    const recent = this.frames.filter((frame) => frame.at > now - WINDOW_MS);
+    const span = recent.length > 1 ? recent.at(-1).at - recent[0].at : 0;
+    this.write("shown-fps", tenth.format(span > 0 ? ((recent.length - 1) * 1000) / span : 0));
+    const ages = recent.map((frame) => frame.age).sort((a, b) => a - b);
+    this.write("shown-age", ages.length > 0 ? whole.format(ages[ages.length >> 1]) : "–");
+    this.drawHistory();
+  }
+
+  /** One bar a frame, newest on the right: as high as the frame was old. */
+  drawHistory() {
+    const { width, height } = this.canvas;
+    const step = width / KEPT;
+    this.context.clearRect(0, 0, width, height);
+    this.frames.slice(-KEPT).forEach(({ age, state }, index, kept) => {
+      const bar = Math.max(2, Math.min(1, age / FULL_SCALE_MS) * height);
+      this.context.fillStyle = this.colours[state] ?? this.colours.degraded;
+      this.context.fillRect(width - (kept.length - index) * step, height - bar, step - 1, bar);
+    });
+  }
+
+  /**
+   * @param {string} id
+   * @param {string} text
+   */
+  write(id, text) {
+    const element = document.getElementById(id);
+    if (element.textContent !== text) element.textContent = text;
+  }
+}

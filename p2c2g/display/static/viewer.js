@@ -1,0 +1,190 @@
+/** The viewer's page: wires the link, the stage, the controls and the readout. */
+
+import { Comparison } from "./comparison.js";
+import { readFrame } from "./frames.js";
+import { Link } from "./link.js";
+import { Readout } from "./readout.js";
+import { Stage } from "./stage.js";
+
+/** @typedef {import("./frames.js").Frame} Frame */
+
+const STALL_MS = 1000;
+const FAILURE_SHOWN_MS = 3000;
+
+const byId = (id) => document.getElementById(id);
+const stage = new Stage(byId("screen"));
+const readout = new Readout();
+
+/**
+ * Frames on their way to the screen, oldest first.  The session keeps it to two.
+ * @type {{frame: Frame, decoded: import("./stage.js").Decoded | null, failed: boolean}[]}
+ */
+let queue = [];
+let flipping = 0;
+let lastNumber = -1;
+let lastShownAt = 0;
+let failedAt = -Infinity;
+/** @type {"connecting" | "live" | "lost" | "ended"} */
+let state = "connecting";
+let closeReason = "";
+
+const link = new Link(`${location.protocol.replace("http", "ws")}//${location.host}/ws`, {
+  open() {
+    clearQueue();
+    lastNumber = -1;
+    lastShownAt = performance.now();
+    stage.frame = null;
+    setState("live");
+  },
+  picture: receive,
+  stats: (stats) => readout.show(stats),
+  closed(ended, reason) {
+    clearQueue();
+    closeReason = reason;
+    // A refused retry does not make an ended session a lost connection.
+    setState(ended || (state === "ended" && !reason) ? "ended" : "lost");
+  },
+});
+
+/**
+ * Take a picture in and decode it; it is shown in its turn.
+ * @param {ArrayBuffer} buffer
+ */
+function receive(buffer) {
+  const frame = readFrame(buffer);
+  if (frame.number <= lastNumber) return;
+  lastNumber = frame.number;
+  const entry = { frame, decoded: null, failed: false };
+  queue.push(entry);
+  stage
+    .decode(frame)
+    .then(
+      (decoded) => {
+        if (queue.includes(entry)) entry.decoded = decoded;
+        else stage.discard(decoded); // the link was lost meanwhile
+      },
+      () => {
+        entry.failed = true;
+      },
+    )
+    .finally(() => {
+      flipping ||= requestAnimationFrame(flip);
+    });
+}
+
+/** Show the newest frame that is decoded and has no frame still decoding before it. */
+function flip() {
+  flipping = 0;
+  let next = null;
+  while (queue.length > 0 && (queue[0].decoded || queue[0].failed)) {
+    const entry = queue.shift();
+    if (entry.failed) {
+      failedAt = performance.now();
+      link.answer({ failed: entry.frame.number });
+      continue;
+    }
+    if (next) stage.discard(next.decoded);
+    next = entry;
+  }
+  if (!next) return;
+  const { frame, decoded } = next;
+  stage.show(frame, decoded);
+  lastShownAt = performance.now();
+  readout.shown(frame, lastShownAt);
+  link.answer({ shown: frame.number });
+  refresh();
+  window.dispatchEvent(
+    new CustomEvent("p2c2g:shown", { detail: { number: frame.number, state: frame.state } }),
+  );
+}
+
+function clearQueue() {
+  for (const entry of queue) if (entry.decoded) stage.discard(entry.decoded);
+  queue = [];
+}
+
+/** @param {typeof state} next */
+function setState(next) {
+  state = next;
+  document.body.dataset.link = next;
+  refresh();
+}
+
+/** Say honestly what is seen: live, stalled, lost or ended. */
+function refresh() {
+  const now = performance.now();
+  const age = Math.floor((now - lastShownAt) / 1000);
+  const hasPicture = stage.frame !== null;
+  const stalled = state === "live" && hasPicture && now - lastShownAt > STALL_MS && !document.hidden;
+  const failed = now - failedAt < FAILURE_SHOWN_MS;
+  if (failed) write("notice", "A picture could not be decoded");
+  else if (stalled) write("notice", `No new picture for ${age} s`);
+  byId("notice").hidden = !(failed || stalled);
+
+  const overlay = byId("overlay");
+  overlay.hidden = state === "live" && hasPicture;
+  byId("retry").hidden = state === "live" || state === "connecting";
+  if (overlay.hidden) return;
+  const last = hasPicture ? ` Behind this is the last picture, from ${age} s ago.` : "";
+  const says = {
+    connecting: ["Connecting", "Looking for the session."],
+    live: ["Connected", "Waiting for the first picture."],
+    lost: ["Connection lost", `${closeReason || "The session does not answer."}${last} Trying again.`],
+    ended: ["Session ended", `The session has closed.${last} Looking for the next one.`],
+  }[state];
+  write("overlay-title", says[0]);
+  write("overlay-text", says[1]);
+}
+
+/**
+ * Change a text only where it differs: screen readers speak each change.
+ * @param {string} id
+ * @param {string} text
+ */
+function write(id, text) {
+  const element = byId(id);
+  if (element.textContent !== text) element.textContent = text;
+}
+
+const comparison = new Comparison(byId("picture"), byId("divider"), (divider) => {
+  stage.compare(divider).catch(() => {
+    failedAt = performance.now();
+  });
+});
+
+function toggleFullscreen() {
+  if (document.fullscreenElement) document.exitFullscreen();
+  else document.documentElement.requestFullscreen().catch(() => {});
+}
+
+function toggleReadout() {
+  const hidden = byId("readout").toggleAttribute("hidden");
+  byId("info").setAttribute("aria-pressed", String(!hidden));
+}
+
+document.addEventListener("fullscreenchange", () => {
+  byId("fullscreen").setAttribute("aria-pressed", String(document.fullscreenElement !== null));
+});
+byId("fullscreen").addEventListener("click", toggleFullscreen);
+byId("info").addEventListener("click", toggleReadout);
+byId("retry").addEventListener("click", () => link.connect());
+
+const keys = { b: () => comparison.next(), f: toggleFullscreen, i: toggleReadout };
+window.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
+  keys[event.key.toLowerCase()]?.();
+});
+
+let idleTimer = 0;
+function wake() {
+  document.body.removeAttribute("data-idle");
+  clearTimeout(idleTimer);
+  idleTimer = setTimeout(() => document.body.setAttribute("data-idle", ""), 3000);
+}
+for (const name of ["pointermove", "pointerdown", "keydown", "focusin"]) {
+  window.addEventListener(name, wake, { passive: true });
+}
+
+setInterval(refresh, 250);
+wake();
+link.connect();

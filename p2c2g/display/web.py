@@ -1,0 +1,215 @@
+"""The browser's viewer: one page and one WebSocket, served from a thread of the session.
+
+``guard`` says who may connect, ``watcher`` what a connected viewer is sent, and ``message`` in
+which form.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+import threading
+import time
+from collections.abc import Callable
+from importlib.resources import files
+
+from p2c2g.display.hub import Hub
+from p2c2g.display.message import PackedPicture, pack
+from p2c2g.errors import UsageError
+from p2c2g.media.frame import Picture
+
+try:
+    import uvicorn
+    from starlette.applications import Starlette
+    from starlette.middleware import Middleware
+    from starlette.requests import Request
+    from starlette.responses import Response
+    from starlette.routing import Route, WebSocketRoute
+    from starlette.websockets import WebSocket
+
+    from p2c2g.display.guard import Guard
+    from p2c2g.display.watcher import Stats, Watcher
+except ModuleNotFoundError as error:
+    raise UsageError(
+        f"The viewer's web server needs {error.name}, which is not installed: "
+        'pip install "p2c2g[capture]".'
+    ) from error
+
+#: Viewers at a time; each costs the session's machine the bytes of every picture.
+MAX_VIEWERS = 16
+
+#: The WebSocket close code for it, from the registry of RFC 6455.
+_TRY_LATER = 1013
+
+_PAGE = {
+    "/": ("index.html", "text/html"),
+    "/viewer.css": ("viewer.css", "text/css"),
+    "/favicon.svg": ("favicon.svg", "image/svg+xml"),
+    **{
+        f"/{name}.js": (f"{name}.js", "text/javascript")
+        for name in ("viewer", "comparison", "frames", "link", "readout", "stage")
+    },
+}
+
+
+class Viewer:
+    """The web server that shows a hub's pictures in browsers.
+
+    Args:
+        hub: where the pictures come from.
+        stats: gives what the readout shows, as JSON-able values: ``fps``, ``latency_p50_ms``
+            and ``latency_p99_ms`` (None while unknown), ``complete``, ``degraded``,
+            ``dropped`` and ``peers`` (a list of names).  It is called in the server's thread.
+        host: the address or name to listen on; anything but loopback opens it to others.
+        port: the TCP port, 0 for any free one.
+        clock: the session's monotonic clock, in seconds.
+    """
+
+    def __init__(
+        self,
+        hub: Hub,
+        stats: Stats,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._hub = hub
+        self._stats = stats
+        self._host = host
+        self._port = port
+        self._clock = clock
+        self._watchers: set[Watcher] = set()
+        self._dropped = 0
+        self._packed: PackedPicture | None = None
+        self._server: _Server | None = None
+        self._thread: threading.Thread | None = None
+
+    @property
+    def watching(self) -> int:
+        """Return how many viewers are connected."""
+        return len(self._watchers)
+
+    @property
+    def dropped(self) -> int:
+        """Return how many pictures were not sent because their viewer was behind."""
+        return self._dropped + sum(watcher.dropped for watcher in tuple(self._watchers))
+
+    def start(self) -> str:
+        """Start the server and return its address, such as ``http://127.0.0.1:8000/``.
+
+        Raises:
+            UsageError: it cannot listen there; the sentence says why.
+        """
+        listener = _listen(self._host, self._port)
+        address, port = listener.getsockname()[:2]
+        self._server = _Server(
+            uvicorn.Config(
+                Starlette(routes=self._routes(), middleware=[Middleware(Guard, bound=self._host)]),
+                http="h11",
+                loop="asyncio",
+                ws="websockets-sansio",
+                ws_max_size=4096,  # viewers send nothing but small answers
+                ws_per_message_deflate=False,  # pictures are packed already
+                lifespan="off",
+                log_config=None,
+                log_level="warning",
+                access_log=False,
+                proxy_headers=False,
+                server_header=False,
+            )
+        )
+        self._thread = threading.Thread(
+            target=self._server.run_on, args=(listener,), name="viewer", daemon=True
+        )
+        self._thread.start()
+        self._server.ready.wait()
+        local = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address, address)  # noqa: S104
+        return f"http://[{local}]:{port}/" if ":" in local else f"http://{local}:{port}/"
+
+    def close(self) -> None:
+        """Hang up on every viewer and end the thread; a second call does nothing."""
+        if self._server is None or self._thread is None:
+            return
+        self._server.should_exit = True
+        # Do not wait for viewers that no longer read.
+        self._server.force_exit = True
+        self._thread.join()
+
+    def __enter__(self) -> Viewer:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _routes(self) -> list[Route | WebSocketRoute]:
+        static = files("p2c2g.display") / "static"
+        pages = {
+            path: (static.joinpath(name).read_bytes(), media_type)
+            for path, (name, media_type) in _PAGE.items()
+        }
+
+        async def page(request: Request) -> Response:
+            content, media_type = pages[request.url.path]
+            return Response(content, media_type=media_type)
+
+        return [*(Route(path, page) for path in pages), WebSocketRoute("/ws", self._watch)]
+
+    async def _watch(self, websocket: WebSocket) -> None:
+        await websocket.accept()
+        if len(self._watchers) >= MAX_VIEWERS:
+            await websocket.close(_TRY_LATER, f"{MAX_VIEWERS} viewers are connected already.")
+            return
+        watcher = Watcher(websocket, self._hub, self._pack, self._stats, self._clock)
+        self._watchers.add(watcher)
+        try:
+            await watcher.run()
+        finally:
+            self._watchers.remove(watcher)
+            self._dropped += watcher.dropped
+
+    def _pack(self, picture: Picture) -> PackedPicture:
+        # Viewers that keep up ask for the same picture one after the other.
+        if self._packed is None or self._packed.number != picture.number:
+            self._packed = pack(picture)
+        return self._packed
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, with an event for having started (or failed to)."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.ready = threading.Event()
+
+    def run_on(self, listener: socket.socket) -> None:
+        try:
+            self.run(sockets=[listener])
+        finally:
+            self.ready.set()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.ready.set()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    if not 0 <= port <= 65_535:
+        raise UsageError(f"{port} is not a port: give 1 to 65535, or 0 for any free one.")
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        return socket.create_server((host, port), family=family)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise UsageError(
+                f"Port {port} is in use: choose another for the viewer, or 0 for any free one."
+            ) from error
+        if error.errno == errno.EACCES:
+            raise UsageError(
+                f"Port {port} is not open to this user: choose one above 1023, or 0 for any "
+                "free one."
+            ) from error
+        raise UsageError(
+            f"The viewer cannot listen on {host!r}: give an address of this machine, such as "
+            "127.0.0.1 or 0.0.0.0."
+        ) from error

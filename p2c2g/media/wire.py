@@ -1,0 +1,211 @@
+"""The headers of a chunk and of its result: versioned bytes, refused where not understood.
+
+A header is a msgpack array whose first element is the version.  Pictures travel beside it,
+untouched.  Every number is checked against bounds before anybody acts on it, since both
+ends are strangers to each other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgpack
+
+from p2c2g.errors import WireError
+from p2c2g.media.frame import MAX_EDGE, Rect, Size
+
+VERSION: Final = 1
+_MAX_HEADER: Final = 4096
+_MAX_TEXT: Final = 512
+_MAX_NUMBER: Final = 2**53
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkHeader:
+    """What a peer is told of one attempt at one chunk.
+
+    ``frame_size`` is the whole source frame's, from which the peer resolves ``operations``;
+    ``padded`` is the part of it that was sent and ``crop`` the part of the processed
+    ``padded`` that is wanted back.
+    """
+
+    session: str
+    frame: int
+    chunk: int
+    attempt: int
+    codec: str
+    quality: int
+    operations: str
+    frame_size: Size
+    padded: Rect
+    crop: Rect
+
+    def __str__(self) -> str:
+        return f"chunk {self.chunk} of frame {self.frame}, attempt {self.attempt}"
+
+    def pack(self) -> bytes:
+        """Write the header."""
+        packed: bytes = msgpack.packb(
+            [
+                VERSION,
+                self.session,
+                self.frame,
+                self.chunk,
+                self.attempt,
+                self.codec,
+                self.quality,
+                self.operations,
+                [self.frame_size.width, self.frame_size.height],
+                _rect(self.padded),
+                _rect(self.crop),
+            ]
+        )
+        return packed
+
+    @classmethod
+    def unpack(cls, data: bytes) -> ChunkHeader:
+        """Read a header.
+
+        Raises:
+            WireError: it is not a chunk header of this version, or a number in it is out
+                of bounds.
+        """
+        fields = _Fields("chunk header", data, 11)
+        header = cls(
+            session=fields.text(),
+            frame=fields.number(_MAX_NUMBER),
+            chunk=fields.number(65_535),
+            attempt=fields.number(255, least=1),
+            codec=fields.text(),
+            quality=fields.number(100),
+            operations=fields.text(),
+            frame_size=fields.size(),
+            padded=fields.rect(),
+            crop=fields.rect(),
+        )
+        if (
+            header.padded.right > header.frame_size.width
+            or header.padded.bottom > header.frame_size.height
+        ):
+            raise WireError("a chunk header's rectangle lies outside its frame.")
+        return header
+
+
+@dataclass(frozen=True, slots=True)
+class ResultHeader:
+    """What a peer tells of one attempt.
+
+    The times are the peer's: ``started_us`` and ``done_us`` on its own monotonic clock, in
+    microseconds, comparable with nobody else's; ``decode_us`` and ``process_us`` are spans
+    between them.  ``error`` is empty where the attempt succeeded.
+    """
+
+    frame: int
+    chunk: int
+    attempt: int
+    peer: str
+    queue: str
+    started_us: int
+    decode_us: int
+    process_us: int
+    done_us: int
+    error: str = ""
+
+    def pack(self) -> bytes:
+        """Write the header."""
+        packed: bytes = msgpack.packb(
+            [
+                VERSION,
+                self.frame,
+                self.chunk,
+                self.attempt,
+                self.peer[:_MAX_TEXT],
+                self.queue[:_MAX_TEXT],
+                self.started_us,
+                self.decode_us,
+                self.process_us,
+                self.done_us,
+                self.error[:_MAX_TEXT],
+            ]
+        )
+        return packed
+
+    @classmethod
+    def unpack(cls, data: bytes) -> ResultHeader:
+        """Read a header.
+
+        Raises:
+            WireError: it is not a result header of this version, or a number in it is out
+                of bounds.
+        """
+        fields = _Fields("result header", data, 11)
+        return cls(
+            frame=fields.number(_MAX_NUMBER),
+            chunk=fields.number(65_535),
+            attempt=fields.number(255, least=1),
+            peer=fields.text(),
+            queue=fields.text(),
+            started_us=fields.number(_MAX_NUMBER),
+            decode_us=fields.number(_MAX_NUMBER),
+            process_us=fields.number(_MAX_NUMBER),
+            done_us=fields.number(_MAX_NUMBER),
+            error=fields.text(),
+        )
+
+
+def _rect(rect: Rect) -> list[int]:
+    return [rect.x, rect.y, rect.width, rect.height]
+
+
+class _Fields:
+    """The elements of one header, taken in order and checked."""
+
+    def __init__(self, what: str, data: object, count: int) -> None:
+        self._what = what
+        if not isinstance(data, bytes) or len(data) > _MAX_HEADER:
+            raise WireError(f"a {what} must be at most {_MAX_HEADER} bytes.")
+        try:
+            values = msgpack.unpackb(data)
+        except (ValueError, TypeError, msgpack.UnpackException) as error:
+            raise WireError(f"a {what} cannot be read: {error}.") from error
+        if not isinstance(values, list) or not values:
+            raise WireError(f"a {what} is not a list that begins with its version.")
+        if values[0] != VERSION:
+            raise WireError(
+                f"a {what} is of version {values[0]!r}; this side speaks version {VERSION}: "
+                "update the older of the two."
+            )
+        if len(values) != count:
+            raise WireError(f"a {what} has {len(values)} fields in place of {count}.")
+        self._values = iter(values[1:])
+
+    def number(self, most: int, *, least: int = 0) -> int:
+        return self._checked(next(self._values), least, most)
+
+    def text(self) -> str:
+        value = next(self._values)
+        if not isinstance(value, str) or len(value) > _MAX_TEXT:
+            raise WireError(f"a {self._what} has {type(value).__name__} in place of text.")
+        return value
+
+    def size(self) -> Size:
+        width, height = self._numbers(2, least=1)
+        return Size(width, height)
+
+    def rect(self) -> Rect:
+        x, y, width, height = self._numbers(4)
+        if not width or not height:
+            raise WireError(f"a {self._what} has an empty rectangle.")
+        return Rect(x, y, width, height)
+
+    def _numbers(self, count: int, *, least: int = 0) -> list[int]:
+        values: Any = next(self._values)
+        if not isinstance(values, list) or len(values) != count:
+            raise WireError(f"a {self._what} lacks a list of {count} numbers.")
+        return [self._checked(value, least, MAX_EDGE) for value in values]
+
+    def _checked(self, value: object, least: int, most: int) -> int:
+        if type(value) is not int or not least <= value <= most:
+            raise WireError(f"a {self._what} has {value!r:.40} in place of {least} to {most}.")
+        return value

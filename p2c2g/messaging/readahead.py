@@ -1,0 +1,52 @@
+"""How many messages a worker keeps on their way: its bandwidth-delay product.
+
+A far worker must have asked for the next messages one round trip before it needs them; a
+near or slow one must not hold what an idle one could take.  Beyond one message a slot,
+``round trip ÷ time between two completions`` on their way keep it busy: Little's law with
+the broker's answer as the queue.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+
+
+class Window:
+    """The read-ahead of one worker, from what it measures.  Pure; not thread-critical.
+
+    Args:
+        slots: tasks that the worker runs at once.
+        most: the most messages ever kept on their way beyond the slots.
+        smoothing: weight of the newest service time in the moving average.
+    """
+
+    def __init__(self, slots: int, most: int = 128, smoothing: float = 0.1) -> None:
+        self._slots = slots
+        self._most = most
+        self._smoothing = smoothing
+        self._service: float | None = None
+        self._round_trips: deque[float] = deque(maxlen=9)
+
+    def served(self, seconds: float) -> None:
+        """Note how long one task took."""
+        if self._service is None:
+            self._service = seconds
+        else:
+            self._service += self._smoothing * (seconds - self._service)
+
+    def round_trip(self, seconds: float) -> None:
+        """Note one round trip to the broker."""
+        self._round_trips.append(seconds)
+
+    @property
+    def read_ahead(self) -> int:
+        """Return how many messages to keep on their way beyond one a slot, at least one.
+
+        The least of the last round trips is the way itself: more is a busy machine.
+        """
+        if self._service is None or not self._round_trips:
+            return 1
+        interval = max(self._service, 1e-4) / self._slots
+        ahead = math.ceil(min(self._round_trips) / interval)
+        return max(1, min(ahead, self._most))

@@ -1,0 +1,95 @@
+"""Puts frames together, in order and on schedule.
+
+Pure: no thread, no clock; every call is told what time it is.  A frame is released when it
+is complete, or at its deadline with whatever came; never before an earlier frame, and never
+twice.  What aiortc's jitter buffer does for packets, this does for chunks.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+F = TypeVar("F")
+
+
+@dataclass(slots=True)
+class Pending(Generic[F, T]):
+    """A frame in the making: ``parts`` by chunk index, complete at ``count`` of them."""
+
+    number: int
+    frame: F
+    count: int
+    deadline: float
+    parts: dict[int, T] = field(default_factory=dict)
+
+    @property
+    def complete(self) -> bool:
+        """Tell whether every chunk is there."""
+        return len(self.parts) == self.count
+
+
+class Reassembler(Generic[F, T]):
+    """The frames in the making, oldest first.
+
+    Args:
+        limit: frames held at most.  A frame more releases the oldest early, so the bound
+            drops nothing: the frame is shown with what it has.
+    """
+
+    def __init__(self, limit: int = 256) -> None:
+        self._limit = limit
+        self._pending: OrderedDict[int, Pending[F, T]] = OrderedDict()
+        self._last = -1
+
+    def __len__(self) -> int:
+        return len(self._pending)
+
+    def open(self, number: int, frame: F, count: int, deadline: float) -> None:
+        """Expect a frame of ``count`` chunks, to be shown by ``deadline``.
+
+        Raises:
+            ValueError: its number is not above all earlier ones.
+        """
+        newest = next(reversed(self._pending), self._last)
+        if number <= max(newest, self._last):
+            raise ValueError(f"frame {number} came after frame {max(newest, self._last)}")
+        self._pending[number] = Pending(number, frame, count, deadline)
+
+    def place(self, number: int, index: int, part: T) -> bool:
+        """Put a chunk into its frame; False where that frame is gone or has it already."""
+        pending = self._pending.get(number)
+        if pending is None or index in pending.parts or not 0 <= index < pending.count:
+            return False
+        pending.parts[index] = part
+        return True
+
+    def frame(self, number: int) -> F | None:
+        """Return a frame in the making, or None where it has been released."""
+        pending = self._pending.get(number)
+        return None if pending is None else pending.frame
+
+    def release(self, now: float) -> Iterator[Pending[F, T]]:
+        """Give the frames that may be shown at ``now``, in order."""
+        while self._pending:
+            oldest = next(iter(self._pending.values()))
+            overfull = len(self._pending) > self._limit
+            if not (oldest.complete or oldest.deadline <= now or overfull):
+                return
+            self._pending.popitem(last=False)
+            self._last = oldest.number
+            yield oldest
+
+    def flush(self) -> Iterator[Pending[F, T]]:
+        """Give every frame that is left, in order; the session is ending."""
+        yield from self.release(float("inf"))
+
+    @property
+    def next_deadline(self) -> float | None:
+        """Return when the oldest frame is due, or None where there is none."""
+        if not self._pending:
+            return None
+        return next(iter(self._pending.values())).deadline

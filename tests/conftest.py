@@ -1,0 +1,32 @@
+"""What all tests share: tests that need a program say so and are never skipped in CI."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from p2c2g.processes import find
+
+#: Debian's package for a program, where it has another name.
+PACKAGES = {"Xvfb": "xvfb", "freedoom1": "freedoom", "redis-cli": "redis-tools"}
+
+
+def missing_sentence(programs: tuple[str, ...]) -> str | None:
+    """Say which of the programs are missing and what to install, or None if none is."""
+    missing = [program for program in programs if find(program) is None]
+    if not missing:
+        return None
+    packages = " ".join(PACKAGES.get(program, program) for program in missing)
+    return f"needs {', '.join(missing)}: apt-get install {packages}"
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip a test whose programs are missing, or fail it where the environment has CI=true."""
+    programs = tuple(name for mark in item.iter_markers("needs") for name in mark.args)
+    sentence = missing_sentence(programs)
+    if sentence is None:
+        return
+    if os.environ.get("CI", "").lower() == "true":
+        pytest.fail(f"In CI nothing may be skipped, and this test {sentence}", pytrace=False)
+    pytest.skip(sentence)

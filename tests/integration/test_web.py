@@ -1,0 +1,387 @@
+"""The viewer's server, through real sockets: messages, pace, endings and who is refused."""
+
+from __future__ import annotations
+
+import json
+import socket
+import struct
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import httpx
+import numpy as np
+import pytest
+import simplejpeg
+from p2c2g_capture.sources.pattern import PatternSource, read_numbers
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import ClientConnection, connect
+
+from p2c2g.display.guard import why_refused
+from p2c2g.display.hub import Hub
+from p2c2g.display.watcher import WINDOW
+from p2c2g.display.web import MAX_VIEWERS, Viewer
+from p2c2g.errors import UsageError
+from p2c2g.media.codecs import codec
+from p2c2g.media.frame import Chunk, FrameState, Picture, Rect, Size, Tile
+
+SOURCE, OUTPUT = Size(320, 180), Size(640, 360)
+#: Two rows of a frame scaled by 2, with a halo of 4 source pixels between them.
+CHUNKS = (
+    Chunk(0, Rect(0, 0, 320, 90), Rect(0, 0, 320, 94), Rect(0, 0, 640, 180), Rect(0, 0, 640, 180)),
+    Chunk(
+        1, Rect(0, 90, 320, 90), Rect(0, 86, 320, 94), Rect(0, 8, 640, 180), Rect(0, 180, 640, 180)
+    ),
+)
+SMALL, LARGE = PatternSource(SOURCE), PatternSource(OUTPUT)
+STATS = {"fps": 59.9, "latency_p50_ms": None, "complete": 3, "peers": ["one", "two"]}
+#: Long enough for a busy machine; nothing here waits as long where all is well.
+PATIENCE = 30
+
+
+def picture(number: int, codec_name: str = "jpeg", late: int | None = None) -> Picture:
+    """Return a picture whose chunk ``late`` is painted from the base layer."""
+    own = codec(codec_name)
+    small, large = SMALL.grab(number), LARGE.grab(number)
+    tiles = tuple(
+        Tile(
+            chunk,
+            own.encode(chunk.padded.of(small), 90),
+            None if chunk.index == late else own.encode(chunk.target.of(large), 90),
+        )
+        for chunk in CHUNKS
+    )
+    state = FrameState.COMPLETE if late is None else FrameState.DEGRADED
+    return Picture(number, state, SOURCE, large, tiles, codec_name, 10.0, 10.02)
+
+
+@dataclass
+class Message:
+    header: dict
+    payloads: bytes
+
+    @property
+    def number(self) -> int:
+        return self.header["number"]
+
+    def image(self, part: list[int]) -> np.ndarray:
+        offset, length = part
+        return simplejpeg.decode_jpeg(self.payloads[offset : offset + length], "BGR")
+
+
+class Client:
+    """A viewer without a screen."""
+
+    def __init__(self, connection: ClientConnection) -> None:
+        self.connection = connection
+
+    def next(self) -> Message | dict:
+        data = self.connection.recv(timeout=PATIENCE)
+        if isinstance(data, str):
+            return json.loads(data)
+        (length,) = struct.unpack_from("<I", data)
+        return Message(json.loads(data[4 : 4 + length]), data[4 + length :])
+
+    def next_picture(self) -> Message:
+        while not isinstance(message := self.next(), Message):
+            pass
+        return message
+
+    def next_stats(self) -> dict:
+        while isinstance(message := self.next(), Message):
+            pass
+        return message
+
+    def answer(self, number: int, word: str = "shown") -> None:
+        self.connection.send(json.dumps({word: number}))
+
+    def closing(self) -> ConnectionClosed:
+        """Read to the end, and return how it ended."""
+        with pytest.raises(ConnectionClosed) as info:
+            while True:
+                self.connection.recv(timeout=PATIENCE)
+        return info.value
+
+
+@dataclass
+class Serving:
+    hub: Hub
+    viewer: Viewer
+    url: str
+
+    @property
+    def websocket_url(self) -> str:
+        return f"ws{self.url.removeprefix('http')}ws"
+
+    @contextmanager
+    def client(self, **options) -> Iterator[Client]:
+        # No queue of its own: what is not read stays in the socket.
+        with connect(self.websocket_url, max_queue=1, proxy=None, **options) as connection:
+            yield Client(connection)
+
+
+@pytest.fixture
+def serving() -> Iterator[Serving]:
+    hub = Hub()
+    viewer = Viewer(hub, lambda: STATS, clock=lambda: 10.05)
+    url = viewer.start()
+    yield Serving(hub, viewer, url)
+    viewer.close()
+
+
+def test_a_picture_arrives_with_its_header_and_its_payloads_as_they_were(serving):
+    sent = picture(7)
+    with serving.client() as client:
+        client.next_stats()
+        serving.hub.publish(sent)
+        message = client.next_picture()
+    header = dict(message.header)
+    tiles = header.pop("tiles")
+    assert header == {
+        "number": 7,
+        "state": "complete",
+        "source": [320, 180],
+        "output": [640, 360],
+        "age_ms": 50.0,
+    }
+    assert [tile["target"] for tile in tiles] == [[0, 0, 640, 180], [0, 180, 640, 180]]
+    assert [tile["base_crop"] for tile in tiles] == [[0, 0, 320, 90], [0, 4, 320, 90]]
+    for tile, was in zip(tiles, sent.tiles, strict=True):
+        assert (tile["media_type"], tile["base_media_type"]) == ("image/jpeg", "image/jpeg")
+        for part, payload in ((tile["enhanced"], was.enhanced), (tile["base"], was.base)):
+            assert message.payloads[part[0] : part[0] + part[1]] == payload
+
+
+def test_a_late_chunk_has_no_enhanced_image_but_its_base(serving):
+    with serving.client() as client:
+        serving.hub.publish(picture(1, late=0))
+        message = client.next_picture()
+    upper, lower = message.header["tiles"]
+    assert message.header["state"] == "degraded"
+    assert upper["enhanced"] is None
+    assert message.image(upper["base"]).shape == (94, 320, 3)
+    assert message.image(lower["enhanced"]).shape == (180, 640, 3)
+
+
+def test_a_codec_that_browsers_cannot_show_travels_as_jpeg(serving):
+    with serving.client() as client:
+        serving.hub.publish(picture(77, "raw", late=1))
+        message = client.next_picture()
+    upper, lower = message.header["tiles"]
+    assert {tile["media_type"] for tile in (upper, lower)} == {"image/jpeg"}
+    assert {tile["base_media_type"] for tile in (upper, lower)} == {"image/jpeg"}
+    assert lower["enhanced"] is None
+    whole = np.zeros((360, 640, 3), np.uint8)
+    whole[:180] = message.image(upper["enhanced"])
+    assert read_numbers(whole)[:8] == [77] * 8
+    base = np.zeros((180, 320, 3), np.uint8)
+    for tile, top in ((upper, 0), (lower, 90)):
+        left, first, width, height = tile["base_crop"]
+        image = message.image(tile["base"])
+        base[top : top + height] = image[first : first + height, left : left + width]
+    assert read_numbers(base) == [77] * 16
+
+
+def test_a_new_viewer_is_shown_the_latest_picture_at_once_and_once_only(serving):
+    serving.hub.publish(picture(1))
+    serving.hub.publish(picture(2))
+    with serving.client() as client:
+        assert client.next_picture().number == 2
+        client.answer(2)
+        serving.hub.publish(picture(3))
+        assert client.next_picture().number == 3
+
+
+def test_the_statistics_come_by_themselves_again_and_again(serving):
+    with serving.client() as client:
+        assert [client.next_stats() for _ in range(3)] == [STATS] * 3
+
+
+def test_a_viewer_that_stops_reading_is_owed_two_pictures_and_then_the_newest(serving):
+    with serving.client() as slow, serving.client() as quick:
+        for number in range(100):
+            serving.hub.publish(picture(number))
+            assert quick.next_picture().number == number
+            quick.answer(number)
+        quick_and_slow = serving.viewer.dropped
+        assert slow.next_picture().number == 0
+        assert slow.next_picture().number == 1
+        # Three more statistics: time enough for a third picture, had it been sent.
+        assert all(not isinstance(slow.next(), Message) for _ in range(3))
+        slow.answer(1)
+        assert slow.next_picture().number == 99
+    assert quick_and_slow == 97
+
+
+def test_one_answer_counts_for_what_came_before_it_and_a_failure_is_an_answer(serving):
+    with serving.client() as client:
+        client.next_stats()
+        number = 0
+        for word in ("shown", "failed") * 3:
+            first = number
+            for _ in range(WINDOW):
+                serving.hub.publish(picture(number))
+                assert client.next_picture().number == number
+                number += 1
+            assert number == first + WINDOW
+            client.answer(number - 1, word)
+
+
+@pytest.mark.parametrize("answer", ["shown", "{}", '{"shown": "1"}', '{"shown": true}', "[" * 4000])
+def test_an_answer_that_is_none_ends_the_connection_with_a_sentence(serving, answer):
+    with serving.client() as client:
+        client.connection.send(answer)
+        closed = client.closing()
+    assert closed.rcvd is not None
+    assert closed.rcvd.code == 1008
+    assert "shown" in closed.rcvd.reason
+
+
+def test_a_session_that_ends_says_so(serving):
+    with serving.client() as client:
+        client.next_stats()
+        serving.hub.close()
+        closed = client.closing()
+    assert closed.rcvd is not None
+    assert (closed.rcvd.code, closed.rcvd.reason) == (1001, "The session has ended.")
+
+
+def test_closing_hangs_up_on_viewers_that_read_and_on_those_that_do_not(serving):
+    with serving.client() as client, serving.client() as stuck:
+        client.next_stats()
+        stuck.next_stats()
+        for number in range(10):
+            serving.hub.publish(picture(number))
+        serving.viewer.close()
+        assert client.closing().rcvd is not None
+    serving.viewer.close()
+    with pytest.raises(OSError, match="refused"):
+        connect(serving.websocket_url, proxy=None)
+
+
+def test_viewers_are_counted_and_limited(serving):
+    with contextmanager_stack() as enter:
+        for _ in range(MAX_VIEWERS):
+            enter(serving.client()).next_stats()
+        assert serving.viewer.watching == MAX_VIEWERS
+        closed = enter(serving.client()).closing()
+        assert closed.rcvd is not None
+        assert closed.rcvd.code == 1013
+
+
+@contextmanager
+def contextmanager_stack() -> Iterator[Callable]:
+    from contextlib import ExitStack
+
+    with ExitStack() as stack:
+        yield stack.enter_context
+
+
+def test_the_page_and_its_parts_come_with_strict_headers(serving):
+    with httpx.Client(base_url=serving.url, trust_env=False) as http:
+        page = http.get("/")
+        assert page.status_code == 200
+        assert page.headers["content-type"] == "text/html; charset=utf-8"
+        parts = ["viewer.css", "viewer.js", "favicon.svg"]
+        for part in parts:
+            assert f'"{part}"' in page.text
+            assert http.get(f"/{part}").status_code == 200
+        assert http.get("/viewer.js").headers["content-type"].startswith("text/javascript")
+        missing = http.get("/../web.py")
+        assert missing.status_code == 404
+        for answer in (page, missing):
+            policy = answer.headers["content-security-policy"]
+            assert policy.startswith("default-src 'none'; script-src 'self'; style-src 'self';")
+            assert "unsafe" not in policy
+            assert answer.headers["x-content-type-options"] == "nosniff"
+            assert answer.headers["x-frame-options"] == "DENY"
+
+
+def test_every_module_that_the_page_imports_is_served(serving):
+    with httpx.Client(base_url=serving.url, trust_env=False) as http:
+        waiting, seen = {"viewer.js"}, set()
+        while waiting:
+            name = waiting.pop()
+            seen.add(name)
+            answer = http.get(f"/{name}")
+            assert answer.status_code == 200, name
+            for line in answer.text.splitlines():
+                if line.startswith("import ") and ' from "./' in line:
+                    waiting |= {line.split('"./')[1].split('"')[0]} - seen
+    assert len(seen) > 3
+
+
+@pytest.mark.parametrize(
+    "origin", ["http://example.org", "http://127.0.0.1:1", "null", "http://[broken"]
+)
+def test_a_page_of_another_site_gets_no_websocket(serving, origin):
+    with (
+        pytest.raises(InvalidStatus) as info,
+        connect(serving.websocket_url, origin=origin, proxy=None),
+    ):
+        pass
+    assert info.value.response.status_code == 403
+    assert serving.viewer.watching == 0
+
+
+def test_its_own_page_gets_a_websocket(serving):
+    origin = serving.url.rstrip("/")
+    with serving.client(origin=origin) as client:
+        assert client.next_stats() == STATS
+
+
+def test_a_name_that_was_pointed_here_is_refused(serving):
+    port = urlsplit(serving.url).port
+    with httpx.Client(base_url=serving.url, trust_env=False) as http:
+        for host in (f"example.org:{port}", "example.org", f"127.0.0.1.example.org:{port}", "["):
+            answer = http.get("/", headers={"Host": host})
+            assert answer.status_code == 403, host
+        assert http.get("/", headers={"Host": f"localhost:{port}"}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("bound", "host", "origin", "welcome"),
+    [
+        ("127.0.0.1", "127.0.0.1:80", None, True),
+        ("127.0.0.1", "localhost:9000", "http://localhost:9000", True),  # through a tunnel
+        ("127.0.0.1", "[::1]:80", "http://[::1]:80", True),
+        ("127.0.0.1", "192.0.2.7:80", None, False),
+        ("127.0.0.1", "0.0.0.0:80", None, False),
+        ("127.0.0.1", "", None, False),
+        ("0.0.0.0", "192.0.2.7:80", "http://192.0.2.7:80", True),
+        ("0.0.0.0", f"{socket.gethostname()}:80", None, True),
+        ("0.0.0.0", "example.org:80", None, False),
+        ("192.0.2.7", "192.0.2.7:80", "https://192.0.2.7:81", False),
+        ("viewer.test", "viewer.test", "http://viewer.test", True),
+    ],
+)
+def test_who_is_welcome(bound, host, origin, welcome):
+    assert (why_refused(bound, host, origin) is None) == welcome
+
+
+def test_a_port_in_use_is_said_in_one_sentence(serving):
+    port = urlsplit(serving.url).port
+    with pytest.raises(UsageError, match=f"^Port {port} is in use: choose another"):
+        Viewer(Hub(), dict, port=port).start()
+
+
+@pytest.mark.parametrize(
+    ("host", "port", "sentence"),
+    [
+        ("127.0.0.1", 70_000, "70000 is not a port"),
+        ("127.0.0.1", -1, "-1 is not a port"),
+        ("192.0.2.1", 0, "cannot listen on '192.0.2.1'"),
+        ("no such host", 0, "cannot listen on 'no such host'"),
+    ],
+)
+def test_where_it_cannot_listen_is_said(host, port, sentence):
+    with pytest.raises(UsageError, match=sentence):
+        Viewer(Hub(), dict, host=host, port=port).start()
+
+
+def test_no_thread_is_left_behind():
+    with Viewer(Hub(), dict):
+        assert "viewer" in {thread.name for thread in threading.enumerate()}
+    assert "viewer" not in {thread.name for thread in threading.enumerate()}

@@ -1,0 +1,94 @@
+"""The seam between a plan and those who carry it out.
+
+A processor is any function of pixels and a step.  It owes three things: a result of just
+``step.output(size)``; no look further than ``step.radius`` pixels; and the same pixels for a
+chunk as for the whole frame, since chunks are shown side by side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+
+from p2c2g.errors import ProcessorError
+from p2c2g.media.frame import Pixels, Size
+from p2c2g.media.operations import Plan, Step
+
+#: Takes ``(height, width, 3)`` BGR, which it must not change, and gives a new array of the
+#: same kind, or the very same array where there is nothing to do.
+Processor = Callable[[Pixels, Step], Pixels]
+
+_processors: dict[tuple[str, str | None], Processor] = {}
+
+
+def register(name: str, *methods: str) -> Callable[[Processor], Processor]:
+    """Register the decorated function for an operation, under each method where it has them.
+
+    A later one takes the place of an earlier one: a faster device registers last.
+    """
+
+    def add(function: Processor) -> Processor:
+        for method in methods or (None,):
+            _processors[name, method] = function
+        return function
+
+    return add
+
+
+def known() -> tuple[str, ...]:
+    """Return what can be done here, as ``operation`` or ``operation:method``, sorted."""
+    return tuple(sorted(f"{name}:{method}" if method else name for name, method in _processors))
+
+
+def processor(step: Step) -> Processor:
+    """Return the function for a step.
+
+    Raises:
+        ProcessorError: this peer has none; another may.
+    """
+    try:
+        return _processors[step.name, step.method]
+    except KeyError:
+        wanted = f"{step.name}:{step.method}" if step.method else step.name
+        raise ProcessorError(
+            f"This peer has no processor for {wanted}: it has {', '.join(known())}."
+        ) from None
+
+
+def run(plan: Plan, pixels: Pixels) -> Pixels:
+    """Carry out a plan on a frame or on the padded part of a chunk.
+
+    Args:
+        plan: the plan of the whole frame.
+        pixels: ``(height, width, 3 or 4)`` uint8, BGR; a view will do.  It is not changed.
+
+    Returns:
+        ``(height, width, 3)`` uint8, BGR; ``pixels`` itself where nothing was to be done.
+
+    Raises:
+        ProcessorError: a step failed, or gave something else than a picture of its size.
+    """
+    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] not in (3, 4):
+        raise ProcessorError(
+            f"Pixels of {pixels.dtype} in the shape {pixels.shape} cannot be processed: give "
+            "uint8 in the shape (height, width, 3 or 4)."
+        )
+    if pixels.shape[2] == 4:
+        pixels = cv2.cvtColor(pixels, cv2.COLOR_BGRA2BGR)
+    for step in plan.steps:
+        due = step.output(Size.of(pixels))
+        work = processor(step)
+        try:
+            pixels = work(pixels, step)
+        except ProcessorError:
+            raise
+        except Exception as error:
+            raise ProcessorError(f"{step.name} failed: {error}") from error
+        if pixels.shape != (due.height, due.width, 3) or pixels.dtype != np.uint8:
+            raise ProcessorError(
+                f"{step.name} gave {pixels.dtype} in the shape {pixels.shape} where a picture of "
+                f"{due} is due."
+            )
+    return pixels
