@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable
 from typing import Annotated
 
-import click
 import typer
 from rich.console import Console
+from typer.exceptions import TyperException
 
 from p2c2g import __version__
 from p2c2g.errors import P2C2GError
@@ -29,19 +28,17 @@ def run(app: typer.Typer, name: str) -> int:
         logger.debug("The command failed", exc_info=True)
         print_error(name, str(error))
         return error.exit_code
-    except click.ClickException as error:
-        print_error(name, f"{error.format_message()} See {name} --help.")
+    except TyperException as error:
+        print_error(name, f"{error.format_message().rstrip(chr(46))}. See {name} --help.")
         return error.exit_code
-    except click.exceptions.Abort:
+    except typer.Abort:
         return 130
     return code if isinstance(code, int) else 0
 
 
 def print_error(name: str, sentence: str) -> None:
     """Print one sentence on standard error."""
-    Console(stderr=True, highlight=False, soft_wrap=True).print(
-        f"[bold red]{name}:[/] ", end=""
-    )
+    Console(stderr=True, highlight=False, soft_wrap=True).print(f"[bold red]{name}:[/] ", end="")
     sys.stderr.write(sentence + "\n")
 
 
@@ -77,8 +74,6 @@ def new_typer(help_text: str) -> typer.Typer:
     return app
 
 
-Main = Callable[[], None]
-
 SourceOption = Annotated[
     str,
     typer.Option(
@@ -107,7 +102,8 @@ CodecOption = Annotated[
     str, typer.Option(metavar="NAME", help="jpeg, webp, avif, png or raw, both ways.")
 ]
 QualityOption = Annotated[
-    int | None, typer.Option(metavar="1-100", help="Quality of a lossy codec.")
+    int | None,
+    typer.Option(metavar="1-100", min=1, max=100, help="Quality of a lossy codec."),
 ]
 ChunksOption = Annotated[
     str, typer.Option(metavar="RxC", help="Rows and columns that a frame is cut into.")
@@ -118,12 +114,9 @@ SecondsOption = Annotated[
 ReportOption = Annotated[
     str | None, typer.Option(metavar="FILE", help="Write the figures as JSON.")
 ]
-RecordOption = Annotated[
-    str | None, typer.Option(metavar="FILE.mp4", help="Record what is shown.")
-]
+RecordOption = Annotated[str | None, typer.Option(metavar="FILE.mp4", help="Record what is shown.")]
 PortOption = Annotated[
-    int, typer.Option(metavar="N", help="Port of the viewer; 0 takes a free one.")
+    int,
+    typer.Option(metavar="N", min=0, max=65535, help="Port of the viewer; 0 takes a free one."),
 ]
-HeadlessOption = Annotated[
-    bool, typer.Option("--headless", help="Without the viewer.")
-]
+HeadlessOption = Annotated[bool, typer.Option("--headless", help="Without the viewer.")]

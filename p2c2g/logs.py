@@ -15,8 +15,6 @@ def configure() -> None:
         level=os.environ.get("P2C2G_LOG_LEVEL", "WARNING").upper(),
         format="%(message)s",
         handlers=[
-            RichHandler(
-                console=Console(stderr=True), show_path=False, rich_tracebacks=False
-            )
+            RichHandler(console=Console(stderr=True), show_path=False, rich_tracebacks=False)
         ],
     )

@@ -36,7 +36,9 @@ def run(
     ] = None,
     deadline: Annotated[
         float | None,
-        typer.Option(metavar="MS", help="Show a frame so long after its capture at the latest."),
+        typer.Option(
+            metavar="MS", min=1, help="Show a frame so long after its capture at the latest."
+        ),
     ] = None,
     seconds: options.SecondsOption = None,
     headless: options.HeadlessOption = False,
@@ -47,7 +49,8 @@ def run(
     report: options.ReportOption = None,
     record: options.RecordOption = None,
     wait_for: Annotated[
-        int, typer.Option(metavar="N", help="Wait until N peers answer before the first frame.")
+        int,
+        typer.Option(metavar="N", min=0, help="Wait until N peers answer before the first frame."),
     ] = 0,
 ) -> None:
     """Capture, send to the pool, and show what comes back."""

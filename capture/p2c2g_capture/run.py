@@ -28,8 +28,8 @@ from p2c2g.session.report import build_report, check_writable, write_report
 from p2c2g.session.session import Session, SessionPlan
 from p2c2g.settings import Settings, redacted
 from p2c2g_capture.pacer import Pacer
-from p2c2g_capture.terminal import LiveLine, print_summary
 from p2c2g_capture.sources import Source, open_source
+from p2c2g_capture.terminal import LiveLine, print_summary
 
 logger = logging.getLogger(__name__)
 
@@ -87,19 +87,20 @@ def run(options: RunOptions, settings: Settings, console: Console) -> None:
             fps=options.fps,
         )
         pacer = Pacer(source, options.fps, options.seconds)
-        _check_broker(client, settings)
         hub = Hub()
         session = Session(app, client, plan, hub.publish)
         recorder = None
         if options.record:
-            recorder = stack.enter_context(
-                Recorder(Path(options.record), options.fps, plan.output)
-            )
+            recorder = stack.enter_context(Recorder(Path(options.record), options.fps, plan.output))
             recorder.start(hub)
+        url = None
         if not options.headless:
             viewer = Viewer(hub, session.live, host=options.host, port=options.port)
             stack.callback(viewer.close)
-            console.print(f"Watch at [bold]{viewer.start()}[/]")
+            url = viewer.start()
+        _check_broker(client, settings)
+        if url is not None:
+            console.print(f"Watch at [bold]{url}[/]")
         if options.wait_for:
             _wait_for_peers(app, options.wait_for)
         with _stopping_at_signals(pacer):

@@ -192,6 +192,12 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         self.ready.set()
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().shutdown(sockets)
+        # A viewer that does not read leaves bytes that asyncio would keep for it for ever.
+        for connection in tuple(self.server_state.connections):
+            connection.transport.abort()
+
 
 def _listen(host: str, port: int) -> socket.socket:
     if not 0 <= port <= 65_535:

@@ -13,6 +13,7 @@ from fractions import Fraction
 from itertools import pairwise
 
 import cv2
+import numpy as np
 
 from p2c2g.errors import UsageError
 from p2c2g.media.frame import Chunk, Pixels, Rect, Size
@@ -132,7 +133,7 @@ def paint_base(canvas: Pixels, chunk: Chunk, source_pixels: Pixels) -> None:
     target = chunk.target.of(canvas)
     part = cut(source_pixels, chunk)
     if part.shape[2] == 4:
-        part = cv2.cvtColor(part, cv2.COLOR_BGRA2BGR)
+        part = np.asarray(cv2.cvtColor(part, cv2.COLOR_BGRA2BGR), np.uint8)
     if chunk.padded == chunk.rect:
         cv2.resize(part, target.shape[1::-1], dst=target, interpolation=cv2.INTER_LINEAR)
         return
@@ -141,4 +142,5 @@ def paint_base(canvas: Pixels, chunk: Chunk, source_pixels: Pixels) -> None:
     height = scaled(chunk.padded.height, Fraction(chunk.target.height, chunk.rect.height))
     crop = chunk.crop
     size = (max(width, crop.right), max(height, crop.bottom))
-    target[:] = crop.of(cv2.resize(part, size, interpolation=cv2.INTER_LINEAR))
+    whole = cv2.resize(part, size, interpolation=cv2.INTER_LINEAR)
+    target[:] = whole[crop.y : crop.bottom, crop.x : crop.right]

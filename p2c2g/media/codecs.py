@@ -62,9 +62,7 @@ class Codec(Protocol):
             UsageError: the quality is out of its range.
         """
 
-    def decode(
-        self, data: Data, out: Pixels | None = None, *, limit: Size | None = None
-    ) -> Pixels:
+    def decode(self, data: Data, out: Pixels | None = None, *, limit: Size | None = None) -> Pixels:
         """Return ``(height, width, 3)`` BGR pixels, ``out`` itself where it is given.
 
         Raises:
@@ -95,10 +93,15 @@ class _Codec:
     def encode(self, pixels: Pixels, quality: int) -> bytes:
         if not 1 <= quality <= 100:
             raise UsageError(f"A quality of {quality} cannot be: give one from 1 to 100.")
-        if pixels.ndim != 3 or pixels.shape[2] not in (3, 4) or pixels.dtype != np.uint8:
+        if (
+            pixels.ndim != 3
+            or pixels.shape[2] not in (3, 4)
+            or pixels.dtype != np.uint8
+            or not 1 <= min(pixels.shape[:2]) <= max(pixels.shape[:2]) <= MAX_EDGE
+        ):
             raise CodecError(
                 f"Pixels of {pixels.dtype} in the shape {pixels.shape} cannot be encoded: give "
-                "uint8 in the shape (height, width, 3 or 4)."
+                f"uint8 in the shape (height, width, 3 or 4), edges from 1 to {MAX_EDGE}."
             )
         try:
             return self.to_bytes(pixels, quality)
@@ -118,9 +121,7 @@ class _Codec:
             )
         return size
 
-    def decode(
-        self, data: Data, out: Pixels | None = None, *, limit: Size | None = None
-    ) -> Pixels:
+    def decode(self, data: Data, out: Pixels | None = None, *, limit: Size | None = None) -> Pixels:
         size = self.size_of(data, limit=limit)
         if out is not None and out.shape != (size.height, size.width, 3):
             raise CodecError(
@@ -184,7 +185,7 @@ def _pillow_decode(format_: str) -> Callable[[Data, Size, Pixels | None], Pixels
                 raise ValueError(f"its picture is {image.width}x{image.height}")
             rgb = np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
         if out is None or out.strides[1:] != (3, 1):
-            return cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)  # type: ignore[return-value]
+            return np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), np.uint8)
         cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR, dst=out)
         return out
 
@@ -231,7 +232,7 @@ _RAW_MAGIC, _RAW_VERSION = b"p2r", 1
 
 def _raw_encode(pixels: Pixels, _quality: int) -> bytes:
     if pixels.shape[2] == 4:
-        pixels = cv2.cvtColor(pixels, cv2.COLOR_BGRA2BGR)
+        pixels = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGRA2BGR), np.uint8)
     size = Size.of(pixels)
     packed: bytes = lz4.block.compress(np.ascontiguousarray(pixels).data, store_size=False)
     return _RAW.pack(_RAW_MAGIC, _RAW_VERSION, size.width, size.height) + packed
@@ -301,6 +302,4 @@ def codec(name: str) -> Codec:
     try:
         return CODECS[name]
     except KeyError:
-        raise UsageError(
-            f"{name!r} is not a codec: those known are {', '.join(CODECS)}."
-        ) from None
+        raise UsageError(f"{name!r} is not a codec: those known are {', '.join(CODECS)}.") from None

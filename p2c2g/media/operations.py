@@ -129,8 +129,8 @@ class _Operation:
         if self.size is not None:
             scale_x = Fraction(self.size.width, before.width)
             scale_y = Fraction(self.size.height, before.height)
-        radius = {"sharpen": 1, "denoise": 2}.get(self.name, 0)
-        if self.method is not None and (scale_x, scale_y) != (1, 1):
+        radius = int(self.name in {"sharpen", "denoise"})
+        if self.method is not None and not scale_x == scale_y == 1:
             reach = METHODS[self.method]
             radius = max(reach(scale_x), reach(scale_y))
         return Step(self.name, self.method, scale_x, scale_y, self.amount, radius)

@@ -16,7 +16,7 @@ from p2c2g.errors import WireError
 from p2c2g.media.frame import MAX_EDGE, Rect, Size
 
 VERSION: Final = 1
-_MAX_HEADER: Final = 4096
+_MAX_HEADER: Final = 8192  # three texts in letters of four bytes, and the numbers
 _MAX_TEXT: Final = 512
 _MAX_NUMBER: Final = 2**53
 
@@ -78,7 +78,7 @@ class ChunkHeader:
             chunk=fields.number(65_535),
             attempt=fields.number(255, least=1),
             codec=fields.text(),
-            quality=fields.number(100),
+            quality=fields.number(100, least=1),
             operations=fields.text(),
             frame_size=fields.size(),
             padded=fields.rect(),
@@ -98,7 +98,7 @@ class ResultHeader:
 
     The times are the peer's: ``started_us`` and ``done_us`` on its own monotonic clock, in
     microseconds, comparable with nobody else's; ``decode_us`` and ``process_us`` are spans
-    between them.  ``error`` is empty where the attempt succeeded.
+    between them, one after the other.  ``error`` is empty where the attempt succeeded.
     """
 
     frame: int
@@ -113,7 +113,7 @@ class ResultHeader:
     error: str = ""
 
     def pack(self) -> bytes:
-        """Write the header."""
+        """Write the header; longer texts than 512 letters are cut off."""
         packed: bytes = msgpack.packb(
             [
                 VERSION,
@@ -127,7 +127,8 @@ class ResultHeader:
                 self.process_us,
                 self.done_us,
                 self.error[:_MAX_TEXT],
-            ]
+            ],
+            unicode_errors="replace",  # a host's name or a file's may hold half a letter
         )
         return packed
 
@@ -136,11 +137,11 @@ class ResultHeader:
         """Read a header.
 
         Raises:
-            WireError: it is not a result header of this version, or a number in it is out
-                of bounds.
+            WireError: it is not a result header of this version, a number in it is out of
+                bounds, or its spans do not fit between its start and its end.
         """
         fields = _Fields("result header", data, 11)
-        return cls(
+        header = cls(
             frame=fields.number(_MAX_NUMBER),
             chunk=fields.number(65_535),
             attempt=fields.number(255, least=1),
@@ -152,10 +153,18 @@ class ResultHeader:
             done_us=fields.number(_MAX_NUMBER),
             error=fields.text(),
         )
+        if header.decode_us + header.process_us > header.done_us - header.started_us:
+            raise WireError("a result header's spans do not fit between its start and its end.")
+        return header
 
 
 def _rect(rect: Rect) -> list[int]:
     return [rect.x, rect.y, rect.width, rect.height]
+
+
+def _shown(value: object) -> str:
+    # Never a stranger's repr: that of lists a thousand deep is a RecursionError.
+    return str(value) if type(value) is int else f"a {type(value).__name__}"
 
 
 class _Fields:
@@ -171,9 +180,10 @@ class _Fields:
             raise WireError(f"a {what} cannot be read: {error}.") from error
         if not isinstance(values, list) or not values:
             raise WireError(f"a {what} is not a list that begins with its version.")
-        if values[0] != VERSION:
+        version = values[0]
+        if type(version) is not int or version != VERSION:
             raise WireError(
-                f"a {what} is of version {values[0]!r}; this side speaks version {VERSION}: "
+                f"a {what} is of version {_shown(version)}; this side speaks version {VERSION}: "
                 "update the older of the two."
             )
         if len(values) != count:
@@ -185,8 +195,13 @@ class _Fields:
 
     def text(self) -> str:
         value = next(self._values)
-        if not isinstance(value, str) or len(value) > _MAX_TEXT:
-            raise WireError(f"a {self._what} has {type(value).__name__} in place of text.")
+        if not isinstance(value, str):
+            raise WireError(f"a {self._what} has {_shown(value)} in place of text.")
+        if len(value) > _MAX_TEXT:
+            raise WireError(
+                f"a {self._what} has a text of {len(value)} letters, where at most {_MAX_TEXT} "
+                "are allowed."
+            )
         return value
 
     def size(self) -> Size:
@@ -207,5 +222,8 @@ class _Fields:
 
     def _checked(self, value: object, least: int, most: int) -> int:
         if type(value) is not int or not least <= value <= most:
-            raise WireError(f"a {self._what} has {value!r:.40} in place of {least} to {most}.")
+            raise WireError(
+                f"a {self._what} has {_shown(value)} in place of a whole number from {least} "
+                f"to {most}."
+            )
         return value

@@ -12,6 +12,7 @@ The head is ``[content type, content encoding, headers, properties]``.
 
 from __future__ import annotations
 
+import base64
 import struct
 from typing import Any, Final
 
@@ -28,8 +29,12 @@ Payload = dict[str, Any]
 
 
 def pack(payload: Payload) -> bytes:
-    """Write kombu's message mapping, whose body must be bytes, as one envelope."""
-    head = msgpack.packb(
+    """Write kombu's message mapping, whose body must be bytes, as one envelope.
+
+    Raises:
+        WireError: its headers and properties are larger than any reader takes.
+    """
+    head: bytes = msgpack.packb(
         [
             payload["content-type"],
             payload["content-encoding"],
@@ -38,6 +43,10 @@ def pack(payload: Payload) -> bytes:
         ],
         default=str,
     )
+    if len(head) > _MAX_HEAD:
+        raise WireError(
+            f"a message's headers take {len(head)} bytes, where at most {_MAX_HEAD} are allowed."
+        )
     return b"".join((_PREFIX.pack(MAGIC, VERSION, len(head)), head, payload["body"]))
 
 
@@ -66,9 +75,11 @@ def unpack(data: bytes) -> Payload:
         raise WireError(f"an envelope's head of {length} bytes does not fit its message.")
     try:
         head = msgpack.unpackb(memoryview(data)[_PREFIX.size : end])
-        content_type, content_encoding, headers, properties = head
     except (ValueError, TypeError, msgpack.UnpackException) as error:
         raise WireError(f"an envelope's head cannot be read: {error}.") from error
+    if not isinstance(head, list) or len(head) != 4:
+        raise WireError("an envelope's head is not a list of four.")
+    content_type, content_encoding, headers, properties = head
     payload = {
         "body": data[end:],
         "content-type": content_type,
@@ -94,12 +105,24 @@ def check(payload: object) -> None:
     properties = payload.get("properties")
     if not isinstance(payload.get("headers"), dict) or not isinstance(properties, dict):
         raise WireError("a message lacks its headers or its properties.")
+    for part in ("content-type", "content-encoding"):
+        if not isinstance(payload.get(part), str | None):
+            raise WireError(f"a message's {part} is not text.")
     if not isinstance(properties.get("delivery_tag"), str):
         raise WireError("a message lacks its delivery tag.")
     delivery_info = properties.get("delivery_info")
-    if not isinstance(delivery_info, dict) or not isinstance(
-        delivery_info.get("routing_key"), str
+    if not isinstance(delivery_info, dict) or not (
+        isinstance(delivery_info.get("routing_key"), str)
+        and isinstance(delivery_info.get("exchange"), str)
     ):
-        raise WireError("a message lacks its routing key.")
-    if not isinstance(payload.get("body"), bytes | str):
+        raise WireError("a message lacks its exchange or its routing key.")
+    body, encoding = payload.get("body"), properties.get("body_encoding")
+    if not isinstance(body, bytes | str):
         raise WireError("a message lacks its body.")
+    if isinstance(body, str) and encoding == "base64":
+        try:
+            base64.b64decode(body)
+        except ValueError as error:
+            raise WireError(f"a message's body is not base64: {error}.") from error
+    elif encoding not in (None, "", "utf-8"):
+        raise WireError("a message's body is in an encoding that is not known here.")

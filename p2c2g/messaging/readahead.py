@@ -13,15 +13,25 @@ from collections import deque
 
 
 class Window:
-    """The read-ahead of one worker, from what it measures.  Pure; not thread-critical.
+    """The read-ahead of one worker, from what it measures.
+
+    Pure and without a lock: where two threads meet, one sample of a moving average is lost.
 
     Args:
-        slots: tasks that the worker runs at once.
+        slots: tasks that the worker runs at once, 1 or more.
         most: the most messages ever kept on their way beyond the slots.
-        smoothing: weight of the newest service time in the moving average.
+        smoothing: weight of the newest service time in the moving average, above 0 to 1.
+
+    Raises:
+        ValueError: an argument is out of its range.
     """
 
     def __init__(self, slots: int, most: int = 128, smoothing: float = 0.1) -> None:
+        if slots < 1 or most < 1 or not 0 < smoothing <= 1:
+            raise ValueError(
+                f"slots={slots}, most={most}, smoothing={smoothing} cannot be: give slots and "
+                "most of 1 or more, and a smoothing above 0 and at most 1"
+            )
         self._slots = slots
         self._most = most
         self._smoothing = smoothing
@@ -29,14 +39,14 @@ class Window:
         self._round_trips: deque[float] = deque(maxlen=9)
 
     def served(self, seconds: float) -> None:
-        """Note how long one task took."""
+        """Note how long one task took, in seconds."""
         if self._service is None:
             self._service = seconds
         else:
             self._service += self._smoothing * (seconds - self._service)
 
     def round_trip(self, seconds: float) -> None:
-        """Note one round trip to the broker."""
+        """Note one round trip to the broker, in seconds."""
         self._round_trips.append(seconds)
 
     @property

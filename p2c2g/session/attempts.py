@@ -28,30 +28,47 @@ class Decision(Enum):
 
     RETRY = "retry"  # run it again, now
     GIVE_UP = "give up"  # it has had its runs: the base layer stands in
-    IGNORE = "ignore"  # nobody waits for it, or a later run is under way
+    IGNORE = "ignore"  # nobody waits for it, or it was told before
 
 
 @dataclass(slots=True)
 class _Flight:
-    attempts: int = 1
-    done: bool = False
+    attempts: int = 1  # runs granted so far; the newest has this number
+    failed: bool = False  # the newest run's failure has been told
+    done: bool = False  # a good result has come
 
 
 ChunkKey = tuple[int, int]
 
 
 class Attempts:
-    """The table.  A key is ``(frame number, chunk index)``."""
+    """The table.  A key is ``(frame number, chunk index)``.
+
+    Every result and every failure that it is told of adds one to exactly one of
+    ``accepted``, ``duplicate``, ``late`` and ``failed``.  It is as long as the chunks that
+    are open: whoever opens one closes it.
+
+    Args:
+        max_attempts: runs of one chunk at most, 1 or more.
+
+    Raises:
+        ValueError: fewer than one run.
+    """
 
     def __init__(self, max_attempts: int = MAX_ATTEMPTS) -> None:
+        if max_attempts < 1:
+            raise ValueError(f"max_attempts={max_attempts} cannot be: give 1 or more")
         self._max = max_attempts
         self._flights: dict[ChunkKey, _Flight] = {}
         #: Accepted chunks by the number of the run that brought them.
         self.accepted: Counter[int] = Counter()
-        #: What became of the other results and runs.
+        #: Told after the chunk was closed.
         self.late = 0
+        #: Results of a chunk that has one, and failures told twice.
         self.duplicate = 0
+        #: Runs that failed.
         self.failed = 0
+        #: Chunks all of whose runs failed.
         self.exhausted = 0
 
     def __len__(self) -> int:
@@ -69,7 +86,11 @@ class Attempts:
         return 1
 
     def succeed(self, key: ChunkKey, attempt: int) -> Verdict:
-        """Judge a good result; the first one of any run of a chunk is accepted."""
+        """Judge a good result; the first one of any run of a chunk is accepted.
+
+        A stranger told us the number of the run: one that was never granted counts as the
+        newest.
+        """
         flight = self._flights.get(key)
         if flight is None:
             self.late += 1
@@ -78,20 +99,30 @@ class Attempts:
             self.duplicate += 1
             return Verdict.DUPLICATE
         flight.done = True
-        self.accepted[attempt] += 1
+        self.accepted[min(attempt, flight.attempts)] += 1
         return Verdict.ACCEPTED
 
     def fail(self, key: ChunkKey, attempt: int) -> Decision:
         """Judge a failed run; RETRY has counted the run that it grants."""
-        self.failed += 1
         flight = self._flights.get(key)
-        # A failure told twice, or of a run already replaced, must not grant another.
-        if flight is None or flight.done or attempt != flight.attempts:
+        if flight is None:
+            self.late += 1
+            return Decision.IGNORE
+        # A run is replaced only once its failure was told, so an older one is told twice.
+        if attempt < flight.attempts or (attempt == flight.attempts and flight.failed):
+            self.duplicate += 1
+            return Decision.IGNORE
+        self.failed += 1
+        if attempt > flight.attempts:
+            return Decision.IGNORE  # A run that was never granted grants none.
+        flight.failed = True
+        if flight.done:
             return Decision.IGNORE
         if flight.attempts >= self._max:
             self.exhausted += 1
             return Decision.GIVE_UP
         flight.attempts += 1
+        flight.failed = False
         return Decision.RETRY
 
     def attempt_of(self, key: ChunkKey) -> int | None:

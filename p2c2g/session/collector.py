@@ -117,9 +117,7 @@ class Collector:
         self._session.tally.chunk(header.peer, header.queue, now - sent)
         self._session.place(*key, part)
 
-    def _fail(
-        self, key: tuple[int, int], attempt: int | None, peer: str, error: str
-    ) -> None:
+    def _fail(self, key: tuple[int, int], attempt: int | None, peer: str, error: str) -> None:
         attempts = self._session.attempts
         current = attempts.attempt_of(key)
         if current is None:

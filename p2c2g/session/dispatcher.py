@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import threading
 from collections.abc import Callable, Sequence
 from time import monotonic
@@ -21,6 +22,8 @@ logger = logging.getLogger(__name__)
 #: Seconds between attempts to reach a broker that is away.
 RECONNECT_INTERVAL = 0.25
 
+_TASK_ID = re.compile(r"[^.]+\.(0|[1-9][0-9]{0,15})\.(0|[1-9][0-9]{0,4})")
+
 
 def task_id(session: str, frame: int, chunk: int) -> str:
     """Return the one task id of a chunk, the same for each of its attempts."""
@@ -28,13 +31,12 @@ def task_id(session: str, frame: int, chunk: int) -> str:
 
 
 def parse_task_id(text: str) -> tuple[int, int] | None:
-    """Return frame number and chunk index of a task id, or None where it is none of ours."""
-    _, _, tail = text.partition(".")
-    frame, _, chunk = tail.partition(".")
-    try:
-        return int(frame), int(chunk)
-    except ValueError:
-        return None
+    """Return frame number and chunk index of a task id, or None where it is none of ours.
+
+    Strict, since strangers write it: what it reads, :func:`task_id` would write just so.
+    """
+    match = _TASK_ID.fullmatch(text)
+    return (int(match[1]), int(match[2])) if match else None
 
 
 class Dispatcher:

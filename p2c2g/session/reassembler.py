@@ -36,11 +36,17 @@ class Reassembler(Generic[F, T]):
     """The frames in the making, oldest first.
 
     Args:
-        limit: frames held at most.  A frame more releases the oldest early, so the bound
-            drops nothing: the frame is shown with what it has.
+        limit: frames that a release leaves behind at most, 1 or more.  A frame more lets
+            the oldest go early, so the bound drops nothing: that frame is shown with what
+            it has.
+
+    Raises:
+        ValueError: a limit below 1.
     """
 
     def __init__(self, limit: int = 256) -> None:
+        if limit < 1:
+            raise ValueError(f"limit={limit} cannot be: give 1 or more")
         self._limit = limit
         self._pending: OrderedDict[int, Pending[F, T]] = OrderedDict()
         self._last = -1
@@ -52,15 +58,22 @@ class Reassembler(Generic[F, T]):
         """Expect a frame of ``count`` chunks, to be shown by ``deadline``.
 
         Raises:
-            ValueError: its number is not above all earlier ones.
+            ValueError: its number is not above all earlier ones and -1, or it has no chunk.
         """
         newest = next(reversed(self._pending), self._last)
-        if number <= max(newest, self._last):
-            raise ValueError(f"frame {number} came after frame {max(newest, self._last)}")
+        if number <= newest:
+            raise ValueError(f"frame {number} came after frame {newest}")
+        if count < 1:
+            raise ValueError(f"frame {number} has {count} chunks: give 1 or more")
         self._pending[number] = Pending(number, frame, count, deadline)
 
     def place(self, number: int, index: int, part: T) -> bool:
-        """Put a chunk into its frame; False where that frame is gone or has it already."""
+        """Put a chunk into its frame.
+
+        Returns:
+            False where nothing was placed: the frame is gone, has this chunk already, or has
+            no chunk of that index.
+        """
         pending = self._pending.get(number)
         if pending is None or index in pending.parts or not 0 <= index < pending.count:
             return False
@@ -73,7 +86,10 @@ class Reassembler(Generic[F, T]):
         return None if pending is None else pending.frame
 
     def release(self, now: float) -> Iterator[Pending[F, T]]:
-        """Give the frames that may be shown at ``now``, in order."""
+        """Give the frames that may be shown at ``now``, in order.
+
+        Each frame goes as it is taken from the iterator, so what is not taken stays.
+        """
         while self._pending:
             oldest = next(iter(self._pending.values()))
             overfull = len(self._pending) > self._limit

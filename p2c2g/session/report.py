@@ -34,6 +34,10 @@ def build_report(session: Session, settings: Mapping[str, object]) -> dict[str, 
             "failed": attempts.failed,
             "exhausted": attempts.exhausted,
         },
+        "admission": {
+            "refused": session.admission.refused,
+            "window": round(session.admission.window, 1),
+        },
         "session": session.id,
         "settings": dict(settings),
         "versions": {

@@ -11,6 +11,7 @@ import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import ceil
 from time import monotonic
 from typing import Any
 from uuid import uuid4
@@ -26,6 +27,7 @@ from p2c2g.media.frame import Chunk, Frame, FrameState, Picture, Pixels, Size, T
 from p2c2g.media.operations import Pipeline
 from p2c2g.media.wire import ChunkHeader
 from p2c2g.messaging.inbox import Inbox
+from p2c2g.session.admission import Admission
 from p2c2g.session.attempts import Attempts
 from p2c2g.session.collector import Collector, Part
 from p2c2g.session.dispatcher import Dispatcher
@@ -33,9 +35,6 @@ from p2c2g.session.reassembler import Pending, Reassembler
 from p2c2g.session.tally import Tally
 
 logger = logging.getLogger(__name__)
-
-#: Seconds after which a chunk that never came back no longer counts as outstanding.
-LOST_AFTER = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +87,7 @@ class FrameInFlight:
     payloads: tuple[bytes, ...]
     canvas: Pixels
     sent_at: list[float]
+    was_sent: bool
 
 
 class Session:
@@ -122,9 +122,7 @@ class Session:
         self._dispatcher = Dispatcher(app, self.id, plan.queue, clock)
         self._inbox = Inbox(client, self.id)
         self._collector = Collector(self)
-        self._outstanding: dict[tuple[int, int], float] = {}
-        frames_in_deadline = max(1, round(plan.deadline * plan.fps))
-        self._max_outstanding = 2 * frames_in_deadline * len(self._chunks)
+        self.admission = Admission(ceil(plan.deadline * plan.fps) + 1, plan.deadline)
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._run, name="p2c2g-collector", daemon=True)
         self._crash: BaseException | None = None
@@ -151,19 +149,19 @@ class Session:
             for chunk in self._chunks
         )
         canvas = np.empty((self.plan.output.height, self.plan.output.width, 3), np.uint8)
-        flight = FrameInFlight(frame, payloads, canvas, [0.0] * len(self._chunks))
+        flight = FrameInFlight(frame, payloads, canvas, [0.0] * len(self._chunks), was_sent=False)
         now = self._clock()
         self.tally.captured = frame.number + 1
         with self._lock:
-            send = self._has_room(now)
+            send = self.admission.admit(frame.number, range(len(self._chunks)), now)
             was_idle = self._frames.next_deadline is None
             deadline = frame.captured_at + self.plan.deadline if send else now
             self._frames.open(frame.number, flight, len(self._chunks), deadline)
             if send:
                 for chunk in self._chunks:
                     self.attempts.open((frame.number, chunk.index))
-                    self._outstanding[frame.number, chunk.index] = now
                 flight.sent_at = [now] * len(self._chunks)
+                flight.was_sent = True
         if send:
             self._send(frame.number, flight, [chunk.index for chunk in self._chunks], 1)
         if was_idle or not send:
@@ -230,6 +228,8 @@ class Session:
             for pending in released:
                 for chunk in self._chunks:
                     self.attempts.close((pending.number, chunk.index))
+                if pending.frame.was_sent:
+                    self.admission.shown(complete=pending.complete, now=self._clock())
         for pending in released:
             self._show(pending)
 
@@ -282,7 +282,7 @@ class Session:
     def returned(self, key: tuple[int, int]) -> None:
         """Note that a chunk's task has ended, for the collector."""
         with self._lock:
-            self._outstanding.pop(key, None)
+            self.admission.returned(*key)
 
     def run_again(self, number: int, index: int, attempt: int) -> None:
         """Send another attempt of one chunk, for the collector."""
@@ -291,9 +291,7 @@ class Session:
             flight.sent_at[index] = self._clock()
             self._send(number, flight, [index], attempt)
 
-    def _send(
-        self, number: int, flight: FrameInFlight, indexes: list[int], attempt: int
-    ) -> None:
+    def _send(self, number: int, flight: FrameInFlight, indexes: list[int], attempt: int) -> None:
         messages = []
         for index in indexes:
             chunk = self._chunks[index]
@@ -314,12 +312,6 @@ class Session:
             self._dispatcher.send(number, messages)
         except BrokerUnavailableError as error:
             logger.debug("Frame %d was not sent: %s", number, error)
+            with self._lock:
+                self.admission.forget(number)
             self.tally.failure("", type(error).__name__)
-
-    def _has_room(self, now: float) -> bool:
-        """Tell whether the peers can take another frame; forget chunks lost for good."""
-        for key, sent in list(self._outstanding.items()):
-            if now - sent <= LOST_AFTER:
-                break
-            del self._outstanding[key]
-        return len(self._outstanding) + len(self._chunks) <= self._max_outstanding

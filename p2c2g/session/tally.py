@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -13,12 +14,22 @@ from p2c2g.media.frame import FrameState
 
 #: The stages of a frame's way, in order; they add up to its latency.
 STAGES = ("capture", "encode", "queue", "decode", "process", "result", "reassemble")
-#: Samples kept of each measure: the latest, some minutes' worth.
+#: Samples kept of each measure, the oldest dropped: some minutes' worth.
 _KEEP = 50_000
+#: The same of each peer.
+_KEEP_OF_PEER = 5_000
+#: Peers and kinds of error told apart.  Strangers name both, so what comes after that many
+#: is counted under :data:`OTHERS`.
+MAX_PEERS = 1024
+MAX_ERRORS = 64
+OTHERS = "others"
 
 
 def percentiles(samples: Sequence[float], *points: int) -> dict[str, float]:
-    """Return percentiles of seconds in milliseconds, such as ``{"p50": 8.1}``."""
+    """Return percentiles of seconds in milliseconds, such as ``{"p50": 8.1}``.
+
+    They are interpolated (numpy's default), and 0.0 where there are no samples.
+    """
     if not samples:
         return {f"p{point}": 0.0 for point in points}
     values = np.percentile(np.asarray(samples), points)
@@ -30,12 +41,12 @@ def percentiles(samples: Sequence[float], *points: int) -> dict[str, float]:
 
 @dataclass(slots=True)
 class PeerTally:
-    """One peer's share: chunks accepted, and seconds from sending each to its result."""
+    """One peer's share: chunks accepted, runs failed, seconds from a chunk sent to accepted."""
 
     queue: str
     chunks: int = 0
     failed: int = 0
-    times: deque[float] = field(default_factory=lambda: deque(maxlen=_KEEP))
+    times: deque[float] = field(default_factory=lambda: deque(maxlen=_KEEP_OF_PEER))
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +57,10 @@ class _Shown:
 
 
 class Tally:
-    """The counters of one session.  It belongs to one thread; reading is safe from any."""
+    """The counters of one session.  Thread-safe."""
 
     def __init__(self) -> None:
+        #: Frames that the source was due; the session sets it.
         self.captured = 0
         self.states: Counter[FrameState] = Counter()
         self.order_violations = 0
@@ -60,6 +72,7 @@ class Tally:
         self._last_shown = -1
         self._first_at: float | None = None
         self._last_at = 0.0
+        self._lock = threading.Lock()
 
     def shown(
         self,
@@ -69,35 +82,73 @@ class Tally:
         ready_at: float,
         stages: Sequence[float] | None,
     ) -> None:
-        """Count a frame that was shown; ``stages`` are seconds, where it was complete."""
-        if number <= self._last_shown:
-            self.order_violations += 1
-        self._last_shown = max(number, self._last_shown)
-        self.states[state] += 1
-        latency = ready_at - captured_at
-        self._latencies.append(latency)
-        self._recent.append(_Shown(ready_at, latency, state))
-        if self._first_at is None:
-            self._first_at = ready_at
-        self._last_at = ready_at
-        if stages is not None:
-            for name, seconds in zip(STAGES, stages, strict=True):
+        """Count a frame that was shown.
+
+        Args:
+            number: the frame's; one not above all earlier ones is an order violation.
+            state: how it ended.
+            captured_at: when it was captured, in seconds of the session's clock.
+            ready_at: when it was ready to show, likewise.
+            stages: seconds of each of :data:`STAGES`, or None where they are not known.
+
+        Raises:
+            ValueError: as many stages as there are were not given; nothing is counted.
+        """
+        if stages is not None and len(stages) != len(STAGES):
+            raise ValueError(f"a frame has {len(STAGES)} stages, not {len(stages)}")
+        with self._lock:
+            if number <= self._last_shown:
+                self.order_violations += 1
+            self._last_shown = max(number, self._last_shown)
+            self.states[state] += 1
+            latency = ready_at - captured_at
+            self._latencies.append(latency)
+            self._recent.append(_Shown(ready_at, latency, state))
+            if self._first_at is None:
+                self._first_at = ready_at
+            self._last_at = ready_at
+            for name, seconds in zip(STAGES, stages or (), strict=False):
                 self._stages[name].append(seconds)
 
     def chunk(self, peer: str, queue: str, seconds: float) -> None:
-        """Count an accepted chunk of a peer."""
-        tally = self.peers.setdefault(peer, PeerTally(queue))
-        tally.chunks += 1
-        tally.times.append(seconds)
+        """Count an accepted chunk of a peer, ``seconds`` after it was sent."""
+        with self._lock:
+            tally = self._peer(peer)
+            tally.queue = queue
+            tally.chunks += 1
+            tally.times.append(seconds)
 
     def failure(self, peer: str, error: str) -> None:
-        """Count a failed run."""
-        if peer:
-            self.peers.setdefault(peer, PeerTally("")).failed += 1
-        self.errors[error.partition(":")[0]] += 1
+        """Count a failed run.
+
+        Args:
+            peer: the peer whose run it was; empty where it reached none.
+            error: the kind of error; what follows a colon is not looked at.
+        """
+        with self._lock:
+            if peer:
+                self._peer(peer).failed += 1
+            kind = error.partition(":")[0][:80]
+            if kind not in self.errors and len(self.errors) >= MAX_ERRORS:
+                kind = OTHERS
+            self.errors[kind] += 1
+
+    def _peer(self, name: str) -> PeerTally:
+        if name not in self.peers and len(self.peers) >= MAX_PEERS:
+            name = OTHERS
+        return self.peers.setdefault(name, PeerTally(""))
 
     def frames(self, in_flight: int = 0) -> dict[str, int]:
-        """Return frames by how they ended; what was due and not shown was dropped."""
+        """Return frames by how they ended.
+
+        Args:
+            in_flight: frames that are still to be shown; what else was captured and not
+                shown was dropped.
+        """
+        with self._lock:
+            return self._frames(in_flight)
+
+    def _frames(self, in_flight: int) -> dict[str, int]:
         return {
             "captured": self.captured,
             "complete": self.states[FrameState.COMPLETE],
@@ -106,43 +157,46 @@ class Tally:
         }
 
     def live(self, now: float, in_flight: int, window: float = 2.0) -> dict[str, Any]:
-        """Return the figures of the last seconds, for a readout."""
-        recent = [shown for shown in list(self._recent) if shown.at > now - window]
-        span = min(window, now - (self._first_at if self._first_at is not None else now))
-        return {
-            "fps": round(len(recent) / span, 1) if span > 0.2 else 0.0,
-            "latency_ms": percentiles([shown.latency for shown in recent], 50, 99),
-            "frames": self.frames(in_flight),
-            "peers": [
-                {"id": peer, "queue": tally.queue, "chunks": tally.chunks}
-                for peer, tally in sorted(self.peers.items())
-            ],
-        }
+        """Return the figures of the last ``window`` seconds before ``now``, for a readout."""
+        with self._lock:
+            recent = [shown for shown in self._recent if shown.at > now - window]
+            span = min(window, now - (self._first_at if self._first_at is not None else now))
+            return {
+                "fps": round(len(recent) / span, 1) if span > 0.2 else 0.0,
+                "latency_ms": percentiles([shown.latency for shown in recent], 50, 99),
+                "frames": self._frames(in_flight),
+                "peers": [
+                    {"id": peer, "queue": tally.queue, "chunks": tally.chunks}
+                    for peer, tally in sorted(self.peers.items())
+                ],
+            }
 
     def summary(self) -> dict[str, Any]:
         """Return the figures of the whole session, for its report."""
-        shown = sum(self.states.values())
-        span = self._last_at - (self._first_at or 0.0)
-        return {
-            "frames": self.frames(),
-            "success_rate": round(self.states[FrameState.COMPLETE] / self.captured, 5)
-            if self.captured
-            else 0.0,
-            "fps": round((shown - 1) / span, 2) if shown > 1 and span > 0 else 0.0,
-            "latency_ms": percentiles(self._latencies, 50, 95, 99),
-            "stages_ms": {
-                name: percentiles(samples, 50, 99) for name, samples in self._stages.items()
-            },
-            "order_violations": self.order_violations,
-            "errors": dict(self.errors),
-            "peers": [
-                {
-                    "id": peer,
-                    "queue": tally.queue,
-                    "chunks": tally.chunks,
-                    "failed": tally.failed,
-                    "ms": percentiles(tally.times, 50, 99),
-                }
-                for peer, tally in sorted(self.peers.items())
-            ],
-        }
+        with self._lock:
+            shown = sum(self.states.values())
+            span = self._last_at - (self._first_at or 0.0)
+            return {
+                "frames": self._frames(0),
+                # Rounded down: 1.0 is every single frame.
+                "success_rate": self.states[FrameState.COMPLETE] * 100_000 // self.captured / 1e5
+                if self.captured
+                else 0.0,
+                "fps": round((shown - 1) / span, 2) if shown > 1 and span > 0 else 0.0,
+                "latency_ms": percentiles(self._latencies, 50, 95, 99),
+                "stages_ms": {
+                    name: percentiles(samples, 50, 99) for name, samples in self._stages.items()
+                },
+                "order_violations": self.order_violations,
+                "errors": dict(self.errors),
+                "peers": [
+                    {
+                        "id": peer,
+                        "queue": tally.queue,
+                        "chunks": tally.chunks,
+                        "failed": tally.failed,
+                        "ms": percentiles(tally.times, 50, 99),
+                    }
+                    for peer, tally in sorted(self.peers.items())
+                ],
+            }

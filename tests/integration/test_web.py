@@ -6,8 +6,8 @@ import json
 import socket
 import struct
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -15,7 +15,6 @@ import httpx
 import numpy as np
 import pytest
 import simplejpeg
-from p2c2g_capture.sources.pattern import PatternSource, read_numbers
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
@@ -26,6 +25,7 @@ from p2c2g.display.web import MAX_VIEWERS, Viewer
 from p2c2g.errors import UsageError
 from p2c2g.media.codecs import codec
 from p2c2g.media.frame import Chunk, FrameState, Picture, Rect, Size, Tile
+from p2c2g_capture.sources.pattern import PatternSource, read_numbers
 
 SOURCE, OUTPUT = Size(320, 180), Size(640, 360)
 #: Two rows of a frame scaled by 2, with a halo of 4 source pixels between them.
@@ -99,10 +99,11 @@ class Client:
 
     def closing(self) -> ConnectionClosed:
         """Read to the end, and return how it ended."""
-        with pytest.raises(ConnectionClosed) as info:
-            while True:
+        while True:
+            try:
                 self.connection.recv(timeout=PATIENCE)
-        return info.value
+            except ConnectionClosed as closed:
+                return closed
 
 
 @dataclass
@@ -117,8 +118,7 @@ class Serving:
 
     @contextmanager
     def client(self, **options) -> Iterator[Client]:
-        # No queue of its own: what is not read stays in the socket.
-        with connect(self.websocket_url, max_queue=1, proxy=None, **options) as connection:
+        with connect(self.websocket_url, proxy=None, **options) as connection:
             yield Client(connection)
 
 
@@ -248,35 +248,44 @@ def test_a_session_that_ends_says_so(serving):
     assert (closed.rcvd.code, closed.rcvd.reason) == (1001, "The session has ended.")
 
 
-def test_closing_hangs_up_on_viewers_that_read_and_on_those_that_do_not(serving):
-    with serving.client() as client, serving.client() as stuck:
-        client.next_stats()
-        stuck.next_stats()
-        for number in range(10):
-            serving.hub.publish(picture(number))
+def test_closing_does_not_wait_for_a_viewer_that_left_its_socket_full(serving, caplog):
+    address = urlsplit(serving.url)
+    with (
+        serving.client(max_size=None) as client,
+        socket.create_connection((address.hostname, address.port)) as stuck,
+    ):
+        stuck.sendall(
+            f"GET /ws HTTP/1.1\r\nHost: {address.netloc}\r\nConnection: Upgrade\r\n"
+            "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+            "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n".encode()
+        )
+        assert stuck.recv(12) == b"HTTP/1.1 101"
+        # More than the kernel keeps for a socket that nobody reads.
+        heavy = (Tile(CHUNKS[0], bytes(12 << 20), bytes(12 << 20)),)
+        for number in range(5):
+            shown = Picture(
+                number, FrameState.COMPLETE, SOURCE, LARGE.grab(0), heavy, "jpeg", 10, 10
+            )
+            serving.hub.publish(shown)
+            assert client.next_picture().number == number
+            client.answer(number)
+        assert serving.viewer.watching == 2
         serving.viewer.close()
         assert client.closing().rcvd is not None
     serving.viewer.close()
     with pytest.raises(OSError, match="refused"):
         connect(serving.websocket_url, proxy=None)
+    assert [record.message for record in caplog.records if record.levelname == "ERROR"] == []
 
 
 def test_viewers_are_counted_and_limited(serving):
-    with contextmanager_stack() as enter:
+    with ExitStack() as stack:
         for _ in range(MAX_VIEWERS):
-            enter(serving.client()).next_stats()
+            stack.enter_context(serving.client()).next_stats()
         assert serving.viewer.watching == MAX_VIEWERS
-        closed = enter(serving.client()).closing()
+        closed = stack.enter_context(serving.client()).closing()
         assert closed.rcvd is not None
         assert closed.rcvd.code == 1013
-
-
-@contextmanager
-def contextmanager_stack() -> Iterator[Callable]:
-    from contextlib import ExitStack
-
-    with ExitStack() as stack:
-        yield stack.enter_context
 
 
 def test_the_page_and_its_parts_come_with_strict_headers(serving):

@@ -14,6 +14,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
+import cv2
+import numpy as np
+
 from p2c2g.errors import SourceUnavailableError, UsageError
 from p2c2g.media.frame import Pixels, Size
 
@@ -102,6 +105,19 @@ def open_source(spec: str, size: Size | None = None, fps: float = 60.0) -> Sourc
         case "auto" if not rest:
             return _open_auto(size, fps)
     raise UsageError(f"{spec!r} is not a source: give one of {SPECS}.")
+
+
+def scaled(pixels: Pixels, size: Size) -> Pixels:
+    """Return pixels in another size, or themselves where they have it.
+
+    Smaller ones are averaged over their area, larger ones interpolated linearly.
+    """
+    here = Size.of(pixels)
+    if here == size:
+        return pixels
+    smaller = size.width <= here.width and size.height <= here.height
+    way = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(pixels, (size.width, size.height), interpolation=way), np.uint8)
 
 
 def shipped_clip() -> Path:

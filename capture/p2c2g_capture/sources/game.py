@@ -37,15 +37,16 @@ _START_SECONDS = 30.0
 #: A demo lasts 20 s and more: a game that ends sooner than this failed.
 _SHORTEST_DEMO = 2.0
 
-#: What one engine does not know, it passes over.  Chocolate Doom draws 320x200 and has to
-#: stretch them to have no bars; Crispy Doom widens its view instead.
+#: What one engine does not know, it passes over.  Chocolate Doom stretches its 320x200, Crispy
+#: Doom widens its view.  The taller pixels of old monitors would leave black bars, if only of
+#: a pixel, and are off.
 _CONFIG = """\
 fullscreen 1
 fullscreen_width 0
 fullscreen_height 0
 window_width {width}
 window_height {height}
-aspect_ratio_correct {widens}
+aspect_ratio_correct 0
 integer_scaling 0
 force_software_renderer 1
 startup_delay 0
@@ -102,7 +103,6 @@ class GameSource(Source):
             config = _CONFIG.format(
                 width=self.size.width,
                 height=self.size.height,
-                widens=int(self._program == "crispy-doom"),
                 uncapped=int(smooth),
             )
             for name in ("main.cfg", "extra.cfg"):
@@ -135,7 +135,9 @@ class GameSource(Source):
             raise SourceUnavailableError(f"{self.name} is closed.")
         if self._process.poll() is not None:
             if time.monotonic() - self._started_at < _SHORTEST_DEMO:
-                raise SourceUnavailableError(f"{self._program} ended by itself: {self._last_words()}")
+                raise SourceUnavailableError(
+                    f"{self._program} ended by itself: {self._last_words()}"
+                )
             self._play()
         return self._screen.grab(number)
 

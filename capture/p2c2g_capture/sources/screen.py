@@ -12,14 +12,13 @@ import re
 import sys
 from typing import Self
 
-import cv2
 import mss
 import numpy as np
 from mss.exception import ScreenShotError
 
 from p2c2g.errors import SourceUnavailableError, UsageError
 from p2c2g.media.frame import Pixels, Rect, Size
-from p2c2g_capture.sources import Source
+from p2c2g_capture.sources import Source, scaled
 from p2c2g_capture.sources.windows import WindowFinder
 
 _log = logging.getLogger(__name__)
@@ -118,7 +117,7 @@ class ScreenSource(Source):
         if self._closed:
             raise SourceUnavailableError(f"{self.name} is closed.")
         if self._window is None:
-            return self._fit(self._shoot(self._region))
+            return scaled(self._shoot(self._region), self.size)
         here = self._window.rect()
         seen = None if here is None else _overlap(here, self._bounds)
         if here is None or seen is None:
@@ -128,7 +127,7 @@ class ScreenSource(Source):
             whole = np.zeros((here.height, here.width, 4), np.uint8)
             Rect(seen.x - here.x, seen.y - here.y, seen.width, seen.height).of(whole)[:] = pixels
             pixels = whole
-        return self._fit(pixels)
+        return scaled(pixels, self.size)
 
     def close(self) -> None:
         """Leave the screen; may be called twice."""
@@ -153,15 +152,6 @@ class ScreenSource(Source):
             ) from error
         # Each shot is a fresh buffer of mss's, so a view of it is ours.
         return np.frombuffer(shot.raw, np.uint8).reshape(region.height, region.width, 4)
-
-    def _fit(self, pixels: Pixels) -> Pixels:
-        here = Size.of(pixels)
-        if here == self.size:
-            return pixels
-        smaller = self.size.width <= here.width and self.size.height <= here.height
-        way = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
-        scaled = cv2.resize(pixels, (self.size.width, self.size.height), interpolation=way)
-        return np.asarray(scaled, np.uint8)
 
     def _monitor(self, number: int) -> Rect:
         monitors = [_rect(monitor) for monitor in self._mss.monitors]

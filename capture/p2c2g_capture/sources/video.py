@@ -10,14 +10,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import av
+import numpy as np
 from av.container import InputContainer
 from av.video.frame import VideoFrame
-from av.video.reformatter import Interpolation
 from av.video.stream import VideoStream
 
 from p2c2g.errors import SourceUnavailableError, UsageError
 from p2c2g.media.frame import Pixels, Size
-from p2c2g_capture.sources import Source
+from p2c2g_capture.sources import Source, scaled
 
 #: Further behind than this, seconds, seeking to a key frame is cheaper than decoding all.
 _SEEK = 2.0
@@ -41,6 +41,7 @@ class VideoSource(Source):
         self.name = f"video:{path.name}"
         self._path = path
         self._fps = fps
+        self._closed = False
         self._container = _open(path)
         try:
             self._stream = _video_of(self._container, path)
@@ -76,20 +77,16 @@ class VideoSource(Source):
         return self._pixels
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file; may be called twice."""
+        self._closed = True
         self._container.close()
-
-    @property
-    def _closed(self) -> bool:
-        return not self._container.is_open
 
     def _advance_to(self, moment: float) -> None:
         """Make the picture on at ``moment``, seconds from the first start, the current one."""
         if self._length is not None:
             moment %= self._length
-        if moment < self._time(self._current):
-            self._seek(moment)
-        elif moment > self._time(self._current) + _SEEK:
+        ahead = moment - self._time(self._current)
+        if not 0 <= ahead <= _SEEK:
             self._seek(moment)
         while self._next is not None and self._time(self._next) <= moment:
             self._current, self._next = self._next, next(self._pictures, None)
@@ -136,12 +133,8 @@ class VideoSource(Source):
         return None
 
     def _convert(self, picture: VideoFrame) -> Pixels:
-        return picture.to_ndarray(  # type: ignore[return-value]
-            format="bgr24",
-            width=self.size.width,
-            height=self.size.height,
-            interpolation=Interpolation.AREA,
-        )
+        # FFmpeg knows the file's colours; OpenCV scales in half FFmpeg's time.
+        return scaled(np.asarray(picture.to_ndarray(format="bgr24"), np.uint8), self.size)
 
 
 def _open(path: Path) -> InputContainer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -63,10 +64,8 @@ class WindowFinder:
 
     def close(self) -> None:
         """Leave the display."""
-        try:
+        with contextlib.suppress(*self._lost):
             self._display.close()
-        except self._lost:
-            pass
 
     def _find(self, title: str) -> tuple[Any, str]:
         titled = [(window, name) for window in self._windows() if (name := self._name(window))]
@@ -110,7 +109,9 @@ class WindowFinder:
                 )
                 if found is not None and found.value:
                     value = found.value
-                    return value if isinstance(value, str) else bytes(value).decode(errors="replace")
+                    return (
+                        value if isinstance(value, str) else bytes(value).decode(errors="replace")
+                    )
         except self._gone:
             pass
         return None

@@ -32,8 +32,7 @@ class VirtualDisplay:
         """
         if processes.find("Xvfb") is None:
             raise SourceUnavailableError(
-                "A game needs a screen of its own, and Xvfb is not installed: "
-                "apt-get install xvfb."
+                "A game needs a screen of its own, and Xvfb is not installed: apt-get install xvfb."
             )
         reader, writer = os.pipe()
         try:

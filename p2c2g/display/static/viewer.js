@@ -40,6 +40,7 @@ const link = new Link(`${location.protocol.replace("http", "ws")}//${location.ho
   stats: (stats) => readout.show(stats),
   closed(ended, reason) {
     clearQueue();
+    readout.show({}); // what the session said last no longer holds
     closeReason = reason;
     // A refused retry does not make an ended session a lost connection.
     setState(ended || (state === "ended" && !reason) ? "ended" : "lost");
@@ -123,6 +124,7 @@ function refresh() {
 
   const overlay = byId("overlay");
   overlay.hidden = state === "live" && hasPicture;
+  document.body.toggleAttribute("data-covered", !overlay.hidden);
   byId("retry").hidden = state === "live" || state === "connecting";
   if (overlay.hidden) return;
   const last = hasPicture ? ` Behind this is the last picture, from ${age} s ago.` : "";

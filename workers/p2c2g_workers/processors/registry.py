@@ -76,7 +76,7 @@ def run(plan: Plan, pixels: Pixels) -> Pixels:
             "uint8 in the shape (height, width, 3 or 4)."
         )
     if pixels.shape[2] == 4:
-        pixels = cv2.cvtColor(pixels, cv2.COLOR_BGRA2BGR)
+        pixels = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGRA2BGR), np.uint8)
     for step in plan.steps:
         due = step.output(Size.of(pixels))
         work = processor(step)

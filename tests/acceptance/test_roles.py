@@ -1,0 +1,110 @@
+"""The Procfile's roles against one broker, Flower over them, and a gamer who joins."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from p2c2g.messaging.embedded import EmbeddedBroker
+
+from .conftest import BIN, Command, finish
+
+ROOT = Path(__file__).parents[2]
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+@pytest.fixture
+def broker() -> Iterator[EmbeddedBroker]:
+    with EmbeddedBroker() as embedded:
+        yield embedded
+
+
+def ask(port: int, path: str) -> Any:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=20) as answer:
+        return json.load(answer)
+
+
+def test_the_procfile_gives_a_gamer_a_picture_and_flower_shows_it(
+    start: Any, broker: EmbeddedBroker, tmp_path: Path
+) -> None:
+    port = free_port()
+    roles: Command = start(
+        *(sys.executable, "-m", "honcho", "start", "-f", str(ROOT / "Procfile"), "-d", str(ROOT)),
+        P2C2G_BROKER_URL=broker.url,
+        PORT=str(port),
+        PYTHONUNBUFFERED="1",
+        FLOWER_UNAUTHENTICATED_API="true",
+    )
+    waiting = {"cpu.1", "gpu.1"}
+    while waiting:
+        line = roles.line_with(" ready.")
+        waiting -= {name for name in waiting if name in line}
+
+    report = tmp_path / "report.json"
+    played = finish(
+        "p2c2g-capture",
+        *("run", "--source=pattern", "--size=320x180", "--fps=15", "--seconds=4", "--headless"),
+        *("--wait-for=2", f"--report={report}"),
+        P2C2G_BROKER_URL=broker.url,
+    )
+    assert played.code == 0, played
+    figures = json.loads(report.read_text())
+    assert figures["frames"]["complete"] > 0
+    assert figures["order_violations"] == 0
+    (peer,) = figures["peers"]
+    assert peer["id"].startswith("cpu@")
+
+    on_gpu = finish(
+        "p2c2g-capture",
+        *("run", "--source=pattern", "--size=320x180", "--fps=15", "--seconds=2", "--headless"),
+        *("--queue=gpu", f"--report={report}"),
+        P2C2G_BROKER_URL=broker.url,
+    )
+    assert on_gpu.code == 0, on_gpu
+    (peer,) = json.loads(report.read_text())["peers"]
+    assert peer["id"].startswith("gpu@")
+    assert peer["queue"] == "gpu"
+
+    host = os.uname().nodename
+    workers = ask(port, "/api/workers?refresh=true")
+    assert {f"cpu@{host}", f"gpu@{host}"} <= set(workers)
+    tasks = ask(port, "/api/tasks?limit=5&taskname=p2c2g.enhance")
+    assert len(tasks) == 5
+    for task in tasks.values():
+        assert task["name"] == "p2c2g.enhance"
+        assert "frame" in task["args"]
+        assert len(json.dumps(task)) < 4000, "a picture's repr travels in the events"
+    queues = ask(port, "/api/queues/length")["active_queues"]
+    assert {queue["name"] for queue in queues} >= {"cpu", "gpu"}
+
+
+def test_the_worker_command_serves_the_queues_that_it_is_told(
+    start: Any, broker: EmbeddedBroker
+) -> None:
+    worker: Command = start(
+        *(str(BIN / "celery"), "-A", "p2c2g", "worker", "-Q", "gpu,cpu", "-n", "both@test"),
+        P2C2G_BROKER_URL=broker.url,
+    )
+    worker.line_with(" ready.")
+    answer = finish(
+        str(BIN / "celery"),
+        *("-A", "p2c2g", "inspect", "active_queues", "--json", "--timeout=5"),
+        P2C2G_BROKER_URL=broker.url,
+    )
+    assert answer.code == 0, answer
+    queues = json.loads(answer.output)["both@test"]
+    assert {queue["name"] for queue in queues} == {"gpu", "cpu"}

@@ -1,0 +1,354 @@
+"""The viewer's page in a real browser: whole frames, in order, compared and honest."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import cv2
+import numpy as np
+import pytest
+from p2c2g_capture.sources.pattern import PatternSource, stamp_layout
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from p2c2g.display.hub import Hub
+from p2c2g.display.web import Viewer
+from p2c2g.media.codecs import codec
+from p2c2g.media.frame import Chunk, FrameState, Picture, Pixels, Rect, Size, Tile
+from p2c2g.processes import find
+
+pytestmark = pytest.mark.needs("chromium")
+
+SOURCE, OUTPUT = Size(640, 360), Size(1280, 720)
+CHUNKS = (
+    Chunk(
+        0, Rect(0, 0, 640, 180), Rect(0, 0, 640, 184), Rect(0, 0, 1280, 360), Rect(0, 0, 1280, 360)
+    ),
+    Chunk(
+        1,
+        Rect(0, 180, 640, 180),
+        Rect(0, 176, 640, 184),
+        Rect(0, 8, 1280, 360),
+        Rect(0, 360, 1280, 360),
+    ),
+)
+STATS = {
+    "fps": 30.0,
+    "latency_p50_ms": 31.4,
+    "latency_p99_ms": 47.2,
+    "complete": 1204,
+    "degraded": 3,
+    "dropped": 0,
+    "peers": ["attic", "cellar", "study"],
+}
+FLAGS = (
+    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run "
+    "--disable-background-networking --disable-component-update --disable-sync"
+).split()
+
+#: Reads every stamp from the visible canvas at the moment at which a frame is shown.
+READER = """(layout) => {
+  window.seen = [];
+  const crc = (number) => {
+    let check = 0;
+    for (const shift of [16, 8, 0]) {
+      check ^= (number >> shift) & 255;
+      for (let bit = 0; bit < 8; bit += 1) {
+        check = check & 128 ? ((check << 1) ^ 7) & 255 : check << 1;
+      }
+    }
+    return check ^ 0x55;
+  };
+  const screen = document.getElementById("screen");
+  const context = screen.getContext("2d");
+  const read = ({cell, bits}) => {
+    const {data} = context.getImageData(cell.x, cell.y, cell.width, cell.height);
+    let code = 0;
+    for (const bit of bits) {
+      let total = 0;
+      for (let y = bit.y - cell.y; y < bit.y - cell.y + bit.height; y += 1) {
+        for (let x = bit.x - cell.x; x < bit.x - cell.x + bit.width; x += 1) {
+          const at = 4 * (y * cell.width + x);
+          total += (data[at] + data[at + 1] + data[at + 2]) / 3;
+        }
+      }
+      const mean = total / (bit.width * bit.height);
+      if (mean > 96 && mean < 160) return null;
+      code = code * 2 + (mean >= 160 ? 1 : 0);
+    }
+    const number = Math.floor(code / 256);
+    return crc(number) === code % 256 ? number : null;
+  };
+  window.addEventListener("p2c2g:shown", ({detail}) => {
+    window.seen.push({...detail, stamps: layout.map(read)});
+  });
+}"""
+
+#: Counts the pixels of the visible canvas that are mostly red, and mostly green, in one row.
+COLOURS = """() => {
+  const screen = document.getElementById("screen");
+  const {data} = screen.getContext("2d").getImageData(0, 300, screen.width, 1);
+  let row = "";
+  for (let at = 0; at < data.length; at += 4) row += data[at] > data[at + 1] ? "r" : "g";
+  const edge = row.indexOf("g");
+  return [edge < 0 ? row.length : edge, row.lastIndexOf("r") + 1];
+}"""
+
+
+def make(
+    number: int,
+    small: Pixels,
+    large: Pixels,
+    late: int | None = None,
+) -> Picture:
+    """Return a picture in JPEG tiles, two rows, whose chunk ``late`` did not come back."""
+    jpeg = codec("jpeg")
+    tiles = tuple(
+        Tile(
+            chunk,
+            jpeg.encode(chunk.padded.of(small), 85),
+            None if chunk.index == late else jpeg.encode(chunk.target.of(large), 85),
+        )
+        for chunk in CHUNKS
+    )
+    state = FrameState.COMPLETE if late is None else FrameState.DEGRADED
+    return Picture(number, state, SOURCE, large, tiles, "jpeg", 10.0, 10.0)
+
+
+def plain(number: int) -> Picture:
+    """Return a picture whose base layer is red and whose enhanced one is green."""
+    small, large = np.zeros((360, 640, 3), np.uint8), np.zeros((720, 1280, 3), np.uint8)
+    small[:] = (0, 0, 255)
+    large[:] = (0, 255, 0)
+    return make(number, small, large)
+
+
+def wait_until(page: Page, condition: str) -> None:
+    """Wait until a JavaScript condition holds; pytest's own timeout is the limit.
+
+    Playwright's ``wait_for_function`` needs ``eval``, which the page's policy forbids.
+    """
+    page.evaluate(f"""() => new Promise((resolve) => {{
+      const look = () => (({condition}) ? resolve() : requestAnimationFrame(look));
+      look();
+    }})""")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    program = find("chromium")
+    with (
+        sync_playwright() as playwright,
+        closing(playwright.chromium.launch(executable_path=program, args=FLAGS)) as launched,
+    ):
+        yield launched
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A fresh profile; a test fails where its page throws or breaks its own policy."""
+    context = browser.new_context(viewport={"width": 1280, "height": 720})
+    opened = context.new_page()
+    problems: list[str] = []
+    opened.on("pageerror", lambda error: problems.append(str(error)))
+    opened.on(
+        "console",
+        lambda message: (
+            problems.append(message.text) if "Content Security Policy" in message.text else None
+        ),
+    )
+    yield opened
+    context.close()
+    assert problems == []
+
+
+@pytest.fixture
+def hub() -> Hub:
+    return Hub()
+
+
+@pytest.fixture
+def viewer(hub: Hub) -> Iterator[Viewer]:
+    made = Viewer(hub, lambda: STATS, clock=lambda: 10.021)
+    yield made
+    made.close()
+
+
+def test_each_frame_is_shown_whole_once_and_in_order(hub, viewer, page, tmp_path):
+    source = PatternSource(SOURCE)
+    pictures = []
+    for number in range(100, 160):
+        small = source.grab(number)
+        large = cv2.resize(small, (OUTPUT.width, OUTPUT.height), interpolation=cv2.INTER_CUBIC)
+        pictures.append(make(number, small, large, late=1 if number % 3 == 0 else None))
+
+    page.goto(viewer.start())
+    page.evaluate(READER, stamp_layout(OUTPUT))
+    stop = threading.Event()
+
+    def feed() -> None:
+        for each in pictures:
+            if stop.wait(1 / 30):
+                return
+            hub.publish(each)
+
+    feeder = threading.Thread(target=feed)
+    feeder.start()
+    try:
+        wait_until(page, "window.seen.at(-1)?.number >= 120")
+        page.keyboard.press("b")  # from now on the left half comes from the base layer
+        expect(page.locator("body")).to_have_attribute("data-mode", "split")
+        # The last picture is never replaced by a newer one, so it is shown in the end.
+        wait_until(page, "window.seen.at(-1)?.number === 159")
+    finally:
+        stop.set()
+        feeder.join()
+    seen = page.evaluate("window.seen")
+    page.screenshot(path=tmp_path / "pattern.png")
+
+    numbers = [shown["number"] for shown in seen]
+    assert len(numbers) > 10
+    assert numbers == sorted(set(numbers))
+    for shown in seen:
+        assert shown["stamps"] == [shown["number"]] * 16
+        assert shown["state"] == ("degraded" if shown["number"] % 3 == 0 else "complete")
+    assert {shown["state"] for shown in seen} == {"degraded", "complete"}
+
+
+def test_base_enhanced_and_split_by_key_button_pointer_and_slider(hub, viewer, page, tmp_path):
+    page.goto(viewer.start())
+    hub.publish(plain(1))
+    page.evaluate("window.addEventListener('p2c2g:shown', () => { window.shown = true; })")
+    divider = page.get_by_role("slider")
+    body = page.locator("body")
+    overlay = page.locator("#overlay")
+    expect(overlay).to_be_hidden()
+
+    def has_edge(edge: int) -> None:
+        wait_until(page, f"({COLOURS})().every((at) => at === {edge})")
+
+    expect(body).to_have_attribute("data-mode", "enhanced")
+    has_edge(0)
+    page.keyboard.press("b")
+    expect(body).to_have_attribute("data-mode", "split")
+    has_edge(640)
+    page.screenshot(path=tmp_path / "split.png")
+    page.keyboard.press("b")
+    expect(body).to_have_attribute("data-mode", "base")
+    has_edge(1280)
+    page.keyboard.press("b")
+    has_edge(0)
+
+    page.get_by_role("button", name="Base", exact=True).click()
+    has_edge(1280)
+    expect(divider).to_have_attribute("aria-valuetext", "All base layer")
+    page.get_by_role("button", name="Enhanced", exact=True).click()
+    has_edge(0)
+
+    divider.focus()
+    page.keyboard.press("End")
+    has_edge(1280)
+    page.keyboard.press("Home")
+    has_edge(0)
+    page.keyboard.press("Shift+ArrowRight")
+    has_edge(128)
+    expect(divider).to_have_attribute("aria-valuenow", "10")
+
+    page.mouse.move(128, 300)
+    page.mouse.down()
+    page.mouse.move(320, 310, steps=4)
+    page.mouse.up()
+    has_edge(320)
+    # A new picture keeps the comparison.
+    hub.publish(plain(2))
+    wait_until(page, "window.shown")
+    has_edge(320)
+
+
+def test_a_late_chunk_is_seen_from_the_base_layer_at_its_place(hub, viewer, page):
+    page.goto(viewer.start())
+    small, large = np.zeros((360, 640, 3), np.uint8), np.zeros((720, 1280, 3), np.uint8)
+    small[:] = (0, 0, 255)
+    large[:] = (0, 255, 0)
+    hub.publish(make(1, small, large, late=0))
+    expect(page.locator("#overlay")).to_be_hidden()
+    column = page.evaluate("""() => {
+      const context = document.getElementById("screen").getContext("2d");
+      const {data} = context.getImageData(700, 0, 1, 720);
+      let text = "";
+      for (let at = 0; at < data.length; at += 4) text += data[at] > data[at + 1] ? "r" : "g";
+      return text;
+    }""")
+    assert column == "r" * 360 + "g" * 360
+
+
+def test_the_readout_shows_what_the_session_says(hub, viewer, page):
+    page.goto(viewer.start())
+    hub.publish(plain(1))
+    readout = page.get_by_label("Statistics", exact=True)
+    for name, text in {
+        "fps": "30.0",
+        "p50": "31",
+        "p99": "47",
+        "complete": "1,204",
+        "degraded": "3",
+        "dropped": "0",
+        "peers": "3",
+    }.items():
+        expect(readout.locator(f"#{name}")).to_have_text(text)
+    page.keyboard.press("i")
+    expect(readout).to_be_hidden()
+
+
+def test_a_picture_that_cannot_be_decoded_is_said_and_does_not_stop_the_next(hub, viewer, page):
+    page.goto(viewer.start())
+    broken = plain(1)
+    bad = tuple(replace(tile, enhanced=b"\xff\xd8 no picture") for tile in broken.tiles)
+    for number in range(1, 5):
+        hub.publish(replace(broken, number=number, tiles=bad))
+    expect(page.locator("#notice")).to_have_text("A picture could not be decoded")
+    hub.publish(plain(5))
+    expect(page.locator("#overlay")).to_be_hidden()
+
+
+def test_a_lost_session_is_said_and_the_next_one_is_found(hub, viewer, page, tmp_path):
+    page.goto(viewer.start())
+    title = page.locator("#overlay-title")
+    expect(title).to_have_text("Connected")
+    hub.publish(plain(1000))
+    expect(page.locator("#overlay")).to_be_hidden()
+    port = urlsplit(page.url).port
+    viewer.close()
+    expect(title).to_have_text("Session ended")
+    expect(page.locator("#overlay-text")).to_contain_text("Behind this is the last picture")
+    page.screenshot(path=tmp_path / "ended.png")
+
+    again = Hub()
+    with_same_port = Viewer(again, lambda: STATS, port=port)
+    with closing(with_same_port):
+        with_same_port.start()
+        page.evaluate(READER, [])
+        # Numbers start anew.
+        again.publish(plain(0))
+        wait_until(page, "window.seen.at(-1)?.number === 0")
+        expect(page.locator("#overlay")).to_be_hidden()
+
+
+def test_the_picture_keeps_its_shape_in_any_window(hub, viewer, page, tmp_path):
+    page.goto(viewer.start())
+    hub.publish(plain(1))
+    expect(page.locator("#overlay")).to_be_hidden()
+    for width, height in ((1920, 800), (500, 900)):
+        page.set_viewport_size({"width": width, "height": height})
+        box = page.locator("#screen").bounding_box()
+        assert box is not None
+        assert box["width"] / box["height"] == pytest.approx(16 / 9, rel=0.01)
+        # As large as it can be: one way it fills the window.
+        assert max(box["width"] / width, box["height"] / height) == pytest.approx(1, rel=0.002)
+        assert box["x"] + box["width"] / 2 == pytest.approx(width / 2, abs=1)
+        page.screenshot(path=tmp_path / f"{width}x{height}.png")
+        assert Path(tmp_path / f"{width}x{height}.png").stat().st_size > 0

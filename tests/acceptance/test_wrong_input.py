@@ -1,0 +1,103 @@
+"""What a person gets wrong gets one sentence that says what would be right."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from .conftest import finish
+
+USAGE = {
+    "no such file": ("--source=video:nowhere.mp4", "no file nowhere.mp4"),
+    "not a video": (f"--source=video:{__file__}", "not a video"),
+    "unknown source": ("--source=telepathy", "give one of auto, screen"),
+    "zero size": ("--size=0x360", "such as 640x360"),
+    "negative size": ("--size=-640x360", "such as 640x360"),
+    "zero rate": ("--fps=0", "above 0"),
+    "negative rate": ("--fps=-30", "above 0"),
+    "no rate": ("--fps=fast", "--fps"),
+    "zero grid": ("--chunks=0x2", "such as 2x1"),
+    "zero seconds": ("--seconds=0", "above 0"),
+    "unknown codec": ("--codec=tiff", "jpeg, webp, avif, png, raw"),
+    "unknown operation": ("--ops=embiggen:2", "upscale, resize, sharpen"),
+    "operation without value": ("--ops=upscale", "upscale:FACTOR"),
+    "quality": ("--quality=101", "--quality"),
+    "record": ("--record=shown.avi", ".mp4"),
+    "report": ("--report=no/such/folder/report.json", "folder that exists"),
+    "port": ("--port=70000", "--port"),
+    "broker's scheme": ("--broker=http://127.0.0.1", "redis://"),
+    "unknown option": ("--colour=red", "--help"),
+}
+
+
+def check_sentence(errors: str, expected: str) -> None:
+    assert expected in errors
+    assert "Traceback" not in errors
+    assert len(errors.strip().splitlines()) == 1, errors
+
+
+@pytest.mark.parametrize(("argument", "expected"), USAGE.values(), ids=USAGE.keys())
+def test_wrong_usage_exits_with_2(argument: str, expected: str) -> None:
+    done = finish("p2c2g-capture", "run", "--source=pattern", "--headless", argument)
+    assert done.code == 2, done
+    check_sentence(done.errors, expected)
+
+
+def test_a_grid_finer_than_the_frame() -> None:
+    done = finish(
+        "p2c2g-capture", "run", "--source=pattern", "--size=128x48", "--chunks=64x1", "--headless"
+    )
+    assert done.code == 2
+    check_sentence(done.errors, "64")
+
+
+def test_both_scale_and_ops() -> None:
+    done = finish("p2c2g-capture", "run", "--scale=2", "--ops=pass")
+    assert done.code == 2
+    check_sentence(done.errors, "--ops")
+
+
+def test_a_port_in_use_exits_with_2() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        done = finish("p2c2g-capture", "run", "--source=pattern", f"--port={port}")
+    assert done.code == 2
+    check_sentence(done.errors, f"{port} is in use")
+
+
+def test_no_screen_exits_with_1() -> None:
+    done = finish("p2c2g-capture", "run", "--source=screen", "--headless")
+    assert done.code == 1
+    check_sentence(done.errors, "DISPLAY")
+
+
+def test_no_broker_exits_with_1_and_hides_the_password() -> None:
+    done = finish(
+        "p2c2g-capture",
+        "run",
+        "--source=pattern",
+        "--headless",
+        "--broker=redis://:secret@127.0.0.1:1/0",
+    )
+    assert done.code == 1
+    check_sentence(done.errors, "No broker answers at redis://:***@127.0.0.1:1/0")
+    assert "secret" not in done.errors
+
+
+def test_a_wrong_variable_is_named() -> None:
+    done = finish(
+        "p2c2g-capture", "run", "--source=pattern", "--headless", P2C2G_SESSION_QUALITY="best"
+    )
+    assert done.code == 2
+    check_sentence(done.errors, "QUALITY")
+
+
+def test_the_demo_passes_the_sentence_on(tmp_path: Path) -> None:
+    done = finish("p2c2g", "demo", "--source=telepathy", "--headless")
+    assert done.code == 2
+    check_sentence(done.errors, "give one of auto, screen")
+    assert finish("p2c2g", "demo", "--peers=0").code == 2
