@@ -88,7 +88,7 @@ def start(
         command = [*launcher, str(int(death_signal)), str(os.getpid()), path, *argv]
 
     def fork() -> subprocess.Popen[bytes]:
-        return subprocess.Popen(
+        return subprocess.Popen(  # noqa: S603 - only the callers' own words, no shell
             command,
             env=env,
             cwd=cwd,

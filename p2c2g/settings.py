@@ -1,17 +1,20 @@
 """What can be set from outside, by environment variables that begin with ``P2C2G_``.
 
 An entry point builds one :class:`Settings` and passes it on; nothing reads the environment
-at import.
+at import.  A variable that is set to nothing is not set.
 """
 
 from __future__ import annotations
 
+import os
+import re
 import ssl
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit, urlunsplit
+from urllib.parse import SplitResult, urlsplit, urlunsplit
 
-from pydantic import Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from p2c2g.errors import UsageError
@@ -22,7 +25,7 @@ SCHEMES = ("redis", "rediss", "sentinel")
 class BrokerSettings(BaseSettings):
     """Where the broker is, and how far it is trusted."""
 
-    model_config = SettingsConfigDict(env_prefix="P2C2G_BROKER_")
+    model_config = SettingsConfigDict(env_prefix="P2C2G_BROKER_", env_ignore_empty=True)
 
     url: str = Field(
         default="redis://127.0.0.1:6379/0",
@@ -44,36 +47,60 @@ class BrokerSettings(BaseSettings):
         """Return the URL without its query.
 
         Raises:
-            UsageError: its scheme is none of ours, or it names no host.
+            UsageError: it is not a broker's URL, or its query asks for what is not known.
         """
-        parts = urlsplit(self.url)
-        if parts.scheme not in SCHEMES or not (parts.hostname or parts.scheme == "sentinel"):
-            raise UsageError(
-                f"{redacted(self.url)!r} is not a broker's URL: give redis://, rediss:// or "
-                "sentinel:// with a host, such as redis://127.0.0.1:6379/0."
-            )
+        parts = self._checked_parts()
         return urlunsplit(parts._replace(query=""))
 
     def tls(self) -> dict[str, Any] | None:
-        """Return redis-py's TLS arguments, or None for a broker without TLS."""
-        parts = urlsplit(self.url)
+        """Return redis-py's TLS arguments, or None for a broker without TLS.
+
+        The broker is verified unless ``verify`` is off or the URL says
+        ``?ssl_cert_reqs=none``.
+
+        Raises:
+            UsageError: as :meth:`checked_url`, or the certificates' file is not there.
+        """
+        parts = self._checked_parts()
         if parts.scheme != "rediss":
             return None
-        asked = parse_qs(parts.query).get("ssl_cert_reqs", [""])[0].lower()
-        verify = self.verify and asked not in {"none", "cert_none"}
+        verify = self.verify and _cert_reqs(parts.query) != "none"
         arguments: dict[str, Any] = {
             "ssl_cert_reqs": ssl.CERT_REQUIRED if verify else ssl.CERT_NONE,
             "ssl_check_hostname": verify,
         }
         if self.ca is not None:
+            if not self.ca.is_file():
+                raise UsageError(
+                    f"P2C2G_BROKER_CA names {str(self.ca)!r}, which is not a file: give one of "
+                    "certificates in PEM."
+                )
             arguments["ssl_ca_certs"] = str(self.ca)
         return arguments
+
+    def _checked_parts(self) -> SplitResult:
+        # Sentinels are several URLs in one; each is checked, and the whole is kept.
+        urls = re.split(r";(?=sentinel://)", self.url)
+        for url in urls:
+            if not _is_broker(url) or (len(urls) > 1 and not url.startswith("sentinel:")):
+                raise UsageError(
+                    f"{redacted(self.url)!r} is not a broker's URL: give redis://, rediss:// or "
+                    "sentinel:// with a host and, if need be, a port and a database's number, "
+                    "such as redis://127.0.0.1:6379/0."
+                )
+        parts = urlsplit(self.url)
+        if parts.query and _cert_reqs(parts.query) is None:
+            raise UsageError(
+                f"{redacted(self.url)!r} asks for what is not known: only ssl_cert_reqs=none or "
+                "ssl_cert_reqs=required may follow the question mark."
+            )
+        return parts
 
 
 class WorkerSettings(BaseSettings):
     """How a peer's worker uses its machine."""
 
-    model_config = SettingsConfigDict(env_prefix="P2C2G_WORKER_")
+    model_config = SettingsConfigDict(env_prefix="P2C2G_WORKER_", env_ignore_empty=True)
 
     opencv_threads: int = Field(
         default=1,
@@ -89,22 +116,20 @@ class WorkerSettings(BaseSettings):
 class SessionSettings(BaseSettings):
     """How a session treats its frames."""
 
-    model_config = SettingsConfigDict(env_prefix="P2C2G_SESSION_")
+    model_config = SettingsConfigDict(env_prefix="P2C2G_SESSION_", env_ignore_empty=True)
 
     deadline_ms: float = Field(
         default=100.0,
         gt=0,
-        description="Milliseconds after its capture at which a frame is shown, whatever came "
-        "back.",
+        le=60_000,
+        description="Milliseconds after its capture at which a frame is shown, whatever came back.",
     )
     quality: int = Field(default=85, ge=1, le=100, description="Quality of lossy codecs.")
     queue: str = Field(default="cpu", description="The queue that chunks are sent to.")
 
 
-class Settings(BaseSettings):
-    """All settings, in groups."""
-
-    model_config = SettingsConfigDict(env_prefix="P2C2G_")
+class Settings(BaseModel):
+    """All settings, in groups; each group reads its own variables."""
 
     broker: BrokerSettings = Field(default_factory=BrokerSettings)
     worker: WorkerSettings = Field(default_factory=WorkerSettings)
@@ -115,22 +140,75 @@ def load() -> Settings:
     """Read the settings from the environment.
 
     Raises:
-        UsageError: a variable holds what it may not; the sentence names it.
+        UsageError: a variable holds what it may not, or is none of its group's; the sentence
+            names it.
     """
+    _refuse_unknown(os.environ)
     try:
         return Settings()
     except ValidationError as error:
-        first = error.errors()[0]
-        name = "_".join(str(part) for part in first["loc"]).upper()
+        first = error.errors(include_url=False, include_input=False)[0]
+        field = str(first["loc"][0])
+        message = first["msg"][:1].lower() + first["msg"][1:]
         raise UsageError(
-            f"A P2C2G_ variable cannot be used ({error.title} {name}): {first['msg']}."
+            f"{_variables()[error.title, field]} cannot be used: {message}."
         ) from error
 
 
 def redacted(url: str) -> str:
-    """Return a URL without its password."""
-    parts = urlsplit(url)
-    if parts.password is None:
-        return url
-    host = parts.netloc.rpartition("@")[2]
-    return urlunsplit(parts._replace(netloc=f"{parts.username or ''}:***@{host}"))
+    """Return a URL, or what was meant to be one, without its passwords."""
+    return ";".join(_redacted(part) for part in re.split(r";(?=\w+://)", url))
+
+
+def _redacted(url: str) -> str:
+    scheme, separator, rest = url.partition("://")
+    if not separator:
+        scheme, rest = "", url
+    # By the last @, not by the URL's grammar: a password with a # or a / breaks that.
+    login, at, host = rest.rpartition("@")
+    user, colon, _ = login.partition(":")
+    if at and colon:
+        login = f"{user}:***"
+    return re.sub(
+        r"(?i)([?&][^=&]*password=)[^&]*", r"\1***", f"{scheme}{separator}{login}{at}{host}"
+    )
+
+
+def _is_broker(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return False
+    return (
+        parts.scheme in SCHEMES
+        and bool(parts.hostname)
+        and port != 0
+        and not parts.fragment
+        and re.fullmatch(r"/?[0-9]*", parts.path) is not None
+    )
+
+
+def _cert_reqs(query: str) -> str | None:
+    """Return what a URL's query asks of the certificate; None where it asks anything else."""
+    match = re.fullmatch(r"ssl_cert_reqs=(?:cert_)?(none|optional|required)", query.lower())
+    return match[1] if match else None
+
+
+def _variables() -> dict[tuple[str, str], str]:
+    """Return the environment variable of each setting, by its class's name and its own."""
+    return {
+        (group.__name__, field): f"{group.model_config.get('env_prefix', '')}{field}".upper()
+        for group in (BrokerSettings, WorkerSettings, SessionSettings)
+        for field in group.model_fields
+    }
+
+
+def _refuse_unknown(environment: Iterable[str]) -> None:
+    known = list(_variables().values())
+    for name in sorted(environment):
+        upper = name.upper()
+        group = re.match(r"P2C2G_(BROKER|WORKER|SESSION)(_|$)", upper)
+        if group and upper not in known:
+            same = [each for each in known if each.startswith(group[0].rstrip("_") + "_")]
+            raise UsageError(f"{name} is no setting: there are {', '.join(same)}.")

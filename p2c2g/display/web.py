@@ -57,9 +57,10 @@ class Viewer:
 
     Args:
         hub: where the pictures come from.
-        stats: gives what the readout shows, as JSON-able values: ``fps``, ``latency_p50_ms``
-            and ``latency_p99_ms`` (None while unknown), ``complete``, ``degraded``,
-            ``dropped`` and ``peers`` (a list of names).  It is called in the server's thread.
+        stats: gives what the readout shows, as JSON-able values without NaN: ``fps``,
+            ``latency_ms`` (``p50`` and ``p99``, None while unknown), ``frames``
+            (``complete``, ``degraded`` and ``dropped``) and ``peers`` (each with ``id``,
+            ``queue`` and ``chunks``).  It is called in the server's thread.
         host: the address or name to listen on; anything but loopback opens it to others.
         port: the TCP port, 0 for any free one.
         clock: the session's monotonic clock, in seconds.

@@ -158,18 +158,22 @@ class Tally:
 
     def live(self, now: float, in_flight: int, window: float = 2.0) -> dict[str, Any]:
         """Return the figures of the last ``window`` seconds before ``now``, for a readout."""
-        with self._lock:
-            recent = [shown for shown in self._recent if shown.at > now - window]
-            span = min(window, now - (self._first_at if self._first_at is not None else now))
-            return {
-                "fps": round(len(recent) / span, 1) if span > 0.2 else 0.0,
-                "latency_ms": percentiles([shown.latency for shown in recent], 50, 99),
-                "frames": self._frames(in_flight),
-                "peers": [
-                    {"id": peer, "queue": tally.queue, "chunks": tally.chunks}
-                    for peer, tally in sorted(self.peers.items())
-                ],
-            }
+        with self._lock:  # Copied only: the session's threads wait meanwhile.
+            shown = list(self._recent)
+            first_at = self._first_at
+            frames = self._frames(in_flight)
+            peers = [(name, tally.queue, tally.chunks) for name, tally in self.peers.items()]
+        latencies = [each.latency for each in shown if now - window < each.at <= now]
+        span = min(window, now - first_at) if first_at is not None else 0.0
+        return {
+            "fps": round(len(latencies) / span, 1) if span > 0.2 else 0.0,
+            "latency_ms": percentiles(latencies, 50, 99),
+            "frames": frames,
+            "peers": [
+                {"id": name, "queue": queue, "chunks": chunks}
+                for name, queue, chunks in sorted(peers)
+            ],
+        }
 
     def summary(self) -> dict[str, Any]:
         """Return the figures of the whole session, for its report."""

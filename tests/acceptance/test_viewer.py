@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import cv2
 import numpy as np
 import pytest
-from p2c2g_capture.sources.pattern import PatternSource, stamp_layout
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from p2c2g.display.hub import Hub
@@ -20,6 +19,7 @@ from p2c2g.display.web import Viewer
 from p2c2g.media.codecs import codec
 from p2c2g.media.frame import Chunk, FrameState, Picture, Pixels, Rect, Size, Tile
 from p2c2g.processes import find
+from p2c2g_capture.sources.pattern import PatternSource, stamp_layout
 
 pytestmark = pytest.mark.needs("chromium")
 
@@ -38,17 +38,24 @@ CHUNKS = (
 )
 STATS = {
     "fps": 30.0,
-    "latency_p50_ms": 31.4,
-    "latency_p99_ms": 47.2,
-    "complete": 1204,
-    "degraded": 3,
-    "dropped": 0,
-    "peers": ["attic", "cellar", "study"],
+    "latency_ms": {"p50": 31.4, "p99": 47.2},
+    "frames": {"captured": 1209, "complete": 1204, "degraded": 3, "dropped": 2},
+    "peers": [
+        {"id": "attic", "queue": "gpu", "chunks": 1310},
+        {"id": "cellar", "queue": "cpu", "chunks": 590},
+        {"id": "study", "queue": "cpu", "chunks": 508},
+    ],
 }
-FLAGS = (
-    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run "
-    "--disable-background-networking --disable-component-update --disable-sync"
-).split()
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 
 #: Reads every stamp from the visible canvas at the moment at which a frame is shown.
 READER = """(layout) => {
@@ -296,12 +303,22 @@ def test_the_readout_shows_what_the_session_says(hub, viewer, page):
         "p99": "47",
         "complete": "1,204",
         "degraded": "3",
-        "dropped": "0",
+        "dropped": "2",
         "peers": "3",
     }.items():
         expect(readout.locator(f"#{name}")).to_have_text(text)
+    peers = readout.locator("#peers-group")
+    expect(peers).to_have_attribute("title", re.compile(r"^attic \(gpu\): 1,310 chunks\n"))
     page.keyboard.press("i")
     expect(readout).to_be_hidden()
+
+
+def test_a_readout_with_nothing_to_say_yet_shows_dashes(hub, page):
+    start = {"fps": 0.0, "latency_ms": {"p50": None, "p99": None}, "peers": []}
+    with closing(Viewer(hub, lambda: start)) as viewer:
+        page.goto(viewer.start())
+        for name, text in {"fps": "0.0", "p50": "–", "complete": "–", "peers": "0"}.items():
+            expect(page.locator(f"#{name}")).to_have_text(text)
 
 
 def test_a_picture_that_cannot_be_decoded_is_said_and_does_not_stop_the_next(hub, viewer, page):
@@ -351,4 +368,3 @@ def test_the_picture_keeps_its_shape_in_any_window(hub, viewer, page, tmp_path):
         assert max(box["width"] / width, box["height"] / height) == pytest.approx(1, rel=0.002)
         assert box["x"] + box["width"] / 2 == pytest.approx(width / 2, abs=1)
         page.screenshot(path=tmp_path / f"{width}x{height}.png")
-        assert Path(tmp_path / f"{width}x{height}.png").stat().st_size > 0

@@ -36,7 +36,7 @@ CHUNKS = (
     ),
 )
 SMALL, LARGE = PatternSource(SOURCE), PatternSource(OUTPUT)
-STATS = {"fps": 59.9, "latency_p50_ms": None, "complete": 3, "peers": ["one", "two"]}
+STATS = {"fps": 59.9, "latency_ms": {"p50": None}, "frames": {"complete": 3}, "peers": []}
 #: Long enough for a busy machine; nothing here waits as long where all is well.
 PATIENCE = 30
 

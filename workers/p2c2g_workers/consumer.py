@@ -3,25 +3,34 @@
 Gossip's traffic grows with the square of the workers and strangers have nothing to tell
 each other, so neither step is here.  :class:`ReadAhead` is: it tells the transport how many
 messages to keep on their way, and calls them back before the worker stops.
+
+A worker ends so: the reads are called back; a warm shutdown finishes what was received, a
+cold one only what runs; the results leave; what never started goes back to its queue.
 """
 
 from __future__ import annotations
 
 import logging
+import signal
 import threading
 from time import monotonic
 from typing import Any
 
-from celery import bootsteps, signals
+import redis
+from celery import bootsteps, platforms, signals
+from celery.concurrency.base import BasePool
 from celery.worker import state
 from celery.worker.consumer import Consumer as StockConsumer
 
 from p2c2g.messaging.readahead import Window
+from p2c2g.messaging.results import flush_results
 
 logger = logging.getLogger(__name__)
 
 #: Seconds between measurements of the way to the broker.
 PROBE_INTERVAL = 5.0
+#: Round trips in one measurement, of which the shortest counts.
+PROBES = 3
 #: Seconds that a stopping worker gives to the chunks that it has already received.
 FINISH_TIMEOUT = 3.0
 
@@ -32,35 +41,40 @@ class ReadAhead(bootsteps.StartStopStep):  # type: ignore[misc]
     requires = ("celery.worker.consumer.tasks:Tasks",)
 
     def __init__(self, consumer: Any, **kwargs: Any) -> None:
+        self._consumer = consumer
+        self._window = Window(slots=consumer.pool.num_processes or 1)
+        self._transport: Any = None
         self._started: dict[str, float] = {}
         self._ended = threading.Event()
+        # Weakly held by the signals, strongly by the consumer's list of steps.
+        signals.task_prerun.connect(self._on_start, dispatch_uid="p2c2g-readahead")
+        signals.task_postrun.connect(self._on_end, dispatch_uid="p2c2g-readahead")
         super().__init__(consumer, **kwargs)
 
     def start(self, consumer: Any) -> None:
         """Follow the tasks and the way to the broker; runs again after a reconnect."""
-        self._consumer = consumer
-        self._window = Window(slots=consumer.pool.num_processes or 1)
         transport = consumer.connection.transport
         transport.running = lambda: len(state.active_requests)
+        transport.read_ahead = self._window.read_ahead
         self._transport = transport
         self._ended = threading.Event()
-        signals.task_prerun.connect(self._on_start, dispatch_uid="p2c2g-readahead")
-        signals.task_postrun.connect(self._on_end, dispatch_uid="p2c2g-readahead")
         threading.Thread(
-            target=self._probe, args=(self._ended,), name="p2c2g-rtt", daemon=True
+            target=self._probe,
+            args=(self._ended, transport, consumer.task_consumer.channel),
+            name="p2c2g-rtt",
+            daemon=True,
         ).start()
 
     def stop(self, consumer: Any) -> None:
         """Take no more, hand back what was read ahead, finish what was received."""
         self._ended.set()
-        signals.task_prerun.disconnect(dispatch_uid="p2c2g-readahead")
-        signals.task_postrun.disconnect(dispatch_uid="p2c2g-readahead")
         if consumer.task_consumer is None or consumer.connection is None:
-            return
-        channel = consumer.task_consumer.channel
-        returned = channel.stop_reading()
+            return  # After a lost connection, which took the reads with it.
+        returned = consumer.task_consumer.channel.stop_reading()
         if returned:
             logger.info("Handed %d chunks back to their queues.", returned)
+        if consumer.cold or consumer.pool.uses_semaphore:
+            return  # The prefork pool finishes when it is stopped, and needs its own loop.
         deadline = monotonic() + FINISH_TIMEOUT
         poll = threading.Event()
         # Celery tells nobody when its last request ends, hence the look every 10 ms.
@@ -74,26 +88,28 @@ class ReadAhead(bootsteps.StartStopStep):  # type: ignore[misc]
         started = self._started.pop(task_id, None)
         if started is not None:
             self._window.served(monotonic() - started)
-            self._transport.read_ahead = self._window.read_ahead
+            if self._transport is not None:
+                self._transport.read_ahead = self._window.read_ahead
+        # Celery does the same a moment later, but then nobody would wake the loop, which
+        # sends the next read at its next turn.
+        request = state.requests.get(task_id)
+        if request is not None:
+            state.active_requests.discard(request)
         hub = self._consumer.hub
         if hub is not None:
-            hub.call_soon(_nothing)  # The loop sends the next read at its next turn.
+            hub.call_soon(_nothing)
 
-    def _probe(self, ended: threading.Event) -> None:
-        """Measure round trips to the broker on a connection of its own."""
-        with self._consumer.app.connection_for_read() as connection:
-            while not ended.is_set():
-                try:
-                    client = connection.default_channel.client
-                    for _ in range(3):
-                        sent = monotonic()
-                        client.ping()
-                        self._window.round_trip(monotonic() - sent)
-                    self._transport.read_ahead = self._window.read_ahead
-                except connection.connection_errors as error:
-                    logger.debug("Could not measure the way to the broker: %s", error)
-                    return  # The worker's own connection notices too, and starts us anew.
-                ended.wait(PROBE_INTERVAL)
+    def _probe(self, ended: threading.Event, transport: Any, channel: Any) -> None:
+        """Measure round trips to the broker on a connection of their own."""
+        while not ended.is_set():
+            try:
+                shortest = min(channel.round_trip() for _ in range(PROBES))
+            except (OSError, redis.RedisError) as error:
+                logger.debug("Could not measure the way to the broker: %s", error)
+                return  # The worker's own connection notices too, and starts us anew.
+            self._window.round_trip(shortest)
+            transport.read_ahead = self._window.read_ahead
+            ended.wait(PROBE_INTERVAL)
 
 
 def _nothing() -> None:
@@ -102,6 +118,9 @@ def _nothing() -> None:
 
 class Consumer(StockConsumer):  # type: ignore[misc]
     """Celery's consumer with the steps that a peer needs."""
+
+    #: Whether the worker ends without finishing what it has received.
+    cold = False
 
     class Blueprint(StockConsumer.Blueprint):  # type: ignore[misc]
         """The steps, in order of their needs."""
@@ -114,3 +133,52 @@ class Consumer(StockConsumer):  # type: ignore[misc]
             ),
             ReadAhead,
         ]
+
+    def on_ready(self) -> None:
+        """Take over SIGQUIT where Celery's own handler cannot deal with this pool.
+
+        Celery's works inside the signal handler, wherever the main thread happens to be: it
+        waits for pool threads that may want a lock which the main thread holds, and ends
+        running tasks, which a thread does not allow.  So only a flag is set there.
+        """
+        if not self._ends_tasks() and self.restart_count == 0:
+            platforms.signals["SIGQUIT"] = _end_cold
+        super().on_ready()
+
+    def _ends_tasks(self) -> bool:
+        """Tell whether the pool can end a running task; prefork can."""
+        return bool(self.pool.uses_semaphore)
+
+    def on_connection_error_after_connected(self, exc: Exception) -> None:
+        """Keep what the pool's threads have received; prefork throws it away instead.
+
+        Handing it back as well would run it twice.
+        """
+        if type(self.pool).flush is BasePool.flush:
+            for channel in self.connection.transport.channels:
+                channel.do_restore = False
+        super().on_connection_error_after_connected(exc)
+
+    def terminate(self) -> None:
+        """End at once (cold shutdown): what does not run yet goes back to its queue."""
+        self.cold = True
+        self.stop()
+        if not self._ends_tasks():
+            self.pool.stop()
+
+    def shutdown(self) -> None:
+        """Close; the pool has ended, so the last results are there to be sent."""
+        flush_results(self.app)
+        super().shutdown()
+
+
+def _end_cold(*_: Any) -> None:
+    state.should_terminate = signal.SIGQUIT + 128
+
+
+@signals.worker_process_shutdown.connect
+def _flush_child(**_: Any) -> None:
+    """Let a prefork child's last results leave; its application is the current one."""
+    from celery import current_app
+
+    flush_results(current_app._get_current_object())

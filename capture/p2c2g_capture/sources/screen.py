@@ -6,6 +6,7 @@ what is *on the screen* at that place: something that covers a window is in its 
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import re
@@ -132,7 +133,9 @@ class ScreenSource(Source):
     def close(self) -> None:
         """Leave the screen; may be called twice."""
         self._closed = True
-        self._mss.close()
+        # Where the screen went first, mss says so; there is nothing left to do about it.
+        with contextlib.suppress(ScreenShotError):
+            self._mss.close()
         if self._window is not None:
             self._window.close()
             self._window = None

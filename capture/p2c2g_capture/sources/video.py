@@ -48,7 +48,10 @@ class VideoSource(Source):
             self._pictures = self._decode()
             first = next(self._pictures, None)
             if first is None:
-                raise UsageError(f"{path} holds no picture: give a file with a video in it.")
+                raise UsageError(
+                    f"{path} holds no picture with a time: give a video in a container such as "
+                    "MP4 or Matroska."
+                )
         except SourceUnavailableError as error:
             self.close()
             raise UsageError(f"{path} is not a video that can be played: {error}") from error
@@ -85,8 +88,9 @@ class VideoSource(Source):
         """Make the picture on at ``moment``, seconds from the first start, the current one."""
         if self._length is not None:
             moment %= self._length
-        ahead = moment - self._time(self._current)
-        if not 0 <= ahead <= _SEEK:
+        # The last picture may stay on for long, where a file's sound outlasts it.
+        behind = self._next is not None and moment > self._time(self._next) + _SEEK
+        if behind or moment < self._time(self._current):
             self._seek(moment)
         while self._next is not None and self._time(self._next) <= moment:
             self._current, self._next = self._next, next(self._pictures, None)
@@ -100,7 +104,12 @@ class VideoSource(Source):
         """Go to the last key frame up to ``moment``; the current picture is it."""
         base = self._stream.time_base
         assert base is not None  # noqa: S101 - FFmpeg gives every video stream one
-        self._container.seek(round((moment + self._begin) / base), stream=self._stream)
+        try:
+            self._container.seek(round((moment + self._begin) / base), stream=self._stream)
+        except av.FFmpegError as error:
+            raise SourceUnavailableError(
+                f"{self._path} cannot be repeated: {error.strerror}."
+            ) from error
         self._pictures = self._decode()
         first = next(self._pictures, None)
         if first is not None:
@@ -108,7 +117,10 @@ class VideoSource(Source):
 
     def _decode(self) -> Iterator[VideoFrame]:
         try:
-            yield from self._container.decode(self._stream)
+            for picture in self._container.decode(self._stream):
+                # A raw stream without a container has no times to go by.
+                if picture.time is not None:
+                    yield picture
         except av.FFmpegError as error:
             raise SourceUnavailableError(
                 f"{self._path} cannot be decoded any further: {error.strerror}."
@@ -151,6 +163,9 @@ def _open(path: Path) -> InputContainer:
 
 
 def _video_of(container: InputContainer, path: Path) -> VideoStream:
+    if container.format.name == "tty":
+        # FFmpeg would film a text file being typed.
+        raise UsageError(f"{path} is not a video that can be played: it is a text.")
     if not container.streams.video:
         raise UsageError(f"{path} holds no video, only sound or data: give a file with pictures.")
     stream = container.streams.video[0]

@@ -66,6 +66,8 @@ class WindowFinder:
         """Leave the display."""
         with contextlib.suppress(*self._lost):
             self._display.close()
+        # After a lost connection python-xlib leaves its socket open.
+        self._display.display.socket.close()
 
     def _find(self, title: str) -> tuple[Any, str]:
         titled = [(window, name) for window in self._windows() if (name := self._name(window))]

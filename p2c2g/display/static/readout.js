@@ -1,6 +1,14 @@
 /** The readout: what the session reports, and what this browser really shows. */
 
-/** @typedef {import("./frames.js").Frame} Frame */
+/**
+ * @typedef {import("./frames.js").Frame} Frame
+ *
+ * @typedef {object} Stats all of it is optional, and null while unknown
+ * @property {number} [fps]
+ * @property {{p50: number, p99: number}} [latency_ms]
+ * @property {{complete: number, degraded: number, dropped: number}} [frames]
+ * @property {{id: string, queue: string, chunks: number}[]} [peers]
+ */
 
 const KEPT = 96;
 const WINDOW_MS = 2000;
@@ -34,22 +42,22 @@ export class Readout {
   }
 
   /**
-   * Show the session's statistics.
-   * @param {Record<string, unknown>} stats
+   * Show the session's statistics; a dash for each that is not there.
+   * @param {Stats} stats
    */
   show(stats) {
-    const peers = Array.isArray(stats.peers) ? stats.peers : null;
     this.write("fps", say(tenth, stats.fps));
-    this.write("p50", say(whole, stats.latency_p50_ms));
-    this.write("p99", say(whole, stats.latency_p99_ms));
+    this.write("p50", say(whole, stats.latency_ms?.p50));
+    this.write("p99", say(whole, stats.latency_ms?.p99));
     for (const name of ["complete", "degraded", "dropped"]) {
-      this.write(name, say(whole, stats[name]));
-      document.querySelector(`.is-${name}`).toggleAttribute("data-some", stats[name] > 0);
+      const count = stats.frames?.[name];
+      this.write(name, say(whole, count));
+      document.querySelector(`.is-${name}`).toggleAttribute("data-some", count > 0);
     }
-    this.write("peers", peers ? whole.format(peers.length) : "–");
-    document.getElementById("peers-group").title = peers
-      ? peers.map((peer) => (typeof peer === "string" ? peer : peer.name)).join("\n")
-      : "";
+    this.write("peers", say(whole, stats.peers?.length));
+    document.getElementById("peers-group").title = (stats.peers ?? [])
+      .map(({ id, queue, chunks }) => `${id} (${queue}): ${whole.format(chunks)} chunks`)
+      .join("\n");
   }
 
   /**

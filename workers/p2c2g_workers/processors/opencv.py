@@ -101,7 +101,7 @@ def denoise(pixels: Pixels, step: Step) -> Pixels:
 
 
 _SQUARE = np.ones((3, 3), np.uint8)
-_ROWS = 48
+_ROWS = 96
 #: Pixels to the right and below whose results are thrown away: the last ones of a picture, and
 #: an odd number of them, take roads through OpenCV that differ by one level now and then.
 _MARGIN = 8

@@ -1,0 +1,62 @@
+"""A producer's batch: the messages of one frame leave in one write."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import redis
+from kombu.exceptions import OperationalError
+
+if TYPE_CHECKING:
+    from p2c2g.messaging.channel import Channel
+
+
+class Batch:
+    """The messages of one ``producer.batch()``: one write, no wait for the replies.
+
+    What the broker refuses, for instance because it is full, shows at the next flush, which
+    then sends nothing and raises.
+
+    Args:
+        channel: the channel on whose stream they leave.
+        max_size: commands kept at most; one more flushes them.
+    """
+
+    def __init__(self, channel: Channel, max_size: int) -> None:
+        self.channel = channel
+        self.max_size = max_size
+        self.commands: list[tuple[Any, ...]] = []
+
+    def publish(self, message: dict[str, Any], **kwargs: Any) -> Any:
+        """Route one prepared message and keep its commands."""
+        result = self.channel.basic_publish(message, _publish_batch=self, **kwargs)
+        if len(self.commands) >= self.max_size:
+            self.flush()
+        return result
+
+    def add(self, name: str, *args: Any) -> None:
+        """Keep one command; kombu's own routing calls this."""
+        self.commands.append((name.upper(), *args))
+
+    def flush(self) -> None:
+        """Send what was kept.
+
+        Raises:
+            OperationalError: the broker is away or refused an earlier message; what is
+                unanswered may or may not have arrived.
+        """
+        commands, self.commands = self.commands, []
+        if not commands:
+            return
+        try:
+            self.channel.stream.send(self.channel.prefixed(commands))
+        except redis.ResponseError as error:
+            raise OperationalError(f"The broker refused a message: {error}") from error
+        except (OSError, redis.RedisError) as error:
+            raise OperationalError(f"The broker did not take the messages: {error}") from error
+
+    def discard(self) -> None:
+        """Forget what was kept."""
+        self.commands.clear()
+
+    close = discard
