@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 #: The task that enhances one chunk, by name: the core does not import its code.
 ENHANCE_TASK = "p2c2g.enhance"
+#: Seconds after which a broker that neither takes nor gives a byte counts as gone.
+_SOCKET = {"socket_timeout": 5.0, "socket_connect_timeout": 5.0, "socket_keepalive": True}
 #: Queues by capability.
 CAPABILITIES = ("gpu", "cpu")
 
@@ -35,20 +37,19 @@ def create_app(settings: Settings) -> Celery:
     broker = settings.broker
     url, tls = broker.checked_url(), broker.tls()
     sentinel = url.startswith("sentinel")
-    transport = "SentinelTransport" if sentinel else "Transport"
+    kind = "Sentinel" if sentinel else ""
+    options = {"master_name": broker.sentinel_master} if sentinel else {}
     application = Celery("p2c2g", include=["p2c2g_workers.tasks"], set_as_current=False)
     application.conf.update(
         broker_url=url,
-        broker_transport=f"p2c2g.messaging.transport:{transport}",
+        broker_transport=f"p2c2g.messaging.transport:{kind}Transport",
         broker_use_ssl=tls,
-        broker_transport_options={"master_name": broker.sentinel_master} if sentinel else {},
+        broker_transport_options={**options, **_SOCKET},
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
-        result_backend=f"p2c2g.messaging.results:FrameResultBackend+{url}",
+        result_backend=f"p2c2g.messaging.results:{kind}FrameResultBackend+{url}",
         redis_backend_use_ssl=tls,
-        result_backend_transport_options=(
-            {"master_name": broker.sentinel_master} if sentinel else {}
-        ),
+        result_backend_transport_options=options,
         result_expires=settings.worker.result_lifetime,
         # Bytes travel as they are; nothing is ever unpickled.
         task_serializer="msgpack",

@@ -37,6 +37,7 @@ class Window:
         self._smoothing = smoothing
         self._service: float | None = None
         self._round_trips: deque[float] = deque(maxlen=9)
+        self._way: float | None = None
 
     def served(self, seconds: float) -> None:
         """Note how long one task took, in seconds."""
@@ -48,6 +49,7 @@ class Window:
     def round_trip(self, seconds: float) -> None:
         """Note one round trip to the broker, in seconds."""
         self._round_trips.append(seconds)
+        self._way = min(self._round_trips)
 
     @property
     def read_ahead(self) -> int:
@@ -55,8 +57,8 @@ class Window:
 
         The least of the last round trips is the way itself: more is a busy machine.
         """
-        if self._service is None or not self._round_trips:
+        if self._service is None or self._way is None:
             return 1
         interval = max(self._service, 1e-4) / self._slots
-        ahead = math.ceil(min(self._round_trips) / interval)
+        ahead = math.ceil(self._way / interval)
         return max(1, min(ahead, self._most))

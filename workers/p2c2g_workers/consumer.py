@@ -11,7 +11,6 @@ cold one only what runs; the results leave; what never started goes back to its 
 from __future__ import annotations
 
 import logging
-import signal
 import threading
 from time import monotonic
 from typing import Any
@@ -46,9 +45,10 @@ class ReadAhead(bootsteps.StartStopStep):  # type: ignore[misc]
         self._transport: Any = None
         self._started: dict[str, float] = {}
         self._ended = threading.Event()
-        # Weakly held by the signals, strongly by the consumer's list of steps.
-        signals.task_prerun.connect(self._on_start, dispatch_uid="p2c2g-readahead")
-        signals.task_postrun.connect(self._on_end, dispatch_uid="p2c2g-readahead")
+        if not consumer.pool.uses_semaphore:  # Prefork's tasks end in other processes.
+            # Weakly held by the signals, strongly by the consumer's list of steps.
+            signals.task_prerun.connect(self._on_start, dispatch_uid="p2c2g-readahead")
+            signals.task_postrun.connect(self._on_end, dispatch_uid="p2c2g-readahead")
         super().__init__(consumer, **kwargs)
 
     def start(self, consumer: Any) -> None:
@@ -173,7 +173,7 @@ class Consumer(StockConsumer):  # type: ignore[misc]
 
 
 def _end_cold(*_: Any) -> None:
-    state.should_terminate = signal.SIGQUIT + 128
+    state.should_terminate = platforms.EX_FAILURE
 
 
 @signals.worker_process_shutdown.connect

@@ -149,10 +149,10 @@ class ScreenSource(Source):
         }
         try:
             shot = self._mss.grab(place)
-        except ScreenShotError as error:
-            raise SourceUnavailableError(
-                f"{self.name} can no longer be grabbed: {error}"
-            ) from error
+        except (ScreenShotError, AssertionError, ValueError) as error:
+            # A server that has gone is an AssertionError in mss, or a null pointer under -O.
+            why = str(error) or "the screen does not answer."
+            raise SourceUnavailableError(f"{self.name} cannot be grabbed: {why}") from error
         # Each shot is a fresh buffer of mss's, so a view of it is ours.
         return np.frombuffer(shot.raw, np.uint8).reshape(region.height, region.width, 4)
 

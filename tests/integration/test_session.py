@@ -1,0 +1,247 @@
+"""A session on a real broker with a real worker."""
+
+from __future__ import annotations
+
+import queue
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import numpy as np
+import pytest
+from celery import Celery
+from celery.result import AsyncResult
+
+from p2c2g import processes
+from p2c2g.celery import create_app, redis_client
+from p2c2g.media.chunker import Grid
+from p2c2g.media.codecs import codec
+from p2c2g.media.frame import Frame, FrameState, Picture, Pixels, Size
+from p2c2g.media.operations import Pipeline
+from p2c2g.messaging.embedded import EmbeddedBroker
+from p2c2g.session.dispatcher import task_id
+from p2c2g.session.session import Session, SessionPlan
+from p2c2g.settings import BrokerSettings, Settings
+from p2c2g_workers.processors import run
+
+SIZE = Size(160, 90)
+PIPELINE = Pipeline.parse("upscale:2,sharpen:0.5")
+#: Long enough for any machine: only what never comes back runs into it.
+PATIENCE = 20.0
+
+
+class Pool:
+    """A broker and what is needed to talk to it."""
+
+    def __init__(self, broker: EmbeddedBroker) -> None:
+        self.broker = broker
+        self.settings = Settings(broker=BrokerSettings(url=broker.url))
+        self.app: Celery = create_app(self.settings)
+
+    def session(self, sink: Callable[[Picture], None], **plan: Any) -> Session:
+        wanted: dict[str, Any] = {
+            "size": SIZE,
+            "operations": PIPELINE,
+            "grid": Grid(2, 2),
+            "codec": "raw",
+            "deadline": PATIENCE,
+            **plan,
+        }
+        return Session(self.app, redis_client(self.settings), SessionPlan(**wanted), sink)
+
+
+@pytest.fixture(scope="module")
+def pool() -> Iterator[Pool]:
+    with EmbeddedBroker() as broker:
+        yield Pool(broker)
+
+
+@pytest.fixture
+def worker_log(pool: Pool, tmp_path: Path) -> Iterator[Path]:
+    """Start a worker for one test; give the file that it logs to."""
+    log = tmp_path / "worker.log"
+    with log.open("wb") as output:
+        worker = processes.start(
+            [
+                *(sys.executable, "-m", "celery", "-A", "p2c2g", "worker"),
+                *("-Q", "cpu", "-n", "one@test", "-c", "2", "-l", "info"),
+            ],
+            env={"P2C2G_BROKER_URL": pool.broker.url, "PATH": "", **_python_path()},
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    deadline = monotonic() + PATIENCE
+    while not pool.app.control.ping(timeout=0.2, limit=1):
+        assert monotonic() < deadline, log.read_text()
+        assert worker.poll() is None, log.read_text()
+    yield log
+    processes.stop(worker)
+
+
+def _python_path() -> dict[str, str]:
+    import os
+
+    return {name: os.environ[name] for name in ("PYTHONPATH", "HOME") if name in os.environ}
+
+
+class Screen:
+    """A sink whose pictures can be waited for."""
+
+    def __init__(self) -> None:
+        self._pictures: queue.Queue[Picture] = queue.Queue()
+
+    def __call__(self, picture: Picture) -> None:
+        self._pictures.put(picture)
+
+    def next(self) -> Picture:
+        return self._pictures.get(timeout=2 * PATIENCE)
+
+
+def frame(number: int) -> Frame:
+    pixels = np.random.default_rng(number).integers(0, 256, (SIZE.height, SIZE.width, 3), np.uint8)
+    now = monotonic()
+    return Frame(number, pixels, now, monotonic())
+
+
+def test_chunked_by_the_pool_equals_whole(pool: Pool, worker_log: Path) -> None:
+    screen = Screen()
+    session = pool.session(screen)
+    session.start()
+    sent = [frame(number) for number in range(3)]
+    for one in sent:
+        session.submit(one)
+    shown = [screen.next() for _ in sent]
+    assert isinstance(session.attempts.accepted, dict)
+    last = AsyncResult(task_id(session.id, 2, 3), app=pool.app)
+    assert last.get(timeout=PATIENCE, disable_sync_subtasks=False).startswith("<frame 2 chunk 3")
+    assert last.state == "SUCCESS"
+    session.close(due=3)
+
+    assert [picture.number for picture in shown] == [0, 1, 2]
+    whole = PIPELINE.resolve(SIZE)
+    for source, picture in zip(sent, shown, strict=True):
+        assert picture.state is FrameState.COMPLETE
+        np.testing.assert_array_equal(picture.pixels, run(whole, source.pixels))
+    assert session.attempts.accepted == {1: 12}
+    assert len(session.attempts) == 0
+    left = redis_client(pool.settings).keys("p2c2g.*")
+    assert left == [], "the session left something at the broker"
+
+
+def test_the_stages_add_up_to_the_latency(pool: Pool, worker_log: Path) -> None:
+    screen = Screen()
+    session = pool.session(screen, grid=Grid(1, 1))
+    session.start()
+    session.submit(frame(0))
+    picture = screen.next()
+    session.close(due=1)
+    summary = session.tally.summary()
+    total = sum(stage["p50"] for stage in summary["stages_ms"].values())
+    assert total == pytest.approx((picture.ready_at - picture.captured_at) * 1e3, abs=0.02)
+    assert all(stage["p50"] >= 0 for stage in summary["stages_ms"].values())
+
+
+class CorruptingCodec:
+    """The raw codec, but what it encodes for one chunk is no picture."""
+
+    def __init__(self, chunk: int, chunks: int) -> None:
+        self._chunk, self._chunks, self._calls = chunk, chunks, 0
+
+    def encode(self, pixels: Pixels, quality: int) -> bytes:
+        index, self._calls = self._calls % self._chunks, self._calls + 1
+        return b"no picture" if index == self._chunk else codec("raw").encode(pixels, quality)
+
+
+def test_a_corrupt_chunk_is_run_three_times_then_painted_from_the_base_layer(
+    pool: Pool, worker_log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    screen = Screen()
+    session = pool.session(screen, deadline=6.0)
+    monkeypatch.setattr(session, "_codec", CorruptingCodec(chunk=2, chunks=4))
+    session.start()
+    source = frame(0)
+    session.submit(source)
+    picture = screen.next()
+    session.close(due=1)
+
+    assert picture.state is FrameState.DEGRADED
+    assert [tile.enhanced is None for tile in picture.tiles] == [False, False, True, False]
+    assert session.attempts.exhausted == 1
+    assert session.attempts.failed == 3
+    told = re.findall(r"chunk (\d+) of frame (\d+), attempt (\d+)", worker_log.read_text())
+    runs = sorted(set(told))
+    assert runs == [("2", "0", "1"), ("2", "0", "2"), ("2", "0", "3")]
+    assert session.tally.summary()["errors"] == {"CodecError": 3}
+    state = AsyncResult(task_id(session.id, 0, 2), app=pool.app)
+    assert state.state == "FAILURE"
+    assert "chunk 2 of frame 0, attempt 3" in str(state.result)
+
+    # The base layer is the source, scaled here: close to the enhanced picture, and not black.
+    target = picture.tiles[2].chunk.target
+    whole = run(PIPELINE.resolve(SIZE), source.pixels)
+    difference = np.abs(
+        target.of(picture.pixels).astype(int) - target.of(whole).astype(int)
+    ).mean()
+    assert 0 < difference < 60
+
+
+def test_without_any_peer_every_frame_is_shown_from_the_base_layer(pool: Pool) -> None:
+    screen = Screen()
+    session = pool.session(screen, deadline=0.05, codec="jpeg")
+    session.start()
+    for number in range(4):
+        session.submit(frame(number))
+    shown = [screen.next() for _ in range(4)]
+    session.close(due=4)
+    assert [picture.number for picture in shown] == [0, 1, 2, 3]
+    assert {picture.state for picture in shown} == {FrameState.DEGRADED}
+    assert session.tally.frames() == {"captured": 4, "complete": 0, "degraded": 4, "dropped": 0}
+    pool.app.control.purge()
+
+
+def test_frames_that_were_due_and_never_submitted_are_dropped(pool: Pool) -> None:
+    session = pool.session(Screen(), deadline=0.05)
+    session.start()
+    session.submit(frame(3))
+    session.close(due=10)
+    frames = session.tally.frames()
+    assert frames["captured"] == 10
+    assert frames["dropped"] == 9
+    pool.app.control.purge()
+
+
+def test_a_broker_that_goes_away_costs_no_picture(worker_threads: None) -> None:
+    screen = Screen()
+    with EmbeddedBroker() as broker:
+        own = Pool(broker)
+        session = own.session(screen, deadline=0.05)
+        session.start()
+        session.submit(frame(0))
+        assert screen.next().number == 0
+        broker.kill()
+        session.submit(frame(1))
+        session.submit(frame(2))
+        assert [screen.next().number for _ in range(2)] == [1, 2]
+        broker.restart()
+        session.submit(frame(3))
+        assert screen.next().number == 3
+        session.close(due=4)
+    assert session.tally.frames()["degraded"] == 4
+
+
+@pytest.fixture
+def worker_threads() -> Iterator[None]:
+    """See that a session leaves no thread behind."""
+    before = set(threading.enumerate())
+    yield
+    left = {
+        thread
+        for thread in set(threading.enumerate()) - before
+        if thread.is_alive() and "forker" not in thread.name
+    }
+    assert not left

@@ -1,0 +1,208 @@
+"""The tally: nothing counted twice, nothing merged, and stages that add up."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pytest import approx
+
+from p2c2g.media.frame import Frame, FrameState
+from p2c2g.session.collector import Part
+from p2c2g.session.peerclock import PeerClock
+from p2c2g.session.tally import MAX_ERRORS, MAX_PEERS, OTHERS, STAGES, Tally, percentiles
+
+COMPLETE, DEGRADED = FrameState.COMPLETE, FrameState.DEGRADED
+SPANS = st.lists(st.floats(1e-4, 1.0), min_size=8, max_size=8)
+
+
+def show(
+    tally: Tally, number: int, at: float, *, latency: float = 0.05, state: FrameState = COMPLETE
+) -> None:
+    tally.shown(number, state, at - latency, at, None)
+
+
+def test_percentiles_are_milliseconds_and_zero_without_samples() -> None:
+    assert percentiles([0.001, 0.002, 0.003], 0, 50, 100) == {"p0": 1.0, "p50": 2.0, "p100": 3.0}
+    assert percentiles([], 50, 99) == {"p50": 0.0, "p99": 0.0}
+
+
+@given(st.lists(st.floats(0, 100), min_size=1), st.integers(0, 100))
+def test_a_percentile_lies_between_the_samples_around_it(
+    samples: list[float], point: int
+) -> None:
+    value = percentiles(samples, point)[f"p{point}"] / 1e3
+    ordered = sorted(samples)
+    rank = point / 100 * (len(ordered) - 1)
+    below, above = ordered[int(rank)], ordered[min(int(rank) + 1, len(ordered) - 1)]
+    assert below - 1e-6 <= value <= above + 1e-6
+
+
+def test_frames_are_counted_by_how_they_ended() -> None:
+    tally = Tally()
+    tally.captured = 10
+    for number, state in enumerate([COMPLETE, COMPLETE, DEGRADED]):
+        show(tally, number, 1.0 + number, state=state)
+    expected = {"captured": 10, "complete": 2, "degraded": 1}
+    assert tally.frames() == expected | {"dropped": 7}
+    assert tally.frames(in_flight=4) == expected | {"dropped": 3}
+    assert tally.summary()["frames"] == tally.frames()
+
+
+@given(st.lists(st.sampled_from([COMPLETE, DEGRADED])), st.integers(0, 50))
+def test_every_captured_frame_has_one_ending(states: list[FrameState], lost: int) -> None:
+    tally = Tally()
+    tally.captured = len(states) + lost
+    for number, state in enumerate(states):
+        show(tally, number, 1.0 + number, state=state)
+    frames = tally.frames()
+    assert frames["complete"] + frames["degraded"] + frames["dropped"] == frames["captured"]
+    assert frames["dropped"] == lost
+
+
+def test_order_violations_are_what_comes_after_a_later_frame_or_twice() -> None:
+    tally = Tally()
+    for number in (0, 1, 4, 3, 4, 5):
+        show(tally, number, 1.0)
+    assert tally.order_violations == 2
+    assert tally.summary()["order_violations"] == 2
+
+
+def test_a_success_rate_of_one_is_every_single_frame() -> None:
+    tally = Tally()
+    assert tally.summary()["success_rate"] == 0.0
+    tally.captured = 1_000_000
+    tally.states[COMPLETE] = 999_999
+    assert tally.summary()["success_rate"] == 0.99999
+    tally.states[COMPLETE] = 1_000_000
+    assert tally.summary()["success_rate"] == 1.0
+
+
+def test_a_summary_gives_rate_and_latency() -> None:
+    tally = Tally()
+    for number in range(11):
+        show(tally, number, 100.0 + number / 10, latency=0.010 + number / 1000)
+    summary = tally.summary()
+    assert summary["fps"] == 10.0
+    assert summary["latency_ms"] == {"p50": 15.0, "p95": 19.5, "p99": 19.9}
+
+
+def test_a_rate_counts_from_a_clock_that_begins_at_zero() -> None:
+    tally = Tally()
+    show(tally, 0, 0.0)
+    show(tally, 1, 0.5)
+    assert tally.summary()["fps"] == 2.0
+    assert tally.live(now=0.5, in_flight=0)["fps"] == 4.0
+
+
+def test_one_frame_or_none_has_no_rate() -> None:
+    tally = Tally()
+    assert tally.summary()["fps"] == tally.live(5.0, 0)["fps"] == 0.0
+    show(tally, 0, 5.0)
+    assert tally.summary()["fps"] == tally.live(5.0, 0)["fps"] == 0.0
+
+
+def test_live_figures_are_those_of_the_window() -> None:
+    tally = Tally()
+    tally.captured = 10
+    for number in range(5):
+        show(tally, number, 1.0, latency=9.0)
+    for number in range(5, 9):
+        show(tally, number, 9.0 + number / 10, latency=0.020)
+    live = tally.live(now=10.0, in_flight=1, window=2.0)
+    assert live["fps"] == 2.0
+    assert live["latency_ms"] == {"p50": 20.0, "p99": 20.0}
+    assert live["frames"] == {"captured": 10, "complete": 9, "degraded": 0, "dropped": 0}
+
+
+def test_peers_are_told_apart_and_sorted() -> None:
+    tally = Tally()
+    tally.chunk("zoe", "gpu", 0.010)
+    tally.failure("ada", "CodecError: no picture")
+    tally.chunk("ada", "cpu", 0.020)
+    tally.chunk("ada", "cpu", 0.040)
+    assert tally.summary()["peers"] == [
+        {"id": "ada", "queue": "cpu", "chunks": 2, "failed": 1, "ms": percentiles([0.02, 0.04], 50, 99)},
+        {"id": "zoe", "queue": "gpu", "chunks": 1, "failed": 0, "ms": {"p50": 10.0, "p99": 10.0}},
+    ]  # fmt: skip
+    assert tally.live(0.0, 0)["peers"] == [
+        {"id": "ada", "queue": "cpu", "chunks": 2},
+        {"id": "zoe", "queue": "gpu", "chunks": 1},
+    ]
+
+
+def test_errors_are_counted_by_kind() -> None:
+    tally = Tally()
+    tally.failure("ada", "CodecError: one thing")
+    tally.failure("ada", "CodecError: another")
+    tally.failure("", "BrokerUnavailableError")
+    assert tally.summary()["errors"] == {"CodecError": 2, "BrokerUnavailableError": 1}
+    assert list(tally.peers) == ["ada"]
+
+
+def test_names_that_strangers_make_up_do_not_fill_the_memory() -> None:
+    tally = Tally()
+    for number in range(MAX_PEERS + 50):
+        tally.chunk(f"peer {number}", "cpu", 0.01)
+        tally.failure(f"peer {number}", f"Error{number}" + "x" * 1000)
+    tally.chunk("peer 0", "cpu", 0.01)
+    assert len(tally.peers) == MAX_PEERS + 1
+    assert (tally.peers[OTHERS].chunks, tally.peers[OTHERS].failed) == (50, 50)
+    assert tally.peers["peer 0"].chunks == 2
+    assert len(tally.errors) == MAX_ERRORS + 1
+    assert tally.errors.total() == MAX_PEERS + 50
+    assert max(map(len, tally.errors)) <= 80
+
+
+def test_as_many_stages_as_there_are_or_nothing_is_counted() -> None:
+    tally = Tally()
+    with pytest.raises(ValueError, match="7 stages, not 2"):
+        tally.shown(0, COMPLETE, 0.0, 1.0, (0.5, 0.5))
+    assert tally.states.total() == 0
+    tally.shown(0, COMPLETE, 0.0, 0.028, [index / 1000 for index in range(1, 8)])
+    medians = {name: figures["p50"] for name, figures in tally.summary()["stages_ms"].items()}
+    assert medians == dict(zip(STAGES, [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0], strict=True))
+
+
+@given(SPANS, st.floats(-1e6, 1e6))
+def test_the_stages_of_a_chunk_add_up_to_its_frames_latency(
+    spans: list[float], offset: float
+) -> None:
+    grab, encode, queue, decode, process, pack, back, ready_after = spans
+    captured = 100.0
+    sent = captured + grab + encode
+    started = sent + queue + offset
+    done = started + decode + process + pack
+    arrived = done - offset + back
+    there, home = PeerClock().spans(sent, started, done, arrived)
+    part = Part(
+        payload=b"", sent=sent, queue=there, decode=decode, process=process,
+        result=done - started - decode - process + home, arrived=arrived,
+    )  # fmt: skip
+    frame = Frame(0, np.zeros((1, 1, 3), np.uint8), captured, captured + grab)
+    stages = part.stages(frame, ready=arrived + ready_after)
+    assert len(stages) == len(STAGES)
+    assert min(stages) >= -1e-6
+    assert sum(stages) == approx(arrived + ready_after - captured, abs=1e-6)
+
+
+def test_threads_lose_no_count() -> None:
+    tally = Tally()
+    threads, each = 8, 2000
+    together = threading.Barrier(threads)
+
+    def count() -> None:
+        together.wait()
+        for _ in range(each):
+            tally.failure("ada", "CodecError")
+            tally.live(0.0, 0)
+
+    workers = [threading.Thread(target=count) for _ in range(threads)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert tally.errors["CodecError"] == tally.peers["ada"].failed == threads * each
