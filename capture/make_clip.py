@@ -5,8 +5,8 @@ Run it from the repository's root, where Xvfb, crispy-doom and freedoom are inst
     PYTHONPATH=.:capture python capture/make_clip.py
 
 The play is a demo recorded by the Freedoom project; Crispy Doom draws it between its own 35
-pictures a second, so it is as smooth as the clip's rate.  Sizes and dates aside, two runs
-give the same play but not the same bytes: nobody times a game to the microsecond.
+pictures a second, so it is as smooth as the clip's rate.  Two runs give the same play but not
+the same bytes: nobody times a game to the microsecond.
 """
 
 from __future__ import annotations

@@ -182,7 +182,7 @@ def _is_broker(url: str) -> bool:
         return False
     return (
         parts.scheme in SCHEMES
-        and bool(parts.hostname)
+        and re.fullmatch(r"[\w.:%-]+", parts.hostname or "") is not None
         and port != 0
         and not parts.fragment
         and re.fullmatch(r"/?[0-9]*", parts.path) is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -268,3 +269,16 @@ def test_missing_programs_are_named_with_what_to_install(monkeypatch: pytest.Mon
         open_source("game")
     with pytest.raises(SourceUnavailableError, match="apt-get install xvfb"):
         VirtualDisplay(Size(640, 360))
+
+
+@pytest.mark.parametrize(
+    ("library", "spec", "module"),
+    [("av", "video:x.mp4", "video"), ("mss", "screen", "screen")],
+)
+def test_a_missing_library_is_named(
+    monkeypatch: pytest.MonkeyPatch, library: str, spec: str, module: str
+) -> None:
+    monkeypatch.delitem(sys.modules, f"p2c2g_capture.sources.{module}", raising=False)
+    monkeypatch.setitem(sys.modules, library, None)
+    with pytest.raises(SourceUnavailableError, match=rf'{library}.* pip install "p2c2g\[capture'):
+        open_source(spec)

@@ -222,8 +222,9 @@ def test_a_game_moves_and_fills_its_screen(game: str, size: Size) -> None:
 
 @pytest.mark.needs("Xvfb", "chocolate-doom", "freedoom1")
 def test_a_game_starts_again_when_its_demo_ends() -> None:
-    with GameSource("chocolate-doom") as source:
-        source._started_at -= 60  # as if it had played for a minute
+    now = [0.0]
+    with GameSource("chocolate-doom", clock=lambda: now[0]) as source:
+        now[0] += 60
         _, before = source.pids
         psutil.Process(before).kill()
         psutil.wait_procs([psutil.Process(before)], timeout=30)
@@ -233,8 +234,7 @@ def test_a_game_starts_again_when_its_demo_ends() -> None:
 
 @pytest.mark.needs("Xvfb", "chocolate-doom", "freedoom1")
 def test_a_game_that_fails_at_once_is_not_started_for_ever() -> None:
-    with GameSource("chocolate-doom") as source:
-        source._started_at += 60
+    with GameSource("chocolate-doom", clock=lambda: 0.0) as source:
         psutil.Process(source.pids[1]).kill()
         with pytest.raises(SourceUnavailableError, match="ended by itself"):
             different_pictures(source, 1000)

@@ -127,8 +127,7 @@ def test_any_value_in_any_field_is_a_header_or_a_wire_error(
 def sound_or_refused(unpack: Callable[[bytes], Header], data: bytes) -> None:
     try:
         header = unpack(data)
-    except WireError as error:
-        assert len(str(error)) < 400
+    except WireError:
         return
     assert unpack(header.pack()) == header
     assert 1 <= header.attempt <= 255
@@ -185,11 +184,17 @@ def test_a_chunk_header_out_of_bounds_is_refused_in_a_sentence(
 
 
 @pytest.mark.parametrize(
-    "times", [{"done_us": 999}, {"done_us": 1_029}, {"decode_us": 2**53}, {"process_us": 31}]
+    "header",
+    [
+        replace(RESULT, done_us=999),
+        replace(RESULT, done_us=1_029),
+        replace(RESULT, decode_us=2**53),
+        replace(RESULT, process_us=31),
+    ],
 )
-def test_a_result_whose_times_cannot_be_is_refused(times: dict[str, int]) -> None:
+def test_a_result_whose_times_cannot_be_is_refused(header: ResultHeader) -> None:
     with pytest.raises(WireError, match="spans do not fit"):
-        ResultHeader.unpack(replace(RESULT, **times).pack())
+        ResultHeader.unpack(header.pack())
 
 
 @pytest.mark.parametrize("header", [CHUNK, RESULT])

@@ -80,6 +80,16 @@ def open_source(spec: str, size: Size | None = None, fps: float = 60.0) -> Sourc
     """
     if not (math.isfinite(fps) and fps > 0):
         raise UsageError(f"{fps:g} pictures a second cannot be: give a number above 0, such as 60.")
+    try:
+        return _open(spec, size, fps)
+    except ImportError as missing:
+        raise SourceUnavailableError(
+            f"{spec} needs the library {missing.name}, which is not installed: "
+            'pip install "p2c2g[capture]".'
+        ) from missing
+
+
+def _open(spec: str, size: Size | None, fps: float) -> Source:
     kind, colon, rest = spec.strip().partition(":")
     if colon and not rest:
         raise UsageError(f"{spec!r} ends at its colon: give one of {SPECS}.")

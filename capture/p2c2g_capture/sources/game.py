@@ -12,6 +12,7 @@ import os
 import subprocess
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from p2c2g import processes
@@ -73,7 +74,12 @@ class GameSource(Source):
     """
 
     def __init__(
-        self, game: str | None = None, size: Size | None = None, *, smooth: bool = False
+        self,
+        game: str | None = None,
+        size: Size | None = None,
+        *,
+        smooth: bool = False,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Start the display and the game, and wait for the first moving picture.
 
@@ -96,6 +102,7 @@ class GameSource(Source):
         self._process: subprocess.Popen[bytes] | None = None
         self._screen: ScreenSource | None = None
         self._closed = False
+        self._clock = clock
         self._display = VirtualDisplay(self.size)
         self._home = tempfile.TemporaryDirectory(prefix="p2c2g-game-")
         try:
@@ -134,7 +141,7 @@ class GameSource(Source):
         if self._closed or self._screen is None or self._process is None:
             raise SourceUnavailableError(f"{self.name} is closed.")
         if self._process.poll() is not None:
-            if time.monotonic() - self._started_at < _SHORTEST_DEMO:
+            if self._clock() - self._started_at < _SHORTEST_DEMO:
                 raise SourceUnavailableError(
                     f"{self._program} ended by itself: {self._last_words()}"
                 )
@@ -181,7 +188,7 @@ class GameSource(Source):
                 stdout=log,
                 stderr=log,
             )
-        self._started_at = time.monotonic()
+        self._started_at = self._clock()
 
     def _wait_for_play(self, screen: ScreenSource) -> None:
         """Return once the game fills the screen and moves.

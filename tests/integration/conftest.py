@@ -1,0 +1,47 @@
+"""A real broker, sessions' lanes and real workers for the integration tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from p2c2g.messaging.embedded import EmbeddedBroker
+from tests.lane import Lane, MakeWorker, Worker, settings
+
+
+
+
+@pytest.fixture(scope="session")
+def broker() -> Iterator[EmbeddedBroker]:
+    """One broker for all tests that do not harm it."""
+    with EmbeddedBroker() as started:
+        yield started
+
+
+@pytest.fixture
+def lane(broker: EmbeddedBroker) -> Iterator[Lane]:
+    """A session's side on an empty broker."""
+    with Lane(settings(broker.url)) as opened:
+        opened.client.flushall()
+        opened.open()
+        yield opened
+
+
+@pytest.fixture
+def worker(broker: EmbeddedBroker, lane: Lane, tmp_path: Path) -> Iterator[MakeWorker]:
+    """Make workers: ``worker("-c", "8", url=…)`` returns one that answers."""
+    with ExitStack() as stack:
+
+        def make(*options: str, url: str = "", **keywords: Any) -> Worker:
+            name = keywords.get("name", "w")
+            log = tmp_path / f"{name}.log"
+            made = Worker(keywords.pop("lane", lane), url or broker.url, log, *options, **keywords)
+            stack.callback(made.stop)
+            made.start()
+            return made
+
+        yield make

@@ -1,0 +1,111 @@
+"""What comes back by itself after the broker, or a connection to it, was lost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from kombu.exceptions import OperationalError
+
+from p2c2g.errors import BrokerUnavailableError
+from p2c2g.messaging.embedded import HOST, EmbeddedBroker
+from p2c2g.messaging.inbox import Inbox
+from p2c2g.testing import DelayProxy
+from tests.lane import Lane, MakeWorker, Worker, by_port, connections, settings
+
+
+@pytest.fixture
+def fragile(tmp_path: Path) -> Iterator[tuple[EmbeddedBroker, Lane, Worker]]:
+    """A broker that may be killed, a lane on it, and a worker."""
+    with EmbeddedBroker() as broker, Lane(settings(broker.url)) as lane:
+        worker = Worker(lane, broker.url, tmp_path / "w.log", "-Q", "cpu", "-c", "4")
+        try:
+            worker.start()
+            yield broker, lane, worker
+        finally:
+            worker.stop()
+
+
+def test_worker_producer_and_inbox_come_back_after_the_broker(
+    fragile: tuple[EmbeddedBroker, Lane, Worker],
+) -> None:
+    broker, lane, worker = fragile
+    inbox = Inbox(lane.client, "inbox")
+    inbox.open()
+    lane.round_trip()
+
+    broker.kill()
+    # The first may leave into a socket that nobody reads; the next cannot.
+    with pytest.raises(OperationalError, match="broker"):
+        for _ in range(3):
+            lane.send()
+    with pytest.raises(BrokerUnavailableError):
+        while inbox.wait(5.0):
+            list(inbox.read())
+    with pytest.raises(BrokerUnavailableError):
+        inbox.open()
+    broker.restart()
+
+    inbox.open()
+    lane.open()
+    lane.stream = inbox.key
+    lane.send(5)
+    arrived: list[str] = []
+    while len(arrived) < 5:
+        assert inbox.wait(30.0), worker.log()
+        arrived += [arrival.task_id for arrival in inbox.read()]
+    assert len(set(arrived)) == 5
+    assert worker.process is not None
+    assert worker.process.poll() is None
+    inbox.close()
+
+
+def test_a_killed_read_connection_is_replaced(lane: Lane, worker: MakeWorker) -> None:
+    running = worker("-Q", "cpu", "-c", "2")
+    lane.round_trip()
+    for _ in range(3):
+        victims = list(connections(lane.client, "brpop"))
+        assert victims
+        for victim in victims:
+            lane.client.client_kill_filter(_id=str(victim))
+        lane.round_trip()
+    sent = lane.send(50)
+    lane.wait(54)
+    assert set(lane.done()) >= set(sent), running.log()
+
+
+def test_chunks_are_not_done_twice_where_all_connections_are_killed(
+    lane: Lane, worker: MakeWorker
+) -> None:
+    running = worker("-Q", "cpu", "-c", "2")
+    sent = lane.send(200, 0.01)
+    lane.wait(40)
+    myself = lane.client.client_id()
+    rows = lane.client.client_list()
+    for row in rows:
+        if int(row["id"]) != myself:
+            lane.client.client_kill_filter(_id=row["id"])
+    lane.round_trip()
+    # What was on its way in a killed connection is gone, and the dispatcher's deadline
+    # brings it back.  A result whose confirmation was cut off may come twice; a chunk that
+    # is *run* twice would be in the log twice.
+    received = [line for line in running.log().splitlines() if " received" in line]
+    ids = [line.rpartition("[")[2].partition("]")[0] for line in received]
+    assert len(ids) == len(set(ids))
+    lost = set(sent) - set(ids) - set(lane.queued())
+    assert len(lost) <= 16
+
+
+def test_a_worker_whose_way_is_cut_comes_back(
+    lane: Lane, worker: MakeWorker, broker: EmbeddedBroker
+) -> None:
+    with DelayProxy(HOST, broker.port, rtt_ms=10.0) as proxy:
+        running = worker("-Q", "cpu", "-c", "2", url=by_port(broker.url, proxy.port))
+        for _ in range(3):
+            lane.round_trip()
+            proxy.cut()
+        lane.round_trip()
+        # One thread measures the way, however often the connection was made.
+        running.signal(15)
+        assert running.wait(10.0) == 0, running.log()

@@ -1,0 +1,247 @@
+"""What the lane's integration tests share: a session's side, and real workers."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import redis
+from celery import Celery
+from kombu import Exchange, Queue
+from kombu.exceptions import OperationalError
+
+from p2c2g import processes
+from p2c2g.celery import create_app, redis_client
+from p2c2g.messaging import envelope
+from p2c2g.messaging.results import stream_key
+from p2c2g.settings import BrokerSettings, Settings
+
+ROOT = Path(__file__).resolve().parents[1]
+#: Seconds after which a test that waits has failed, even on a slow machine.
+PATIENCE = 30.0
+#: Milliseconds of one look at the stream or at a worker.
+LOOK_MS = 500
+
+
+def by_port(url: str, port: int) -> str:
+    """Return a broker's URL with another port, such as a delay proxy's."""
+    head, _, _ = url.rpartition(":")
+    return f"{head}:{port}/0"
+
+
+class Lane:
+    """A session's side of the lane: it sends chunks and sees every entry of its stream."""
+
+    def __init__(self, settings: Settings, session: str = "s") -> None:
+        self.app: Celery = create_app(settings)
+        self.app.conf.include = []
+        self.client: redis.Redis = redis_client(settings)
+        self.stream = stream_key(session)
+        self.session = session
+        self._connection = self.app.connection_for_write()
+        self.producer = self.app.amqp.Producer(self._connection)
+        self._next = 0
+        self._last: bytes | str = "0"
+        self.entries: list[dict[bytes, bytes]] = []
+        self.open()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._connection.release()
+        self.app.close()
+        self.client.close()
+
+    def open(self) -> None:
+        """Make the stream anew and forget what was seen."""
+        self.client.delete(self.stream)
+        self.client.xgroup_create(self.stream, "test", id="$", mkstream=True)
+        self._last, self.entries = "0", []
+
+    def send(
+        self,
+        count: int = 1,
+        seconds: float = 0.0,
+        queue: str = "cpu",
+        task: str = "lane.echo",
+        payload: bytes = b"picture",
+    ) -> list[str]:
+        """Send chunks in one batch; return their task ids."""
+        ids = []
+        with self.producer.batch():
+            for _ in range(count):
+                self._next += 1
+                ids.append(f"{self.session}.{self._next}.0")
+                self.app.send_task(
+                    task,
+                    args=(seconds, payload),
+                    task_id=ids[-1],
+                    queue=Queue(queue, Exchange("", type="direct"), routing_key=queue),
+                    reply_to=self.stream,
+                    producer=self.producer,
+                    argsrepr="chunk",
+                    kwargsrepr="",
+                    add_to_parent=False,
+                )
+        return ids
+
+    def push(self, item: bytes, queue: str = "cpu") -> None:
+        """Put raw bytes into a queue."""
+        self.client.lpush(queue, item)
+
+    def look(self, block_ms: int = LOOK_MS) -> None:
+        """Wait for more entries of the stream, and keep them."""
+        reply: Any = self.client.xread({self.stream: self._last}, block=block_ms)
+        pairs = reply.items() if isinstance(reply, dict) else reply or ()
+        for _, entries in pairs:
+            # One more level of list in RESP3.
+            rows = entries[0] if entries and isinstance(entries[0], list) else entries
+            for identifier, fields in rows:
+                self._last = identifier
+                self.entries.append(fields)
+
+    def done(self) -> list[str]:
+        """Return the task ids of the entries so far, in order."""
+        return [fields[b"id"].decode() for fields in self.entries]
+
+    def wait(self, count: int) -> list[str]:
+        """Wait until the stream has had ``count`` entries; return their task ids."""
+        deadline = time.monotonic() + PATIENCE
+        while len(self.entries) < count:
+            self.look()
+            assert time.monotonic() < deadline, (
+                f"{len(self.entries)} of {count} results came; {self.queued()} are queued"
+            )
+        return self.done()
+
+    def round_trip(self, queue: str = "cpu") -> None:
+        """Send one chunk and wait until it is done."""
+        (sent,) = self.send(queue=queue)
+        deadline = time.monotonic() + PATIENCE
+        while sent not in self.done():
+            self.look()
+            assert time.monotonic() < deadline, f"no result of {sent}"
+
+    def queued(self, queue: str = "cpu") -> list[str]:
+        """Return the task ids that are in a queue, the next to be read last."""
+        items: Any = self.client.lrange(queue, 0, -1)
+        return [str(envelope.unpack(item)["headers"]["id"]) for item in items]
+
+    def release_held(self, count: int) -> None:
+        """Let ``count`` held tasks go."""
+        self.client.rpush("gate", *(["go"] * count))
+
+    def wait_started(self) -> str:
+        """Wait until one more held task has started; return its id."""
+        reply: Any = self.client.blpop(["started"], timeout=PATIENCE)
+        assert reply is not None, "no held task has started"
+        return str(reply[1].decode())
+
+
+class Worker:
+    """A real ``celery worker`` in a process of its own, which ends with this one."""
+
+    def __init__(
+        self,
+        lane: Lane,
+        url: str,
+        log: Path,
+        *options: str,
+        name: str = "w",
+        application: str = "tests.lane_app",
+        environment: dict[str, str] | None = None,
+    ) -> None:
+        self.lane = lane
+        self.name = f"{name}@test"
+        self.log_path = log
+        self._arguments = [
+            sys.executable, "-m", "celery", "-A", application, "worker",
+            "-n", self.name, "-l", "info", *options,
+        ]  # fmt: skip
+        paths = [ROOT, ROOT / "workers", ROOT / "capture", os.environ.get("PYTHONPATH", "")]
+        self._environment = (
+            os.environ
+            | {"P2C2G_BROKER_URL": url, "PYTHONPATH": os.pathsep.join(map(str, paths))}
+            | (environment or {})
+        )
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        with self.log_path.open("wb") as log:
+            self.process = processes.start(
+                self._arguments,
+                env=self._environment,
+                cwd=ROOT,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        self.wait_until_ready()
+
+    def wait_until_ready(self) -> None:
+        """Ask until it answers a ping."""
+        assert self.process is not None
+        deadline = time.monotonic() + PATIENCE
+        while not self.answers():
+            assert self.process.poll() is None, f"the worker ended:\n{self.log()}"
+            assert time.monotonic() < deadline, f"the worker does not answer:\n{self.log()}"
+
+    def answers(self, timeout: float = LOOK_MS / 1000) -> bool:
+        """Tell whether it answers a ping."""
+        try:
+            return bool(
+                self.lane.app.control.broadcast(
+                    "ping", reply=True, destination=[self.name], timeout=timeout, limit=1
+                )
+            )
+        except (OperationalError, redis.RedisError, OSError):
+            return False
+
+    def signal(self, number: int) -> None:
+        """Send it a signal."""
+        assert self.process is not None
+        self.process.send_signal(number)
+
+    def wait(self, timeout: float = 5.0) -> int:
+        """Wait until it has ended; return its exit status."""
+        assert self.process is not None
+        try:
+            return self.process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"the worker has not ended:\n{self.log()}") from None
+
+    def log(self) -> str:
+        """Return what it has logged so far."""
+        return self.log_path.read_text(errors="replace")
+
+    def stop(self) -> None:
+        """End it, however."""
+        if self.process is not None:
+            processes.stop(self.process)
+
+
+#: Makes a worker that answers: options of ``celery worker``, and :class:`Worker`'s keywords.
+MakeWorker = Callable[..., Worker]
+
+
+def settings(url: str, **broker: Any) -> Settings:
+    """Return settings for a broker's URL."""
+    return Settings(broker=BrokerSettings(url=url, **broker))
+
+
+def connections(client: redis.Redis, command: str) -> Iterable[int]:
+    """Return the ids of the broker's connections whose last command is ``command``."""
+    rows: Any = client.client_list()
+    return [int(row["id"]) for row in rows if row["cmd"].startswith(command)]
