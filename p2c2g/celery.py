@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 import redis
 from celery import Celery
 from kombu import Exchange, Queue
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from p2c2g.settings import Settings, load
 
@@ -93,10 +95,19 @@ def redis_client(settings: Settings) -> redis.Redis:
             for host, _, port in [part.removeprefix("sentinel://").partition(":")]
         ]
         sentinels = redis.Sentinel(hosts)
-        client: redis.Redis = sentinels.master_for(broker.sentinel_master)
+        client: redis.Redis = sentinels.master_for(broker.sentinel_master, retry=_once_more())
         return client
     tls = broker.tls() or {}
-    return redis.Redis.from_url(url, **tls)
+    return redis.Redis.from_url(url, retry=_once_more(), **tls)
+
+
+def _once_more() -> Retry:
+    """Retry at once and once, for a connection that the broker has closed meanwhile.
+
+    redis-py's own ten retries with growing pauses would find a broker that came back
+    seconds late; who needs it asks again by their own clock.
+    """
+    return Retry(NoBackoff(), 1)
 
 
 @functools.cache

@@ -5,8 +5,13 @@ from __future__ import annotations
 import os
 
 import pytest
+from hypothesis import settings
 
 from p2c2g.processes import find
+
+# A property must not fail for a busy machine, nor today and not tomorrow.
+settings.register_profile("house", deadline=None, derandomize=True)
+settings.load_profile("house")
 
 #: Debian's package for a program, where it has another name.
 PACKAGES = {"Xvfb": "xvfb", "freedoom1": "freedoom", "redis-cli": "redis-tools"}

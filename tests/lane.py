@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -126,13 +127,29 @@ class Lane:
             )
         return self.done()
 
-    def round_trip(self, queue: str = "cpu") -> None:
-        """Send one chunk and wait until it is done."""
-        (sent,) = self.send(queue=queue)
+    def wait_for(self, ids: Iterable[str]) -> None:
+        """Wait until all of these tasks are done."""
+        missing = set(ids)
         deadline = time.monotonic() + PATIENCE
-        while sent not in self.done():
+        while missing := missing - set(self.done()):
             self.look()
-            assert time.monotonic() < deadline, f"no result of {sent}"
+            assert time.monotonic() < deadline, f"no result of {sorted(missing)}"
+
+    def round_trip(self, queue: str = "cpu", **options: Any) -> dict[bytes, bytes]:
+        """Send one chunk, wait until it is done, and return its entry."""
+        (sent,) = self.send(queue=queue, **options)
+        self.wait_for([sent])
+        return next(fields for fields in self.entries if fields[b"id"].decode() == sent)
+
+    def round_trip_in_the_end(self, queue: str = "cpu") -> None:
+        """Send chunks until one is done: the first may be lost with a connection."""
+        deadline = time.monotonic() + PATIENCE
+        sent: set[str] = set()
+        while not sent & set(self.done()):
+            assert time.monotonic() < deadline, "no result of any"
+            with suppress(OperationalError):
+                sent |= set(self.send(queue=queue))
+            self.look()
 
     def queued(self, queue: str = "cpu") -> list[str]:
         """Return the task ids that are in a queue, the next to be read last."""

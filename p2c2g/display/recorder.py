@@ -143,7 +143,7 @@ class _VideoFile:
         self._nominal_ticks = round(TICKS / rate)
         # Without B-frames, whose reordering would shift the times while in fragments.
         self._stream = self._container.add_stream(
-            "libx264", rate=rate, options={"preset": "veryfast", "crf": "20", "bf": "0", "x264-params": "force-cfr=1"}
+            "libx264", rate=rate, options={"preset": "veryfast", "crf": "20", "bf": "0"}
         )
         self._stream.width = size.width + size.width % 2
         self._stream.height = size.height + size.height % 2

@@ -147,14 +147,15 @@ def _jpeg_encode(pixels: Pixels, quality: int) -> bytes:
     if pixels.strides[1:] != (pixels.shape[2], 1):  # rows may be apart, pixels may not
         pixels = np.ascontiguousarray(pixels)
     order = "BGRX" if pixels.shape[2] == 4 else "BGR"
-    data: bytes = simplejpeg.encode_jpeg(pixels, quality, order, "420", fastdct=True)
+    data: bytes = simplejpeg.encode_jpeg(pixels, quality, order, "420", fastdct=False)
     return data
 
 
 def _jpeg_decode(data: Data, _size: Size, out: Pixels | None) -> Pixels:
     fits = out is not None and out.flags.c_contiguous and out.flags.writeable
+    # The fast inverse DCT wraps around at hard edges: black becomes white, and it is no faster.
     pixels: Pixels = simplejpeg.decode_jpeg(
-        data, "BGR", fastdct=True, fastupsample=True, buffer=out if fits else None
+        data, "BGR", fastdct=False, fastupsample=True, buffer=out if fits else None
     )
     return out if fits and out is not None else pixels
 

@@ -19,7 +19,7 @@ import redis
 from redis.exceptions import ResponseError
 
 from p2c2g.errors import BrokerUnavailableError
-from p2c2g.messaging.pipelining import CONNECTION_ERRORS
+from p2c2g.messaging.pipelining import CONNECTION_ERRORS, CommandStream
 from p2c2g.messaging.results import stream_key
 
 _GROUP = "session"
@@ -52,12 +52,14 @@ class Inbox:
     """The results of one session, as they come.
 
     The stream is made by :meth:`open` and vanishes with the session: peers add to it only
-    while it exists.  All methods belong to one thread but :meth:`wake`.
+    while it exists.  All methods belong to one thread but :meth:`wake`.  ``key`` is the
+    stream's: what its tasks name as their ``reply_to``.
     """
 
     def __init__(self, client: redis.Redis, session: str) -> None:
         self._client = client
-        self._key = stream_key(session)
+        self.key = stream_key(session)
+        self._errands = CommandStream(lambda: client.connection_pool)
         self._connection: Any = None
         self._socket: socket.socket | None = None
         self._reads = 0
@@ -77,8 +79,8 @@ class Inbox:
         """
         try:
             with self._client.pipeline(transaction=False) as pipe:
-                pipe.xgroup_create(self._key, _GROUP, id="$", mkstream=True)
-                pipe.expire(self._key, _EXPIRY)
+                pipe.xgroup_create(self.key, _GROUP, id="$", mkstream=True)
+                pipe.expire(self.key, _EXPIRY)
                 created, _ = pipe.execute(raise_on_error=False)
             if isinstance(created, Exception) and "BUSYGROUP" not in str(created):
                 raise created
@@ -97,8 +99,11 @@ class Inbox:
         Returns:
             Whether there may be something to read.
         """
-        if self._connection is not None and self._reads and self._connection.can_read(0):
-            return True
+        try:
+            if self._connection is not None and self._reads and self._connection.can_read(0):
+                return True
+        except CONNECTION_ERRORS:
+            return True  # There is an error to read.
         readable = False
         for key, _ in self._selector.select(timeout):
             if key.fileobj is self._wakee:
@@ -124,10 +129,14 @@ class Inbox:
                 reply = self._connection.read_response()
                 self._reads -= 1
                 self._answered_at = monotonic()
-                self._send_reads()
+                # Before anything else, so that the next ones are on their way; but what has
+                # come is given even where no more can be asked for.
+                failure = self._try_send_reads()
                 for _key, entries in _pairs(reply):
                     for _id, fields in entries:
                         yield _arrival(fields)
+                if failure is not None:
+                    raise failure
             self._keep_alive()
         except (*CONNECTION_ERRORS, ResponseError) as error:
             self._drop()
@@ -136,20 +145,30 @@ class Inbox:
     def close(self) -> None:
         """Delete the stream and close."""
         with suppress(*CONNECTION_ERRORS, redis.RedisError):
-            self._client.delete(self._key)
+            self._client.delete(self.key)
         self._drop()
         self._selector.close()
         self._waker.close()
         self._wakee.close()
 
+    def _try_send_reads(self) -> Exception | None:
+        try:
+            self._send_reads()
+        except CONNECTION_ERRORS as error:
+            return error
+        return None
+
     def _send_reads(self) -> None:
         missing = _READS_AHEAD - self._reads
         command = (
             "XREADGROUP", "GROUP", _GROUP, "session", "COUNT", _BATCH, "BLOCK", _BLOCK_MS,
-            "NOACK", "STREAMS", self._key, ">",
+            "NOACK", "STREAMS", self.key, ">",
         )  # fmt: skip
         connection = self._connection
-        connection.send_packed_command(connection.pack_commands([command] * missing))
+        # No health check: its PING would wait behind the reads and take one's reply.
+        connection.send_packed_command(
+            connection.pack_commands([command] * missing), check_health=False
+        )
         self._reads += missing
 
     def _keep_alive(self) -> None:
@@ -158,11 +177,13 @@ class Inbox:
             raise TimeoutError(f"no answer for {now - self._answered_at:.0f} s")
         if now - self._refreshed_at > _EXPIRY / 3:
             self._refreshed_at = now
-            self._client.expire(self._key, _EXPIRY)
+            # Nobody waits a round trip for it, and no result waits behind it.
+            self._errands.send([("EXPIRE", self.key, _EXPIRY)])
 
     def _drop(self) -> None:
         connection, self._connection = self._connection, None
         self._reads = 0
+        self._errands.close()
         sock, self._socket = self._socket, None
         if sock is not None:
             with suppress(KeyError, ValueError):

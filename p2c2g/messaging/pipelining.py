@@ -44,6 +44,7 @@ class CommandStream:
         """Send commands in order, in one write, without waiting for their replies."""
         self.collect(max(self._max_unanswered - len(commands), 0))
         self.collect()
+        self._drop_if_closed()
         try:
             if self._connection is None:
                 self._owner = self._pool()
@@ -87,6 +88,18 @@ class CommandStream:
             self.close()
             raise
         return taken
+
+    def _drop_if_closed(self) -> None:
+        """Notice a connection that the broker closed while it was idle: nothing was lost."""
+        connection = self._connection
+        if connection is None or self.unanswered:
+            return
+        try:
+            idle = not connection.can_read(0)
+        except (OSError, redis.RedisError):
+            idle = False
+        if not idle:
+            self.close()
 
     def close(self) -> None:
         """Drop the connection; what is unanswered stays uncertain."""

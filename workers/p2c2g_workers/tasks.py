@@ -12,7 +12,7 @@ from typing import Any
 import cv2
 from celery import Task, shared_task, signals
 
-from p2c2g.errors import ChunkError, WireError
+from p2c2g.errors import ChunkError, UsageError, WireError
 from p2c2g.media.codecs import codec
 from p2c2g.media.operations import Pipeline
 from p2c2g.media.wire import ChunkHeader, ResultHeader
@@ -64,6 +64,9 @@ def enhance(self: Task, header: bytes, payload: bytes) -> EnhancedChunk:
         )
     except ChunkError as error:
         raise type(error)(f"{chunk}: {error}") from error
+    except UsageError as error:
+        # Its codec or its operations are none that this peer knows.
+        raise WireError(f"{chunk}: {error}") from error
 
 
 def _enhance(chunk: ChunkHeader, payload: bytes, *, peer: str, queue: str) -> EnhancedChunk:

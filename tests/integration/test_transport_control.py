@@ -1,0 +1,109 @@
+"""Celery's own tools over the lane, and a stranger's Celery beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from celery import Celery
+
+from p2c2g.messaging.embedded import EmbeddedBroker
+from tests.lane import PATIENCE, Lane, Worker, settings
+
+
+@pytest.fixture(scope="module")
+def shared(
+    broker: EmbeddedBroker, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Lane, Worker]]:
+    with Lane(settings(broker.url), session="control") as lane:
+        log = tmp_path_factory.mktemp("control") / "w.log"
+        worker = Worker(lane, broker.url, log, "-Q", "cpu", "-c", "2", name="control")
+        try:
+            worker.start()
+            yield lane, worker
+        finally:
+            worker.stop()
+
+
+@pytest.fixture(scope="module")
+def plain(broker: EmbeddedBroker) -> Iterator[Celery]:
+    """A stock application that knows nothing of P2C2G."""
+    with Celery("plain", broker=broker.url, backend=broker.url, set_as_current=False) as app:
+        yield app
+
+
+def asked(app: Celery, worker: Worker, command: str) -> Any:
+    answers = getattr(
+        app.control.inspect(destination=[worker.name], timeout=PATIENCE, limit=1), command
+    )()
+    assert answers is not None, f"nobody answered {command}"
+    return answers[worker.name]
+
+
+def test_inspect_answers_our_application(shared: tuple[Lane, Worker]) -> None:
+    lane, worker = shared
+    assert asked(lane.app, worker, "ping") == {"ok": "pong"}
+    assert "lane.echo" in asked(lane.app, worker, "registered")
+    assert [queue["name"] for queue in asked(lane.app, worker, "active_queues")] == ["cpu"]
+    stats = asked(lane.app, worker, "stats")
+    assert stats["pool"]["max-concurrency"] == 2
+    assert stats["prefetch_count"] == 2
+
+
+def test_inspect_sees_what_runs(shared: tuple[Lane, Worker]) -> None:
+    lane, worker = shared
+    (held,) = lane.send(task="lane.hold")
+    assert lane.wait_started() == held
+    assert [task["id"] for task in asked(lane.app, worker, "active")] == [held]
+    lane.release_held(1)
+    lane.wait_for([held])
+    assert asked(lane.app, worker, "active") == []
+
+
+def test_control_changes_the_worker(shared: tuple[Lane, Worker]) -> None:
+    lane, worker = shared
+    (answer,) = lane.app.control.rate_limit(
+        "lane.add", "100/s", destination=[worker.name], reply=True, timeout=PATIENCE, limit=1
+    )
+    assert answer[worker.name]["ok"] == "new rate limit set successfully"
+
+
+def test_a_revoked_chunk_does_not_run(shared: tuple[Lane, Worker]) -> None:
+    lane, worker = shared
+    revoked = f"{lane.session}.revoked.0"
+    lane.app.control.revoke(revoked, destination=[worker.name], reply=True, timeout=PATIENCE)
+    # The next id is ours to choose only through the application.
+    lane.app.send_task("lane.add", (1, 1), task_id=revoked, queue="cpu")
+    lane.round_trip()
+    assert f"Discarding revoked task: lane.add[{revoked}]" in worker.log()
+
+
+def test_a_stock_application_can_inspect_our_worker(
+    shared: tuple[Lane, Worker], plain: Celery
+) -> None:
+    assert asked(plain, shared[1], "ping") == {"ok": "pong"}
+    assert "lane.echo" in asked(plain, shared[1], "registered")
+
+
+def test_a_stock_application_works_beside_us(
+    shared: tuple[Lane, Worker],
+    plain: Celery,
+    broker: EmbeddedBroker,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    lane, _ = shared
+    log = tmp_path_factory.mktemp("stock") / "w.log"
+    stock = Worker(
+        lane, broker.url, log, "-Q", "stock", "-P", "solo",
+        name="stock", application="tests.stock_app",
+    )  # fmt: skip
+    try:
+        stock.start()
+        result = plain.send_task("stock.add", (3, 4), queue="stock")
+        assert result.get(timeout=PATIENCE) == 7
+        lane.round_trip()
+        assert asked(lane.app, stock, "ping") == {"ok": "pong"}
+        assert asked(plain, stock, "ping") == {"ok": "pong"}
+    finally:
+        stock.stop()
