@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import argparse
 import json
-import signal
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import NoReturn
 
 if not __package__:  # started by its path: find our packages, and no neighbour as a library
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
@@ -23,6 +21,7 @@ from rich.table import Table
 
 from benchmarks.contenders import CONTENDERS
 from benchmarks.measuring import Case, Figures, Terms, run_case
+from benchmarks.options import Parser, number, run, whole
 from p2c2g.errors import P2C2GError
 
 FLOOR = "redis"
@@ -58,37 +57,9 @@ def table(case: Case, terms: Terms, results: dict[str, Figures]) -> Table:
     return view
 
 
-class _Parser(argparse.ArgumentParser):
-    """One sentence and exit 2 for what cannot be."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message}\n")
-
-
-def _number(what: str, low: float, high: float) -> type[float]:
-    """Return a parser of numbers in a range, for argparse."""
-
-    def parse(text: str) -> float:
-        try:
-            value = float(text)
-        except ValueError:
-            value = float("nan")
-        if not low <= value <= high:
-            raise argparse.ArgumentTypeError(f"{text!r} is not {what} from {low:g} to {high:g}")
-        return value
-
-    return parse  # type: ignore[return-value]  # a callable is all that argparse needs
-
-
-def _threads(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= 64:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of threads from 1 to 64")
-    return int(text)
-
-
 def arguments(argv: list[str]) -> argparse.Namespace:
     """Read the command line; contenders may stand before or after the options."""
-    parser = _Parser(
+    parser = Parser(
         prog="roundtrip.py",
         description="Compare the round trip of a small task across task queues.",
         epilog=EPILOG,
@@ -105,7 +76,7 @@ def arguments(argv: list[str]) -> argparse.Namespace:
         nargs="+",
         metavar="MS",
         default=[20.0],
-        type=_number("a round trip in milliseconds", 0, 10_000),
+        type=number("a round trip in milliseconds", 0, 10_000),
         help="round trip between broker and worker (default: 20)",
     )
     parser.add_argument(
@@ -113,28 +84,28 @@ def arguments(argv: list[str]) -> argparse.Namespace:
         nargs="+",
         metavar="N",
         default=[30.0],
-        type=_number("a size in KiB", 0.01, 16_384),
+        type=number("a size in KiB", 0.01, 16_384),
         help="size of the payload, each way (default: 30)",
     )
     parser.add_argument(
         "--work-ms",
         metavar="MS",
         default=5.0,
-        type=_number("a time in milliseconds", 0, 10_000),
+        type=number("a time in milliseconds", 0, 10_000),
         help="how long the task works (default: 5)",
     )
     parser.add_argument(
         "--threads",
         metavar="N",
         default=8,
-        type=_threads,
+        type=whole("a number of threads", 1, 64),
         help="threads of the worker (default: 8)",
     )
     parser.add_argument(
         "--seconds",
         metavar="S",
         default=4.0,
-        type=_number("a time in seconds", 0.1, 3600),
+        type=number("a time in seconds", 0.1, 3600),
         help="for each of the two measures (default: 4)",
     )
     parser.add_argument("--json", action="store_true", help="one JSON object instead of tables")
@@ -173,13 +144,5 @@ def main(argv: list[str]) -> int:
     return 0 if measured and set(options.contenders) <= measured else 1
 
 
-def _terminate(*_: object) -> NoReturn:
-    raise SystemExit(143)
-
-
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, _terminate)  # so that workers and brokers are ended
-    try:
-        sys.exit(main(sys.argv[1:]))
-    except KeyboardInterrupt:
-        sys.exit(130)
+    run(main)

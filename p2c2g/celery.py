@@ -41,7 +41,12 @@ def create_app(settings: Settings) -> Celery:
     sentinel = url.startswith("sentinel")
     kind = "Sentinel" if sentinel else ""
     options = {"master_name": broker.sentinel_master} if sentinel else {}
-    application = Celery("p2c2g", include=["p2c2g_workers.tasks"], set_as_current=False)
+    application = Celery(
+        "p2c2g",
+        include=["p2c2g_workers.tasks"],
+        control="p2c2g.messaging.control:Control",
+        set_as_current=False,
+    )
     application.conf.update(
         broker_url=url,
         broker_transport=f"p2c2g.messaging.transport:{kind}Transport",

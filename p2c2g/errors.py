@@ -10,7 +10,8 @@
     └── ChunkError             one attempt at one chunk went wrong
         ├── WireError          bytes that are not a message of ours
         ├── CodecError         a payload that is not a picture of the codec that it names
-        └── ProcessorError     an operation that failed on a sound picture
+        ├── ProcessorError     an operation that failed on a sound picture
+        └── CheckError         a sound picture that does not show what was sent
 
 ``retryable`` says whether another attempt, at another peer, may succeed.  The messages are
 whole sentences: they are what a person sees.
@@ -62,3 +63,7 @@ class CodecError(ChunkError):
 
 class ProcessorError(ChunkError):
     """An operation that failed on a sound picture."""
+
+
+class CheckError(ChunkError):
+    """A sound picture that does not show what was sent."""

@@ -85,7 +85,7 @@ def load(name: str) -> Contender:
         module = importlib.import_module(f"benchmarks.contenders.{name}")
     except ImportError as error:
         raise UnavailableError(
-            f"{name} is not installed ({error}): pip install --group bench brings it."
+            f'{name} is not installed ({error}): pip install -e ".[bench]" brings it.'
         ) from error
     contender: Contender = getattr(module, CONTENDERS[name])()
     return contender

@@ -15,6 +15,10 @@ from typing import Any
 import psutil
 import pytest
 
+from .browser import browser, page
+
+__all__ = ["browser", "page"]
+
 BIN = Path(sys.executable).parent
 #: Seconds after which a command counts as hung.
 PATIENCE = 90

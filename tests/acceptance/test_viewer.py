@@ -12,14 +12,15 @@ from urllib.parse import urlsplit
 import cv2
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
 from p2c2g.display.hub import Hub
 from p2c2g.display.web import Viewer
 from p2c2g.media.codecs import codec
 from p2c2g.media.frame import Chunk, FrameState, Picture, Pixels, Rect, Size, Tile
-from p2c2g.processes import find
 from p2c2g_capture.sources.pattern import PatternSource, stamp_layout
+
+from .browser import READER, wait_until
 
 pytestmark = pytest.mark.needs("chromium")
 
@@ -46,55 +47,6 @@ STATS = {
         {"id": "study", "queue": "cpu", "chunks": 508},
     ],
 }
-FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-
-#: Reads every stamp from the visible canvas at the moment at which a frame is shown.
-READER = """(layout) => {
-  window.seen = [];
-  const crc = (number) => {
-    let check = 0;
-    for (const shift of [16, 8, 0]) {
-      check ^= (number >> shift) & 255;
-      for (let bit = 0; bit < 8; bit += 1) {
-        check = check & 128 ? ((check << 1) ^ 7) & 255 : check << 1;
-      }
-    }
-    return check ^ 0x55;
-  };
-  const screen = document.getElementById("screen");
-  const context = screen.getContext("2d");
-  const read = ({cell, bits}) => {
-    const {data} = context.getImageData(cell.x, cell.y, cell.width, cell.height);
-    let code = 0;
-    for (const bit of bits) {
-      let total = 0;
-      for (let y = bit.y - cell.y; y < bit.y - cell.y + bit.height; y += 1) {
-        for (let x = bit.x - cell.x; x < bit.x - cell.x + bit.width; x += 1) {
-          const at = 4 * (y * cell.width + x);
-          total += (data[at] + data[at + 1] + data[at + 2]) / 3;
-        }
-      }
-      const mean = total / (bit.width * bit.height);
-      if (mean > 96 && mean < 160) return null;
-      code = code * 2 + (mean >= 160 ? 1 : 0);
-    }
-    const number = Math.floor(code / 256);
-    return crc(number) === code % 256 ? number : null;
-  };
-  window.addEventListener("p2c2g:shown", ({detail}) => {
-    window.seen.push({...detail, stamps: layout.map(read)});
-  });
-}"""
-
 #: Counts the pixels of the visible canvas that are mostly red, and mostly green, in one row.
 COLOURS = """() => {
   const screen = document.getElementById("screen");
@@ -132,45 +84,6 @@ def plain(number: int) -> Picture:
     small[:] = (0, 0, 255)
     large[:] = (0, 255, 0)
     return make(number, small, large)
-
-
-def wait_until(page: Page, condition: str) -> None:
-    """Wait until a JavaScript condition holds; pytest's own timeout is the limit.
-
-    Playwright's ``wait_for_function`` needs ``eval``, which the page's policy forbids.
-    """
-    page.evaluate(f"""() => new Promise((resolve) => {{
-      const look = () => (({condition}) ? resolve() : requestAnimationFrame(look));
-      look();
-    }})""")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    program = find("chromium")
-    with (
-        sync_playwright() as playwright,
-        closing(playwright.chromium.launch(executable_path=program, args=FLAGS)) as launched,
-    ):
-        yield launched
-
-
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    """A fresh profile; a test fails where its page throws or breaks its own policy."""
-    context = browser.new_context(viewport={"width": 1280, "height": 720})
-    opened = context.new_page()
-    problems: list[str] = []
-    opened.on("pageerror", lambda error: problems.append(str(error)))
-    opened.on(
-        "console",
-        lambda message: (
-            problems.append(message.text) if "Content Security Policy" in message.text else None
-        ),
-    )
-    yield opened
-    context.close()
-    assert problems == []
 
 
 @pytest.fixture

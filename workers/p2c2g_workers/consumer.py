@@ -17,9 +17,12 @@ from typing import Any
 
 import redis
 from celery import bootsteps, platforms, signals
+from celery.app.task import Task as StockTask
 from celery.concurrency.base import BasePool
+from celery.exceptions import InvalidTaskError
 from celery.worker import state
 from celery.worker.consumer import Consumer as StockConsumer
+from celery.worker.request import Request as StockRequest
 
 from p2c2g.messaging.readahead import Window
 from p2c2g.messaging.results import flush_results
@@ -116,6 +119,27 @@ def _nothing() -> None:
     """Wake the loop."""
 
 
+class Request(StockRequest):  # type: ignore[misc]
+    """Celery's request, which refuses a body that a pool's thread would choke on.
+
+    What fails there before the task begins never ends for Celery: it would count as running,
+    and cost one of the worker's slots, for good.
+    """
+
+    def __init__(self, message: Any, *args: Any, **kwargs: Any) -> None:
+        try:
+            super().__init__(message, *args, **kwargs)
+            arguments, keywords, embedded = self._payload
+        except (TypeError, ValueError) as error:
+            raise InvalidTaskError(f"its body has not the three parts of a task: {error}") from error
+        if not (
+            isinstance(arguments, list | tuple)
+            and isinstance(keywords, dict)
+            and isinstance(embedded, dict | None)
+        ):
+            raise InvalidTaskError("its body has not a list and two mappings")
+
+
 class Consumer(StockConsumer):  # type: ignore[misc]
     """Celery's consumer with the steps that a peer needs."""
 
@@ -133,6 +157,13 @@ class Consumer(StockConsumer):  # type: ignore[misc]
             ),
             ReadAhead,
         ]
+
+    def update_strategies(self) -> None:
+        """Have every task's messages checked."""
+        for task in self.app.tasks.values():
+            if task.Request == StockTask.Request:
+                task.Request = f"{Request.__module__}:Request"
+        super().update_strategies()
 
     def on_ready(self) -> None:
         """Take over SIGQUIT where Celery's own handler cannot deal with this pool.
