@@ -104,8 +104,8 @@ class Pool:
     def cpu(self) -> dict[str, float]:
         """Return the processor seconds used so far: ``broker`` and all ``workers`` together."""
         return {
-            "broker": _seconds(self._broker_id),
-            "workers": sum(_seconds(worker.pid) for worker in self._workers),
+            "broker": used_seconds(self._broker_id),
+            "workers": sum(used_seconds(worker.pid) for worker in self._workers),
         }
 
     def _last_line(self) -> str:
@@ -114,6 +114,7 @@ class Pool:
         return next((line.strip() for line in reversed(lines) if line.strip()), "(none)")
 
 
-def _seconds(process: int) -> float:
+def used_seconds(process: int) -> float:
+    """Return the processor seconds that a process, by its id, has used so far."""
     times = psutil.Process(process).cpu_times()
     return float(times.user + times.system)

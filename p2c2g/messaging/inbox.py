@@ -28,9 +28,11 @@ _BATCH = 64
 #: Milliseconds after which the broker answers a read with nothing, as a sign of life.
 _BLOCK_MS = 2000
 #: Seconds without any answer after which the connection counts as dead.
-_SILENCE = 6.0
+SILENCE = 6.0
 #: Seconds that a stream outlives a session that vanished.
 _EXPIRY = 30
+#: Seconds after which its life is prolonged.
+REFRESH_INTERVAL = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,7 @@ class Inbox:
         self._selector.register(self._wakee, selectors.EVENT_READ)
 
     def open(self) -> None:
-        """Make the stream and send the first reads.
+        """Make the stream and send the first reads, anew after an error.
 
         Raises:
             BrokerUnavailableError: the broker does not answer.
@@ -84,6 +86,7 @@ class Inbox:
                 created, _ = pipe.execute(raise_on_error=False)
             if isinstance(created, Exception) and "BUSYGROUP" not in str(created):
                 raise created
+            self._drop()
             self._connection = self._client.connection_pool.get_connection()
             self._socket = self._connection._sock
             self._selector.register(self._socket, selectors.EVENT_READ)
@@ -173,9 +176,9 @@ class Inbox:
 
     def _keep_alive(self) -> None:
         now = monotonic()
-        if now - self._answered_at > _SILENCE:
+        if now - self._answered_at > SILENCE:
             raise TimeoutError(f"no answer for {now - self._answered_at:.0f} s")
-        if now - self._refreshed_at > _EXPIRY / 3:
+        if now - self._refreshed_at > REFRESH_INTERVAL:
             self._refreshed_at = now
             # Nobody waits a round trip for it, and no result waits behind it.
             self._errands.send([("EXPIRE", self.key, _EXPIRY)])

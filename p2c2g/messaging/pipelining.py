@@ -40,21 +40,24 @@ class CommandStream:
         self._connection: Any = None
         self.unanswered = 0
 
+    def connect(self) -> None:
+        """Connect, where there is no connection; :meth:`send` does so too, but then waits."""
+        if self._connection is None:
+            self._owner = self._pool()
+            self._connection = self._owner.get_connection()
+
     def send(self, commands: Sequence[tuple[Any, ...]]) -> None:
         """Send commands in order, in one write, without waiting for their replies."""
         self.collect(max(self._max_unanswered - len(commands), 0))
         self.collect()
         self._drop_if_closed()
         try:
-            if self._connection is None:
-                self._owner = self._pool()
-                self._connection = self._owner.get_connection()
+            self.connect()
             connection = self._connection
-            # No health check: its PING would wait behind every unanswered command, and take
-            # one of their replies for its own.
-            connection.send_packed_command(
-                connection.pack_commands(commands), check_health=False
-            )
+            # One buffer is one write, and as few packets as can be.  No health check: its PING
+            # would wait behind every unanswered command, and take one's reply for its own.
+            data = b"".join(connection.pack_commands(commands))
+            connection.send_packed_command([data], check_health=False)
         except (OSError, redis.RedisError):
             self.close()
             raise

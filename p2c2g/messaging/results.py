@@ -92,6 +92,13 @@ def flush_results(app: Any, timeout: float = 3.0) -> None:
 class FrameResultBackend(RedisBackend):  # type: ignore[misc]
     """Celery's Redis result backend, and the results streams of sessions."""
 
+    def open(self) -> None:
+        """Connect for results now, so that the first one need not wait for it."""
+        self._writer().open()
+
+    def _writer(self) -> ResultWriter:
+        return _writers.of(self.app, lambda: self.client.connection_pool)
+
     def on_task_call(self, producer: Any, task_id: str) -> None:
         """Subscribe to nothing: a session reads its stream, and ``AsyncResult`` asks later."""
 
@@ -130,7 +137,7 @@ class FrameResultBackend(RedisBackend):  # type: ignore[misc]
         expiry = int(self.expires or 60)
         # NOMKSTREAM: a session that has gone took its stream with it.
         entry = ("XADD", stream, "NOMKSTREAM", "MAXLEN", "~", STREAM_LENGTH, "*")
-        _writers.of(self.app, lambda: self.client.connection_pool).put(
+        self._writer().put(
             (
                 (*entry, b"id", task_id, b"state", state, *fields),
                 ("SET", key, encoded, "EX", expiry),

@@ -6,6 +6,7 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any
@@ -72,13 +73,18 @@ class ResultWriter:
         with self._changed:
             self._waiting.append(Outgoing(commands, self._clock()))
             self._trim()
-            if self._thread is None or not self._thread.is_alive():
+            self.open()
+            self._changed.notify()
+
+    def open(self) -> None:
+        """Connect now, so that the first result need not wait for it; never blocks."""
+        with self._changed:
+            if self._thread is None:
                 self._closing = False
                 self._thread = threading.Thread(
                     target=self._run, name="p2c2g-results", daemon=True
                 )
                 self._thread.start()
-            self._changed.notify()
 
     def close(self, timeout: float = 3.0) -> bool:
         """Send what waits, for at most ``timeout`` seconds, and end the thread.
@@ -95,6 +101,8 @@ class ResultWriter:
         return thread is None or not thread.is_alive()
 
     def _run(self) -> None:
+        with suppress(OSError, redis.RedisError):  # The first result tells.
+            self._stream.connect()
         while True:
             with self._changed:
                 if not self._waiting and not self._closing:
@@ -134,8 +142,7 @@ class ResultWriter:
         batch = self._take()
         if not batch:
             return
-        if not self._unconfirmed:
-            self._answered_at = self._clock()
+        was_idle = not self._unconfirmed
         self._unconfirmed.extend(batch)
         try:
             self._stream.send([command for result in batch for command in result.commands])
@@ -146,6 +153,8 @@ class ResultWriter:
             with self._changed:
                 self._waiting.extendleft(reversed(batch))
             raise
+        if was_idle:
+            self._answered_at = self._clock()  # After connecting, which takes its time.
 
     def _confirm(self, *, wait: bool) -> None:
         if self._stream.collect(leave=0 if wait else None):

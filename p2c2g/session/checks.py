@@ -41,8 +41,11 @@ from p2c2g.media.operations import Plan
 CELL = 4
 #: Cells along the edge of the square in which the worst difference is looked for.
 BLOCK = 5
-#: Source pixels that a result may seem moved.
+#: By how many source pixels a result may seem moved; of the smallest picture on its way where
+#: the pipeline scales down.
 MAX_SHIFT = 1.2
+#: Scaling down by leaving pixels out moves what it shows: so many times more then.
+_ALIASED = 4
 #: Levels that are tolerated of a cell in a flat part, and more for each level of contrast.
 _FLAT, _CONTRAST = 2.0, 0.1
 #: Squared gradient that stands against a shift: so many a cell, and once.  It keeps the noise
@@ -59,7 +62,7 @@ class Limits:
 
 
 #: By codec: quality, and its limits; in between they are interpolated.
-LIMITS: dict[str, dict[int, Limits]] = {}
+LIMITS: dict[str, dict[int, Limits]] = {n: {1: Limits(99, 99)} for n in ("jpeg","webp","avif","lossless")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,12 +119,16 @@ class Checker:
 
     def __init__(self, codec_name: str, quality: int, plan: Plan) -> None:
         self._limits = limits_for(codec_name, quality)
-        self._scale_x = self._scale_y = Fraction(1)
-        scale_x = scale_y = Fraction(1)
+        smallest_x = smallest_y = scale_x = scale_y = Fraction(1)
+        most = MAX_SHIFT
         for step in plan.steps:
             scale_x, scale_y = scale_x * step.scale_x, scale_y * step.scale_y
-            self._scale_x = min(self._scale_x, scale_x)
-            self._scale_y = min(self._scale_y, scale_y)
+            smallest_x, smallest_y = min(smallest_x, scale_x), min(smallest_y, scale_y)
+            if step.method == "nearest" and min(step.scale_x, step.scale_y) < 1:
+                most = MAX_SHIFT * _ALIASED
+        self._scale_x, self._scale_y = smallest_x, smallest_y
+        #: How many source pixels a result may seem moved, right or left, and up or down.
+        self.max_shift = (float(most / smallest_x), float(most / smallest_y))
 
     def cells(self, chunk: Chunk) -> Size:
         """Return the grid on which a chunk's result is compared."""
@@ -157,7 +164,10 @@ class Checker:
                 f"a part of it is off by {found.block:.1f} where at most {limits.block:.1f} is "
                 "tolerated"
             )
-        elif max(abs(found.shift_x), abs(found.shift_y)) > MAX_SHIFT:
+        elif (
+            abs(found.shift_x) > self.max_shift[0]
+            or abs(found.shift_y) > self.max_shift[1]
+        ):
             wrong = f"it is moved by {found.shift_x:+.1f}, {found.shift_y:+.1f} source pixels"
         else:
             return

@@ -25,7 +25,7 @@ from celery.worker.consumer import Consumer as StockConsumer
 from celery.worker.request import Request as StockRequest
 
 from p2c2g.messaging.readahead import Window
-from p2c2g.messaging.results import flush_results
+from p2c2g.messaging.results import FrameResultBackend, flush_results
 
 logger = logging.getLogger(__name__)
 
@@ -174,6 +174,8 @@ class Consumer(StockConsumer):  # type: ignore[misc]
         """
         if not self._ends_tasks() and self.restart_count == 0:
             platforms.signals["SIGQUIT"] = _end_cold
+        if isinstance(self.app.backend, FrameResultBackend) and not self.pool.uses_semaphore:
+            self.app.backend.open()
         super().on_ready()
 
     def _ends_tasks(self) -> bool:

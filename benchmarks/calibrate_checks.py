@@ -1,0 +1,357 @@
+"""How far honest results are from their sources, and which lies the check of results finds.
+
+``python benchmarks/calibrate_checks.py fit`` prints the table of limits for
+``p2c2g/session/checks.py``; ``rates`` measures false alarms and detection with the table that
+is there, on other pictures and at other qualities than ``fit`` saw; ``cost`` times one check.
+
+The scenes: the shipped clip of a game, the same almost black, the moving pattern, pages of
+text in colour, and noise.  Each picture goes the whole way that it goes in a session: cut with
+its halo, encoded, decoded, processed, cropped, encoded, decoded.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+if not __package__:  # started by its path: find our packages, and no neighbour as a library
+    sys.path[0] = str(Path(__file__).resolve().parent.parent)
+
+import cv2
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+import p2c2g_capture
+from p2c2g.errors import CheckError
+from p2c2g.media.chunker import Grid, cut, plan_chunks
+from p2c2g.media.codecs import CODECS, codec
+from p2c2g.media.frame import Chunk, Pixels, Size
+from p2c2g.media.operations import Pipeline, Plan
+from p2c2g.session.checks import Checker, Deviation, measure
+from p2c2g_capture.sources.pattern import PatternSource
+from p2c2g_capture.sources.video import VideoSource
+from p2c2g_workers.processors import run
+
+#: The qualities of the table.
+QUALITIES = (1, 5, 10, 20, 30, 50, 70, 85, 95, 100)
+PIPELINES = (
+    "upscale:2,sharpen:0.5",
+    "upscale:2",
+    "upscale:2,sharpen:4",
+    "upscale:2:nearest",
+    "upscale:2:bilinear",
+    "upscale:2:lanczos,sharpen:1",
+    "denoise:1,upscale:2",
+    "denoise:0.3,upscale:2,sharpen:1",
+    "upscale:3/2,sharpen:0.5",
+    "upscale:4/3",
+    "upscale:4:lanczos",
+    "resize:416x234",
+    "resize:417x235:nearest",
+    "upscale:1/3:nearest",
+    "upscale:1/2,upscale:4,sharpen:2",
+    "sharpen:4",
+    "denoise:1,sharpen:4",
+    "pass",
+)
+GRIDS = (Grid(2, 1), Grid(1, 1), Grid(3, 4), Grid(8, 8))
+#: How much the factor between the worst honest result in ``fit`` and its limit is.
+MARGIN = 1.25
+#: Frames of the clip between a frame and the old one that a peer passes off for it.
+STALE = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One chunk of one picture, on its way through one pipeline and codec."""
+
+    scene: str
+    frame: Pixels
+    old: Pixels
+    plan: Plan
+    chunk: Chunk
+    chunks: tuple[Chunk, ...]
+    codec: str
+    quality: int
+
+    def honest(self, frame: Pixels | None = None) -> Pixels:
+        """Return what an honest peer's result decodes to, for this frame or another."""
+        return self._result(self.chunk, self.frame if frame is None else frame)
+
+    def of_another_chunk(self) -> Pixels | None:
+        """Return the result of another chunk of the same size, or None where there is none."""
+        for other in self.chunks:
+            if other.index != self.chunk.index and other.target.size == self.chunk.target.size:
+                return self._result(other, self.frame)
+        return None
+
+    def _result(self, chunk: Chunk, frame: Pixels) -> Pixels:
+        chosen = codec(self.codec)
+        sent = chosen.decode(chosen.encode(cut(frame, chunk), self.quality))
+        done = chunk.crop.of(run(self.plan, sent))
+        return chosen.decode(chosen.encode(done, self.quality))
+
+    @property
+    def checker(self) -> Checker:
+        """Return the session's checker."""
+        return Checker(self.codec, self.quality, self.plan)
+
+    def measured(self, result: Pixels) -> Deviation:
+        """Return how far a result is from the source."""
+        return measure(self.chunk.rect.of(self.frame), result, self.checker.cells(self.chunk))
+
+    def passes(self, result: Pixels) -> bool:
+        """Tell whether the check lets a result pass."""
+        try:
+            self.checker.check(self.frame, self.chunk, result)
+        except CheckError:
+            return False
+        return True
+
+
+# -- scenes
+
+
+class Scenes:
+    """Pictures with the one that was ten frames before them; odd and even ones are apart."""
+
+    def __init__(self, size: Size, *, odd: bool) -> None:
+        self._size = size
+        self._odd = odd
+        clip = Path(p2c2g_capture.__file__).parent / "clips" / "freedoom.mp4"
+        self._video = VideoSource(clip, size, fps=60.0)
+        self._pattern = PatternSource(size)
+
+    def pictures(self, count: int) -> Iterator[tuple[str, Pixels, Pixels]]:
+        """Give ``count`` pictures of every scene: its name, the picture and the old one."""
+        for place in range(count):
+            # Spread over the clip's ten seconds.
+            number = STALE + 2 * (place * 290 // count) + self._odd
+            old, new = self._video.grab(number - STALE).copy(), self._video.grab(number).copy()
+            yield "game", new, old
+            if place % 3 == 0:
+                yield "dark", new // 12, old // 12
+                yield "pattern", self._pattern.grab(number), self._pattern.grab(number - STALE)
+            if place % 4 == 0:
+                yield "text", text(self._size, number), text(self._size, number, scrolled=STALE)
+            if place % 8 == 0:
+                yield "noise", noise(self._size, number), noise(self._size, number - STALE)
+
+
+def text(size: Size, seed: int, *, scrolled: int = 0) -> Pixels:
+    """Return a page of text in many fonts and colours, moved up by so many pixels."""
+    rng = random.Random(seed)
+    shade = rng.randrange(60) if seed // 2 % 2 else rng.randrange(200, 256)
+    page = np.full((size.height, size.width, 3), shade, np.uint8)
+    top = 12 - scrolled
+    while top < size.height:
+        line = "".join(chr(rng.randrange(33, 127)) for _ in range(100))
+        font, scale = rng.randrange(8), 0.3 + 0.4 * rng.random()
+        colour = [rng.randrange(256) for _ in range(3)]
+        edge = rng.choice([cv2.LINE_AA, cv2.LINE_8])
+        cv2.putText(page, line, (rng.randrange(20), top), font, scale, colour, 1, edge)
+        top += rng.randrange(11, 20)
+    return page
+
+
+def noise(size: Size, seed: int) -> Pixels:
+    """Return noise in every pixel and colour."""
+    shape = (size.height, size.width, 3)
+    return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
+
+
+def samples(
+    count: int, name: str, qualities: tuple[int, ...] | None, *, odd: bool, seed: int
+) -> Iterator[Sample]:
+    """Give chunks of ``count`` pictures of each scene; qualities at random where None."""
+    rng = random.Random(seed)
+    fast = name in {"jpeg", "raw"}
+    size = Size(640, 360) if fast else Size(320, 180)
+    turn = 0
+    for scene, frame, old in Scenes(size, odd=odd).pictures(count):
+        for _ in range(4):
+            turn += 1
+            pipeline = Pipeline.parse(PIPELINES[turn % len(PIPELINES)])
+            plan = pipeline.resolve(size)
+            # A ratio that is not simple leaves no place to cut.
+            grid = GRIDS[1] if "resize" in pipeline.text else rng.choice(GRIDS)
+            chunks = plan_chunks(plan, grid)
+            quality = rng.choice(qualities) if qualities else rng.randint(10, 100)
+            for chunk in rng.sample(chunks, min(4, len(chunks))):
+                yield Sample(scene, frame, old, plan, chunk, chunks, name, quality)
+
+
+# -- lies
+
+Lie = Callable[[Sample, Pixels, random.Random], Pixels | None]
+
+
+def _moved(result: Pixels, sample: Sample, x: int, y: int) -> Pixels:
+    """Return a result moved by source pixels, its edge repeated."""
+    by_x, by_y = round(x * sample.plan.scale_x), round(y * sample.plan.scale_y)
+    height, width = result.shape[:2]
+    columns = np.clip(np.arange(width) - by_x, 0, width - 1)
+    rows = np.clip(np.arange(height) - by_y, 0, height - 1)
+    return result[rows][:, columns]
+
+
+def _garbage(_sample: Sample, result: Pixels, rng: random.Random) -> Pixels:
+    return noise(Size.of(result), rng.randrange(1 << 30))
+
+
+def _garbled_part(_sample: Sample, result: Pixels, rng: random.Random) -> Pixels:
+    lie = result.copy()
+    height, width = max(1, lie.shape[0] // 4), max(1, lie.shape[1] // 4)
+    top, left = rng.randrange(lie.shape[0] - height + 1), rng.randrange(lie.shape[1] - width + 1)
+    part = lie[top : top + height, left : left + width]
+    part[:] = noise(Size.of(part), rng.randrange(1 << 30))
+    return lie
+
+
+def _shifted(pixels: int) -> Lie:
+    def lie(sample: Sample, result: Pixels, rng: random.Random) -> Pixels:
+        x, y = rng.choice([(pixels, 0), (-pixels, 0), (0, pixels), (0, -pixels), (pixels, pixels)])
+        return _moved(result, sample, x, y)
+
+    return lie
+
+
+#: Each makes a lie of an honest result; None where it cannot.
+LIES: dict[str, Lie] = {
+    "garbage": _garbage,
+    "garbage in 1/16 of it": _garbled_part,
+    "black": lambda _sample, result, _rng: np.zeros_like(result),
+    "another chunk": lambda sample, _result, _rng: sample.of_another_chunk(),
+    "10 frames old": lambda sample, _result, _rng: sample.honest(sample.old),
+    "shifted by 2": _shifted(2),
+    "shifted by 4": _shifted(4),
+    "shifted by 16": _shifted(16),
+    "flipped across": lambda _sample, result, _rng: np.ascontiguousarray(result[:, ::-1]),
+    "flipped down": lambda _sample, result, _rng: np.ascontiguousarray(result[::-1]),
+    "brighter by 16": lambda _sample, result, _rng: np.asarray(
+        cv2.add(result, (16, 16, 16, 0)),  # type: ignore[call-overload]
+        np.uint8,
+    ),
+    "brighter by 1/4": lambda _sample, result, _rng: np.asarray(
+        cv2.convertScaleAbs(result, alpha=1.25), np.uint8
+    ),
+    "red and blue swapped": lambda _sample, result, _rng: np.ascontiguousarray(result[..., ::-1]),
+}
+#: Levels by which the worst 32x32 pixels of a lie differ, at least, for it to count as seen.
+VISIBLE = (16.0, 8.0, 4.0)
+
+
+def visible(lie: Pixels, honest: Pixels) -> float:
+    """Return the mean difference in the worst 32x32 pixels, largest of three colours, levels."""
+    off = cv2.absdiff(lie, honest)
+    blurred = cv2.blur(off, (min(32, off.shape[1]), min(32, off.shape[0])))
+    return float(np.asarray(blurred).max())
+
+
+# -- the three commands
+
+
+def fit(console: Console, count: int, names: list[str]) -> None:
+    """Print the table of limits."""
+    for name in names:
+        worst: dict[int, list[float]] = {}
+        lossless = CODECS[name].lossless
+        for quality in (100,) if lossless else QUALITIES:
+            figures = [0.0, 0.0, 0.0]
+            amount = count if name in {"jpeg", "raw"} else max(8, count // 4)
+            for sample in samples(amount, name, (quality,), odd=False, seed=quality):
+                found = sample.measured(sample.honest())
+                most_x, most_y = sample.checker.max_shift
+                shift = max(abs(found.shift_x) / most_x, abs(found.shift_y) / most_y)
+                figures = [
+                    max(pair)
+                    for pair in zip(figures, (found.mean, found.block, shift), strict=True)
+                ]
+            worst[quality] = figures
+            console.print(f"# {name} {quality}: worst {figures}", highlight=False)
+        rows = ", ".join(
+            f"{quality}: Limits({mean * MARGIN:.2f}, {block * MARGIN:.2f})"
+            for quality, (mean, block, _) in worst.items()
+        )
+        console.print(f'"{"lossless" if lossless else name}": {{{rows}}},', highlight=False)
+
+
+def rates(console: Console, count: int, names: list[str]) -> None:
+    """Print false alarms by codec, and detection by lie."""
+    alarms: dict[str, list[int]] = defaultdict(lambda: [0, 0])
+    lies: dict[str, list[list[int]]] = defaultdict(lambda: [[0, 0] for _ in VISIBLE])
+    rng = random.Random(2)
+    for name in names:
+        amount = count if name in {"jpeg", "raw"} else max(8, count // 6)
+        for sample in samples(amount, name, None, odd=True, seed=9):
+            result = sample.honest()
+            alarms[name][0] += 1
+            if not sample.passes(result):
+                alarms[name][1] += 1
+                found = sample.measured(result)
+                console.print(
+                    f"# refused: {sample.scene} {sample.chunk.rect.size} {name} "
+                    f"{sample.quality} {found}",
+                    highlight=False,
+                )
+            for lie_name, make in LIES.items():
+                lie = make(sample, result, rng)
+                if lie is None:
+                    continue
+                seen = visible(lie, result)
+                passed = sample.passes(lie)
+                for row, least in zip(lies[lie_name], VISIBLE, strict=True):
+                    if seen >= least:
+                        row[0] += 1
+                        row[1] += not passed
+    table = Table("codec", "honest chunks", "refused", title="False alarms")
+    for name, (seen_chunks, refused) in alarms.items():
+        table.add_row(name, str(seen_chunks), str(refused))
+    console.print(table)
+    heads = [f"off by {least:g} or more" for least in VISIBLE]
+    table = Table("lie", *heads, title="Found, of those that differ so much in some 32x32 pixels")
+    for lie_name, rows in lies.items():
+        table.add_row(lie_name, *(f"{hit / max(1, n):.2%} of {n}" for n, hit in rows))
+    console.print(table)
+
+
+def cost(console: Console, count: int, _names: list[str]) -> None:
+    """Print the time of one check."""
+    cv2.setNumThreads(1)
+    for size, text_ in ((Size(640, 360), "upscale:2"), (Size(640, 360), "upscale:3/2"),
+                        (Size(1280, 720), "upscale:2")):  # fmt: skip
+        plan = Pipeline.parse(text_).resolve(size)
+        chunks = plan_chunks(plan, Grid(2, 1))
+        _, frame, old = next(Scenes(size, odd=False).pictures(1))
+        sample = Sample("game", frame, old, plan, chunks[1], chunks, "jpeg", 85)
+        result, checker = sample.honest(), Checker("jpeg", 85, plan)
+        took = []
+        for _ in range(count):
+            start = time.perf_counter()
+            checker.check(frame, chunks[1], result)
+            took.append((time.perf_counter() - start) * 1e3)
+        p50, p95 = np.percentile(took, [50, 95])
+        console.print(f"{text_} to {chunks[1].target.size}: p50 {p50:.2f} ms, p95 {p95:.2f} ms")
+
+
+def main() -> None:
+    """Run one of the three."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("what", choices=("fit", "rates", "cost"))
+    parser.add_argument("--count", type=int, default=150, help="pictures of the clip to take")
+    parser.add_argument("--codecs", nargs="+", choices=CODECS, default=["jpeg", "webp", "avif", "raw"])
+    asked = parser.parse_args()
+    # Not as wide as a terminal may happen to be: the lines are pasted elsewhere.
+    console = Console(width=100, soft_wrap=True)
+    {"fit": fit, "rates": rates, "cost": cost}[asked.what](console, asked.count, asked.codecs)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,226 @@
+"""A session in a process of its own, wired as ``p2c2g-capture run`` wires it.
+
+The process obeys its standard input, one JSON line an order, and answers on its standard
+output.  An order is first warmed up (connections, the first chunk's imports), then the player
+says that it is ready, and plays when it is told to: so several sessions start together, and
+the processor seconds of the pool can be read on both sides.  It ends when its input does.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from math import ceil
+from typing import IO, Any, Self, cast
+
+import psutil
+from celery import Celery
+from p2c2g_capture.pacer import Pacer
+from p2c2g_capture.sources import Source, open_source, shipped_clip
+
+from benchmarks.pool import environment
+from p2c2g.celery import create_app, redis_client
+from p2c2g.display.hub import Hub
+from p2c2g.errors import UnavailableError
+from p2c2g.media.chunker import Grid
+from p2c2g.media.frame import Frame, FrameState, Picture, Size
+from p2c2g.media.operations import Pipeline
+from p2c2g.session.report import build_report
+from p2c2g.session.session import Session, SessionPlan
+from p2c2g.settings import load
+
+#: Seconds of frames that are played and not measured.
+WARM_UP = 0.5
+#: Pictures that a flood repeats: taken before, so that the source is not measured.
+_REEL = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What one session is to do; texts are as the command line has them.
+
+    With a ``window`` the source sets no pace: so many frames are out all the time.
+    ``source`` is ``clip`` (the shipped one) or what ``--source`` takes.
+    """
+
+    source: str = "clip"
+    size: str = "640x360"
+    fps: float = 60.0
+    seconds: float = 3.0
+    ops: str = "upscale:2,sharpen:0.5"
+    grid: str = "2x1"
+    codec: str = "jpeg"
+    quality: int = 85
+    deadline_ms: float = 100.0
+    window: int | None = None
+
+
+class Player:
+    """A player's process as its parent sees it; a context manager.
+
+    Args:
+        url: of the broker.
+        log: takes what it logs.
+    """
+
+    def __init__(self, url: str, log: IO[bytes] | None = None) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-m", __name__],
+            env=environment(url),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+            start_new_session=True,  # Ctrl-C is for the parent, which then closes it
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for pipe in (self._process.stdin, self._process.stdout):
+            with suppress(BrokenPipeError):
+                cast("IO[str]", pipe).close()
+        try:
+            self._process.wait(10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def prepare(self, order: Order) -> None:
+        """Give an order; :meth:`answer` tells when it is ready."""
+        self._say(asdict(order))
+
+    def play(self) -> None:
+        """Have the order carried out; :meth:`answer` gives its figures."""
+        self._say("go")
+
+    def answer(self) -> Any:
+        """Wait for what the player says.
+
+        Raises:
+            UnavailableError: it has ended.
+        """
+        line = cast("IO[str]", self._process.stdout).readline()
+        if not line:
+            raise UnavailableError("A session of the benchmark ended; its error stands above.")
+        return json.loads(line)
+
+    def _say(self, word: object) -> None:
+        pipe = cast("IO[str]", self._process.stdin)
+        with suppress(BrokenPipeError):  # answer() tells of it
+            pipe.write(json.dumps(word) + "\n")
+            pipe.flush()
+
+
+# -- in the process ------------------------------------------------------------------------
+
+
+def _open(order: Order) -> Source:
+    spec = f"video:{shipped_clip()}" if order.source == "clip" else order.source
+    return open_source(spec, Size.parse(order.size), order.fps)
+
+
+def _plan(order: Order, source: Source) -> SessionPlan:
+    deadline = order.deadline_ms / 1e3
+    return SessionPlan(
+        size=source.size,
+        operations=Pipeline.parse(order.ops),
+        grid=Grid.parse(order.grid),
+        codec=order.codec,
+        quality=order.quality,
+        deadline=deadline,
+        # Admission lets out as many frames as a deadline holds.
+        fps=order.fps if order.window is None else order.window / deadline,
+    )
+
+
+def _cpu() -> dict[str, float]:
+    """Return the processor seconds of this process and of the session's two threads."""
+    threads = {each.id: each.user_time + each.system_time for each in psutil.Process().threads()}
+    named = {thread.name: thread.native_id for thread in threading.enumerate()}
+    return {
+        "session": time.process_time(),
+        "session_sends": threads.get(threading.main_thread().native_id, 0.0),
+        "session_collects": threads.get(named.get("p2c2g-collector") or 0, 0.0),
+    }
+
+
+@contextmanager
+def _session(app: Celery, plan: SessionPlan, sink: Any) -> Iterator[Session]:
+    client = redis_client(load())
+    session = Session(app, client, plan, sink)
+    session.start()
+    try:
+        yield session
+    finally:
+        client.close()
+
+
+def _stream(app: Celery, order: Order, source: Source, seconds: float) -> dict[str, Any]:
+    """Play at the source's pace; return the session's report and the processor's seconds."""
+    hub = Hub()
+    pacer = Pacer(source, order.fps, seconds)
+    with _session(app, _plan(order, source), hub.publish) as session:
+        before = _cpu()
+        for frame in pacer:
+            session.submit(frame)
+        cpu = {name: seconds - before[name] for name, seconds in _cpu().items()}
+        session.close(pacer.due)
+    hub.close()
+    return {**build_report(session, {}), "cpu_s": cpu}
+
+
+def _flood(app: Celery, order: Order, source: Source, seconds: float) -> dict[str, Any]:
+    """Keep ``window`` frames out all the time; return the complete ones a second."""
+    window = cast("int", order.window)
+    reel = [source.grab(number).copy() for number in range(_REEL)]
+    room = threading.Semaphore(window)
+    complete: list[float] = []
+
+    def sink(picture: Picture) -> None:
+        if picture.state is FrameState.COMPLETE:
+            complete.append(picture.ready_at)
+        room.release()
+
+    with _session(app, _plan(order, source), sink) as session:
+        before, start, number = _cpu(), time.monotonic(), 0
+        fill = start + min(0.5, seconds / 4)  # the pipe fills: not counted
+        while (now := time.monotonic()) < start + seconds:
+            room.acquire()
+            session.submit(Frame(number, reel[number % _REEL], now, now))
+            number += 1
+        cpu = {name: used - before[name] for name, used in _cpu().items()}
+        session.close(number)
+    counted = sum(fill <= at < now for at in complete)
+    return {**build_report(session, {}), "cpu_s": cpu, "frames_per_s": counted / (now - fill)}
+
+
+def _obey() -> None:
+    app = create_app(load())
+    answers = sys.stdout
+    sys.stdout = sys.stderr  # nobody else speaks on that pipe
+
+    def answer(word: object) -> None:
+        answers.write(json.dumps(word) + "\n")
+        answers.flush()
+
+    while line := sys.stdin.readline():
+        order = Order(**json.loads(line))
+        act = _stream if order.window is None else _flood
+        with _open(order) as source:
+            act(app, order, source, max(WARM_UP, ceil(5 / order.fps)))
+            answer("ready")
+            if not sys.stdin.readline():
+                return
+            answer(act(app, order, source, order.seconds))
+
+
+if __name__ == "__main__":
+    _obey()

@@ -1,0 +1,105 @@
+"""The whole pipeline at a source's pace: latency, what became of the frames, and the cost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from typing import Any
+
+from benchmarks.player import Order, Player
+from benchmarks.pool import Pool
+
+#: The latency's stages as the tally names them; together they are the latency.
+ROLES = ("broker", "workers", "session")
+
+SMALL, LARGE = "640x360", "1280x720"
+OPERATIONS = "upscale:2,sharpen:0.5"
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One row: its name in the table and in the JSON, and what is played."""
+
+    name: str
+    order: Order
+
+
+def cases(seconds: float) -> list[Case]:
+    """Return the rows of the full benchmark, each of so many seconds."""
+    order = Order(ops=OPERATIONS, seconds=seconds)
+    rows = [
+        Case(f"{size} ×2, {fps} FPS", replace(order, size=size, fps=float(fps)))
+        for size in (SMALL, LARGE)
+        for fps in (30, 60, 144)
+    ]
+    passing = replace(order, source="pattern", ops="pass", fps=144.0)
+    return [*rows, Case(f"{SMALL} pass, 144 FPS", passing)]
+
+
+def quick_cases(seconds: float) -> list[Case]:
+    """Return the two rows that have a target."""
+    return [case for case in cases(seconds) if case.name in (TARGET_60, TARGET_144)]
+
+
+TARGET_60 = f"{SMALL} ×2, 60 FPS"
+TARGET_144 = f"{SMALL} pass, 144 FPS"
+
+
+def stream(pool: Pool, players: Sequence[Player], order: Order) -> dict[str, Any]:
+    """Play one order in each player at once.
+
+    Returns:
+        The first session's report without what does not change, the frames of all sessions
+        added up, and ``cpu_ms``: processor milliseconds a frame shown, by role, all sessions
+        together, and ``cpu_percent``: of one core, likewise.
+
+    Raises:
+        UnavailableError: a session ended with an error.
+    """
+    for player in players:
+        player.prepare(order)
+    for player in players:
+        player.answer()
+    before = pool.cpu()
+    for player in players:
+        player.play()
+    reports = [player.answer() for player in players]
+    used = {role: seconds - before[role] for role, seconds in pool.cpu().items()}
+    for name in reports[0]["cpu_s"]:
+        used[name] = sum(report["cpu_s"][name] for report in reports)
+    frames = {
+        state: sum(report["frames"][state] for report in reports) for state in reports[0]["frames"]
+    }
+    shown = max(1, frames["complete"] + frames["degraded"])
+    first = reports[0]
+    worst = max(reports, key=lambda report: float(report["latency_ms"]["p99"]))
+    result = {
+        "frames": frames,
+        "success_rate": frames["complete"] / max(1, frames["captured"]),
+        "fps": first["fps"],
+        # Of several sessions, the one whose slowest frames were the slowest.
+        "latency_ms": worst["latency_ms"],
+        "stages_ms": worst["stages_ms"],
+        "errors": first["errors"],
+        "cpu_ms": {role: round(seconds / shown * 1e3, 3) for role, seconds in used.items()},
+        "cpu_percent": {
+            role: round(seconds / order.seconds * 100, 1) for role, seconds in used.items()
+        },
+    }
+    if "frames_per_s" in first:
+        result["frames_per_s"] = round(sum(report["frames_per_s"] for report in reports), 1)
+    return result
+
+
+def run_cases(pool: Pool, player: Player, chosen: Sequence[Case], workers: int = 2) -> Any:
+    """Run rows on so many workers; return ``{name: figures}``."""
+    pool.grow(workers)
+    return {case.name: stream(pool, [player], case.order) for case in chosen}
+
+
+def play(pool: Pool, sessions: int, orders: Sequence[Order]) -> list[dict[str, Any]]:
+    """Play orders one after the other, each in so many sessions at once."""
+    with ExitStack() as stack:
+        players = [stack.enter_context(Player(pool.broker.url)) for _ in range(sessions)]
+        return [stream(pool, players, order) for order in orders]

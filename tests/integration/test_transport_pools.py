@@ -1,0 +1,36 @@
+"""Celery's pools over the lane: each starts, works, and stops with its results sent."""
+
+from __future__ import annotations
+
+import signal
+
+import psutil
+import pytest
+
+from tests.lane import PATIENCE, Lane, MakeWorker
+
+
+@pytest.mark.parametrize("pool", ["solo", "threads", "prefork"])
+def test_a_pool_starts_works_and_stops(lane: Lane, worker: MakeWorker, pool: str) -> None:
+    running = worker("-Q", "cpu", "-P", pool, "-c", "2")
+    lane.wait_for(lane.send(20, 0.005))
+    assert lane.app.control.inspect(timeout=PATIENCE, limit=1).active() is not None
+    assert lane.app.send_task("lane.add", (1, 2), queue="cpu").get(timeout=PATIENCE) == 3
+    sent = lane.send(60, 0.02)
+    lane.wait(30)
+    running.signal(signal.SIGTERM)
+    assert running.wait(10.0) == 0, running.log()
+    left = lane.queued()
+    lane.wait(80 - len(left))
+    lane.look(1)
+    assert sorted([*left, *lane.done()[20:]]) == sorted(sent)
+    assert lane.client.keys("p2c2g.recall.*") == []
+
+
+def test_a_thread_pool_needs_few_connections(lane: Lane, worker: MakeWorker) -> None:
+    running = worker("-Q", "cpu", "-c", "8")
+    lane.wait_for(lane.send(50, 0.005))
+    assert running.process is not None
+    open_now = psutil.Process(running.process.pid).net_connections(kind="tcp")
+    # One for all results, whatever the number of threads; the others are Celery's and kombu's.
+    assert len(open_now) <= 8, open_now

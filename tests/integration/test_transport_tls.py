@@ -1,0 +1,196 @@
+"""The lane over TLS, and behind Sentinel: Debian's redis-server, since Valkey's wheel has none."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
+from pathlib import Path
+
+import pytest
+import redis
+
+from p2c2g import processes
+from p2c2g.celery import redis_client
+from p2c2g.errors import BrokerUnavailableError
+from p2c2g.messaging.inbox import Inbox
+from p2c2g.settings import BrokerSettings, Settings
+from tests.lane import PATIENCE, Lane, Worker
+
+HOST = "127.0.0.1"
+
+
+def free_ports(count: int) -> list[int]:
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(closing(socket.socket())) for _ in range(count)]
+        for one in sockets:
+            one.bind((HOST, 0))
+        return [one.getsockname()[1] for one in sockets]
+
+
+def run(*arguments: str | Path) -> None:
+    subprocess.run([*map(str, arguments)], check=True, capture_output=True, timeout=PATIENCE)
+
+
+def make_authority(folder: Path, name: str) -> Path:
+    """Make a certificate authority of our own; return its certificate's file."""
+    certificate = folder / f"{name}.crt"
+    run(
+        "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
+        "-nodes", "-days", "2", "-subj", f"/CN={name}",
+        "-keyout", folder / f"{name}.key", "-out", certificate,
+    )  # fmt: skip
+    return certificate
+
+
+def make_certificate(folder: Path, authority: str) -> None:
+    """Make ``server.crt`` and ``server.key`` for this address, signed by the authority."""
+    run(
+        "openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+        "-subj", "/CN=broker", "-keyout", folder / "server.key", "-out", folder / "server.csr",
+    )  # fmt: skip
+    extensions = folder / "extensions"
+    extensions.write_text(f"subjectAltName=IP:{HOST}\n")
+    run(
+        "openssl", "x509", "-req", "-in", folder / "server.csr", "-days", "2",
+        "-CA", folder / f"{authority}.crt", "-CAkey", folder / f"{authority}.key",
+        "-CAcreateserial", "-extfile", extensions, "-out", folder / "server.crt",
+    )  # fmt: skip
+
+
+def wait_for(client: redis.Redis) -> None:
+    """Wait until a server answers."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            client.ping()
+        except redis.RedisError:
+            assert time.monotonic() < deadline, "the server does not answer"
+        else:
+            return
+
+
+def serve(stack: ExitStack, folder: Path, *options: str | Path) -> None:
+    process = processes.start(
+        ["redis-server", *options, "--bind", HOST, "--dir", folder, "--daemonize", "no"],
+        stdout=subprocess.DEVNULL,
+    )
+    stack.callback(processes.stop, process)
+
+
+@pytest.fixture(scope="module")
+def tls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
+    """A broker that speaks TLS alone: its URL, and the folder of the certificates."""
+    folder = tmp_path_factory.mktemp("tls")
+    make_authority(folder, "ours")
+    make_authority(folder, "another")
+    make_certificate(folder, "ours")
+    (port,) = free_ports(1)
+    with ExitStack() as stack:
+        serve(
+            stack, folder, "--port", "0", "--tls-port", str(port), "--save", "",
+            "--tls-cert-file", folder / "server.crt", "--tls-key-file", folder / "server.key",
+            "--tls-ca-cert-file", folder / "ours.crt", "--tls-auth-clients", "no",
+            "--requirepass", "secret",
+        )  # fmt: skip
+        url = f"rediss://:secret@{HOST}:{port}/0"
+        with redis.Redis.from_url(url, ssl_ca_certs=str(folder / "ours.crt")) as client:
+            wait_for(client)
+        yield url, folder
+
+
+def trusting(url: str, ca: Path | None, verify: bool = True) -> Settings:
+    return Settings(broker=BrokerSettings(url=url, ca=ca, verify=verify))
+
+
+@pytest.mark.needs("redis-server", "openssl")
+def test_worker_results_and_inbox_over_tls(tls: tuple[str, Path], tmp_path: Path) -> None:
+    url, folder = tls
+    ca = folder / "ours.crt"
+    with Lane(trusting(url, ca)) as lane:
+        worker = Worker(
+            lane, url, tmp_path / "w.log", "-Q", "cpu", "-c", "4",
+            environment={"P2C2G_BROKER_CA": str(ca)},
+        )  # fmt: skip
+        inbox = Inbox(lane.client, "inbox")
+        try:
+            worker.start()
+            inbox.open()
+            lane.stream = inbox.key
+            # More than one record of TLS, and many answers at once.
+            sent = lane.send(30, payload=b"p" * 60_000)
+            arrived = []
+            while len(arrived) < 30:
+                assert inbox.wait(PATIENCE), worker.log()
+                arrived += list(inbox.read())
+            assert {arrival.task_id for arrival in arrived} == set(sent)
+            assert {len(arrival.payload) for arrival in arrived} == {60_000}
+            assert lane.app.send_task("lane.add", (1, 2), queue="cpu").get(timeout=PATIENCE) == 3
+            worker.signal(15)
+            assert worker.wait() == 0, worker.log()
+        finally:
+            inbox.close()
+            worker.stop()
+
+
+@pytest.mark.needs("redis-server", "openssl")
+@pytest.mark.parametrize("authority", ["another.crt", None])
+def test_a_broker_of_another_authority_is_refused(
+    tls: tuple[str, Path], authority: str | None
+) -> None:
+    url, folder = tls
+    known = trusting(url, folder / authority if authority else None)
+    with redis_client(known) as client:
+        inbox = Inbox(client, "inbox")
+        with pytest.raises(BrokerUnavailableError, match="certificate verify failed"):
+            inbox.open()
+        inbox.close()
+
+
+@pytest.mark.needs("redis-server", "openssl")
+@pytest.mark.parametrize("how", ["?ssl_cert_reqs=none", ""])
+def test_verification_can_be_turned_off(
+    tls: tuple[str, Path], tmp_path: Path, how: str
+) -> None:
+    url, folder = tls
+    with Lane(trusting(url + how, folder / "another.crt", verify=bool(how))) as lane:
+        worker = Worker(
+            lane, url + how, tmp_path / "w.log", "-Q", "cpu", "-c", "1",
+            environment={} if how else {"P2C2G_BROKER_VERIFY": "false"},
+        )  # fmt: skip
+        try:
+            worker.start()
+            lane.round_trip()
+        finally:
+            worker.stop()
+
+
+@pytest.mark.needs("redis-server")
+def test_behind_sentinel(tmp_path: Path) -> None:
+    port, watcher = free_ports(2)
+    (tmp_path / "sentinel.conf").write_text(
+        f"port {watcher}\nsentinel monitor games {HOST} {port} 1\n"
+        "sentinel down-after-milliseconds games 5000\n"
+    )
+    with ExitStack() as stack:
+        serve(stack, tmp_path, "--port", str(port), "--save", "")
+        with redis.Redis(host=HOST, port=port) as master:
+            wait_for(master)
+        serve(stack, tmp_path, tmp_path / "sentinel.conf", "--sentinel")
+        with redis.Redis(host=HOST, port=watcher) as sentinel:
+            wait_for(sentinel)
+        url = f"sentinel://{HOST}:{watcher}"
+        known = Settings(broker=BrokerSettings(url=url, sentinel_master="games"))
+        lane = stack.enter_context(Lane(known))
+        worker = Worker(
+            lane, url, tmp_path / "w.log", "-Q", "cpu", "-c", "2",
+            environment={"P2C2G_BROKER_SENTINEL_MASTER": "games"},
+        )  # fmt: skip
+        stack.callback(worker.stop)
+        worker.start()
+        lane.wait_for(lane.send(20))
+        assert lane.app.send_task("lane.add", (1, 2), queue="cpu").get(timeout=PATIENCE) == 3
+        worker.signal(15)
+        assert worker.wait() == 0, worker.log()
