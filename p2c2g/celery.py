@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import redis
 from celery import Celery
@@ -99,7 +99,7 @@ def redis_client(settings: Settings) -> redis.Redis:
             for part in url.split(";")
             for host, _, port in [part.removeprefix("sentinel://").partition(":")]
         ]
-        sentinels = redis.Sentinel(hosts)
+        sentinels: Any = redis.Sentinel(hosts)  # type: ignore[no-untyped-call]
         client: redis.Redis = sentinels.master_for(broker.sentinel_master, retry=_once_more())
         return client
     tls = broker.tls() or {}

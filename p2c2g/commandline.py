@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import logging
+import signal
 import sys
-from typing import Annotated
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -40,6 +44,31 @@ def print_error(name: str, sentence: str) -> None:
     """Print one sentence on standard error."""
     Console(stderr=True, highlight=False, soft_wrap=True).print(f"[bold red]{name}:[/] ", end="")
     sys.stderr.write(sentence + "\n")
+
+
+@contextmanager
+def stopping_at_signals(stop: Callable[[], None]) -> Iterator[None]:
+    """Let SIGINT and SIGTERM call ``stop`` for an orderly end; a second one ends at once.
+
+    Args:
+        stop: must be safe in a signal's handler: it sets a flag and no more.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before: dict[int, Any] = {}
+
+    def on_signal(number: int, _frame: object) -> None:
+        stop()
+        signal.signal(number, before[number])
+
+    for wanted in (signal.SIGINT, signal.SIGTERM):
+        before[wanted] = signal.signal(wanted, on_signal)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def show_version(wanted: bool) -> None:

@@ -8,23 +8,24 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from rich.console import Console
 
 from p2c2g import processes
+from p2c2g.commandline import stopping_at_signals
 from p2c2g.errors import UnavailableError, UsageError
 from p2c2g.messaging.embedded import EmbeddedBroker
 
 #: Seconds between two looks at whether every part still runs.
 _WATCH_INTERVAL = 0.1
-#: Exit code of a run that was stopped by Ctrl-C before it ended by itself.
+#: Seconds that the session gets to end by itself.
 _STOP_TIMEOUT = 10.0
 
 
@@ -48,7 +49,8 @@ class Demo:
         self._flower = flower
         self._console = console
         self._parts: dict[str, tuple[subprocess.Popen[bytes], Path | None]] = {}
-        self._stop = threading.Event()
+        # A plain flag: Event.set in a signal's handler may wait for a lock held below it.
+        self._stopped = False
 
     def run(self) -> int:
         """Run until the session ends; return its exit code.
@@ -57,7 +59,7 @@ class Demo:
             UnavailableError: a part ended that should not have; its last words are told.
         """
         with ExitStack() as stack:
-            stack.enter_context(self._stopping_at_signals())
+            stack.enter_context(stopping_at_signals(self._on_stop))
             logs = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="p2c2g-demo-")))
             broker = stack.enter_context(EmbeddedBroker())
             self._console.print(f"Broker on port {broker.port}, {self._peers} peers", style="dim")
@@ -78,13 +80,16 @@ class Demo:
             self._parts["session"] = (session, None)
             return self._watch(session)
 
+    def _on_stop(self) -> None:
+        self._stopped = True
+
     def _watch(self, session: subprocess.Popen[bytes]) -> int:
         while True:
             try:
                 return session.wait(_WATCH_INTERVAL)
             except subprocess.TimeoutExpired:
                 pass
-            if self._stop.is_set():
+            if self._stopped:
                 return processes.stop(session, _STOP_TIMEOUT)
             for name, (process, log) in self._parts.items():
                 if process is not session and process.poll() is not None:
@@ -120,28 +125,10 @@ class Demo:
 
     @staticmethod
     def _free_port() -> int:
-        import socket
-
         with socket.socket() as listener:
             listener.bind(("127.0.0.1", 0))
             port: int = listener.getsockname()[1]
             return port
-
-    @contextmanager
-    def _stopping_at_signals(self) -> Iterator[None]:
-        before = {}
-
-        def stop(number: int, _frame: object) -> None:
-            self._stop.set()
-            signal.signal(number, before[number])
-
-        for number in (signal.SIGINT, signal.SIGTERM):
-            before[number] = signal.signal(number, stop)
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
 
 def _program(name: str) -> list[str]:

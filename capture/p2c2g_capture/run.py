@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import logging
-import signal
-import threading
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from time import monotonic
@@ -17,6 +14,7 @@ from celery import Celery
 from rich.console import Console
 
 from p2c2g.celery import create_app, redis_client
+from p2c2g.commandline import stopping_at_signals
 from p2c2g.display.hub import Hub
 from p2c2g.display.recorder import Recorder
 from p2c2g.display.web import Viewer
@@ -103,7 +101,7 @@ def run(options: RunOptions, settings: Settings, console: Console) -> None:
             console.print(f"Watch at [bold]{url}[/]")
         if options.wait_for:
             _wait_for_peers(app, options.wait_for)
-        with _stopping_at_signals(pacer):
+        with stopping_at_signals(pacer.stop):
             _play(session, pacer, console)
         hub.close()
         if recorder is not None:
@@ -153,27 +151,6 @@ def _wait_for_peers(app: Celery, count: int) -> None:
                     "more with celery -A p2c2g worker, or ask for fewer."
                 )
             found = app.control.ping(timeout=0.5, limit=count, connection=connection) or []
-
-
-@contextmanager
-def _stopping_at_signals(pacer: Pacer) -> Iterator[None]:
-    """Let SIGINT and SIGTERM end the run in order; a second one ends it at once."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {}
-
-    def stop(number: int, _frame: object) -> None:
-        pacer.stop()
-        signal.signal(number, before[number])
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        before[number] = signal.signal(number, stop)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _settings_of(options: RunOptions, plan: SessionPlan, source: Source) -> dict[str, object]:

@@ -11,7 +11,7 @@ A channel belongs to the thread of its event loop.  From others come acknowledge
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from queue import Empty
 from time import monotonic
 from typing import Any
@@ -26,7 +26,7 @@ from kombu.utils.json import dumps, loads
 from p2c2g.errors import WireError
 from p2c2g.messaging import envelope
 from p2c2g.messaging.pipelining import CONNECTION_ERRORS, CommandStream
-from p2c2g.messaging.publishing import Batch
+from p2c2g.messaging.publishing import Batch, QueueBound
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ _SOURCE = "p2c2g.queue"
 _BROKER_ERRORS = (*CONNECTION_ERRORS, redis.RedisError)
 
 
-class QoS(virtual.QoS):  # type: ignore[misc]
+class QoS(virtual.QoS):
     """Credit instead of a count: what is on its way counts as taken."""
 
     def can_consume(self) -> bool:
@@ -60,7 +60,7 @@ class QoS(virtual.QoS):  # type: ignore[misc]
         return []
 
 
-class Channel(stock.Channel):  # type: ignore[misc]
+class Channel(stock.Channel):
     """A channel whose reads are sent ahead."""
 
     ack_emulation = False
@@ -74,6 +74,8 @@ class Channel(stock.Channel):  # type: ignore[misc]
         self._busy = False
         self._redirect_later = False
         self._stream: CommandStream | None = None
+        #: How the queues of batches are bounded; see publishing.bound_queues.
+        self.queue_bound: Callable[[str], QueueBound] | None = None
         self.recall_key = f"p2c2g.recall.{uuid4().hex}"
         super().__init__(*args, **kwargs)
         self.QoS = QoS  # kombu puts its own here where acknowledgements are not emulated.
@@ -368,19 +370,19 @@ class Channel(stock.Channel):  # type: ignore[misc]
         if not self.closed:
             self.stop_reading()
             self._lose_reads()
-            if self._stream is not None:
-                self._finish_stream()
+            self._finish_stream()
         super().close()
 
     def _finish_stream(self) -> None:
-        assert self._stream is not None
+        stream, self._stream = self._stream, None
+        if stream is None:
+            return
         try:
-            self._stream.collect(leave=0)
+            stream.collect(leave=0)
         except _BROKER_ERRORS as error:
             logger.warning("The last messages may not have left: %s", error)
         finally:
-            self._stream.close()
-            self._stream = None
+            stream.close()
 
 
 def _source(message: Any) -> tuple[str, bytes]:

@@ -7,7 +7,7 @@ from typing import Any
 from celery.app.control import Control as StockControl
 
 
-class Control(StockControl):  # type: ignore[misc]
+class Control(StockControl):
     """Celery's remote control, in JSON whatever the tasks are written in.
 
     Celery takes the tasks' serializer for it, and a plain application beside us would fail

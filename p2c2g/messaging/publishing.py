@@ -2,13 +2,31 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import redis
 from kombu.exceptions import OperationalError
 
 if TYPE_CHECKING:
     from p2c2g.messaging.channel import Channel
+
+
+class QueueBound(NamedTuple):
+    """How many messages a queue keeps, the oldest dropped, and how long untouched (seconds)."""
+
+    length: int
+    lifetime: int
+
+
+def bound_queues(producer: Any, rule: Callable[[str], QueueBound]) -> None:
+    """Bound each queue that a producer's batches write to, in the same write.
+
+    A queue that nobody reads is thus never long, and is gone some seconds after its last
+    message.  On another transport than ours it does nothing.
+    """
+    if hasattr(producer.channel, "create_publish_batch"):
+        producer.channel.queue_bound = rule
 
 
 class Batch:
@@ -48,6 +66,12 @@ class Batch:
         commands, self.commands = self.commands, []
         if not commands:
             return
+        rule = self.channel.queue_bound
+        if rule is not None:
+            for queue in dict.fromkeys(command[1] for command in commands):
+                bound = rule(queue)
+                commands.append(("LTRIM", queue, 0, bound.length - 1))
+                commands.append(("EXPIRE", queue, bound.lifetime))
         try:
             self.channel.stream.send(self.channel.prefixed(commands))
         except redis.ResponseError as error:

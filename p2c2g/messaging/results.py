@@ -89,7 +89,7 @@ def flush_results(app: Any, timeout: float = 3.0) -> None:
         logger.warning("Some results have not left within %g s.", timeout)
 
 
-class FrameResultBackend(RedisBackend):  # type: ignore[misc]
+class FrameResultBackend(RedisBackend):
     """Celery's Redis result backend, and the results streams of sessions."""
 
     def open(self) -> None:
@@ -124,14 +124,14 @@ class FrameResultBackend(RedisBackend):  # type: ignore[misc]
         told = result
         if isinstance(result, StreamResult):
             told = repr(result)
-            fields = (b"header", result.header(), b"payload", result.payload)
+            fields: tuple[bytes | str, ...] = (
+                b"header", result.header(), b"payload", result.payload,
+            )  # fmt: skip
         else:
             told = self.encode_result(result, state)
             peer = getattr(request, "hostname", None) or ""
             fields = (b"error", f"{type(result).__name__}: {result}"[:1000], b"peer", peer)
-        meta = self._get_result_meta(
-            result=told, state=state, traceback=traceback, request=request
-        )
+        meta = self._get_result_meta(result=told, state=state, traceback=traceback, request=request)
         meta["task_id"] = task_id
         key, encoded = self.get_key_for_task(task_id), self.encode(meta)
         expiry = int(self.expires or 60)
@@ -147,5 +147,5 @@ class FrameResultBackend(RedisBackend):  # type: ignore[misc]
         return result
 
 
-class SentinelFrameResultBackend(FrameResultBackend, SentinelBackend):  # type: ignore[misc]
+class SentinelFrameResultBackend(FrameResultBackend, SentinelBackend):
     """The same behind Redis Sentinel, for ``sentinel://`` URLs."""

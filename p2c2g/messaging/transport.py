@@ -24,7 +24,7 @@ from kombu.transport import redis as stock
 from p2c2g.messaging.channel import Channel
 
 
-class Poller(stock.MultiChannelPoller):  # type: ignore[misc]
+class Poller(stock.MultiChannelPoller):
     """kombu's poller, which also keeps the reads topped up."""
 
     def on_poll_start(self) -> None:
@@ -35,7 +35,7 @@ class Poller(stock.MultiChannelPoller):  # type: ignore[misc]
                 channel.send_reads()
 
 
-class Transport(stock.Transport):  # type: ignore[misc]
+class Transport(stock.Transport):
     """The transport; ``broker_transport`` in Celery's configuration names it.
 
     ``read_ahead`` and ``running`` are set by the worker, which knows its pool: how many
@@ -56,7 +56,7 @@ def _none_running() -> int:
     return 0
 
 
-class SentinelChannel(stock.SentinelChannel, Channel):  # type: ignore[misc]
+class SentinelChannel(stock.SentinelChannel, Channel):
     """The channel behind Redis Sentinel."""
 
     from_transport_options = stock.SentinelChannel.from_transport_options

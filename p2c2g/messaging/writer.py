@@ -81,9 +81,7 @@ class ResultWriter:
         with self._changed:
             if self._thread is None:
                 self._closing = False
-                self._thread = threading.Thread(
-                    target=self._run, name="p2c2g-results", daemon=True
-                )
+                self._thread = threading.Thread(target=self._run, name="p2c2g-results", daemon=True)
                 self._thread.start()
 
     def close(self, timeout: float = 3.0) -> bool:

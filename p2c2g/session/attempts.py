@@ -1,14 +1,14 @@
 """The one table of what is in flight, and the one count of each chunk's runs.
 
 Pure: it reads no clock and sends nothing.  Whatever ended a run - an exception, a peer that
-died, a result that was no picture - the next one is granted here or nowhere, and never a
-fourth (:data:`MAX_ATTEMPTS`).
+died or went silent, a result that was no picture - the next one is granted here or nowhere,
+and never a fourth (:data:`MAX_ATTEMPTS`).  A hedge is a run like the others.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 #: Runs of one chunk at most.  Celery's ``max_retries=3`` would mean four.
@@ -24,18 +24,43 @@ class Verdict(Enum):
 
 
 class Decision(Enum):
-    """What follows a failed run."""
+    """What follows a failed or silent run."""
 
     RETRY = "retry"  # run it again, now
+    WAIT = "wait"  # another run is still out
     GIVE_UP = "give up"  # it has had its runs: the base layer stands in
     IGNORE = "ignore"  # nobody waits for it, or it was told before
 
 
+class RunState(Enum):
+    """Where one run stands."""
+
+    OUT = "out"  # its result is waited for
+    SILENT = "silent"  # given up; should its result come first after all, it is welcome
+    FAILED = "failed"  # it was told, or came as no picture
+
+
+@dataclass(slots=True)
+class Run:
+    """One run: when it was sent (seconds of the session's clock), to whom, and why.
+
+    ``peer`` is empty where any peer of the capability queue may have taken it.
+    """
+
+    sent_at: float
+    peer: str = ""
+    hedge: bool = False
+    state: RunState = RunState.OUT
+
+
 @dataclass(slots=True)
 class _Flight:
-    attempts: int = 1  # runs granted so far; the newest has this number
-    failed: bool = False  # the newest run's failure has been told
+    runs: list[Run] = field(default_factory=list)  # those granted so far, oldest first
     done: bool = False  # a good result has come
+    exhausted: bool = False
+
+    def is_out(self) -> bool:
+        return any(run.state is RunState.OUT for run in self.runs)
 
 
 ChunkKey = tuple[int, int]
@@ -70,19 +95,25 @@ class Attempts:
         self.failed = 0
         #: Chunks all of whose runs failed.
         self.exhausted = 0
+        #: Runs given up since nothing was heard of them, and what came of those after all.
+        self.silent = 0
+        self.revived = 0
+        #: Runs granted as hedges, and accepted chunks that a hedge brought.
+        self.hedges = 0
+        self.hedges_won = 0
 
     def __len__(self) -> int:
         return len(self._flights)
 
-    def open(self, key: ChunkKey) -> int:
-        """Note a chunk's first run; return its number, 1.
+    def open(self, key: ChunkKey, now: float = 0.0) -> int:
+        """Note a chunk's first run, sent at ``now``; return its number, 1.
 
         Raises:
             KeyError: the chunk is in flight already.
         """
         if key in self._flights:
             raise KeyError(f"chunk {key} is in flight already")
-        self._flights[key] = _Flight()
+        self._flights[key] = _Flight([Run(now)])
         return 1
 
     def succeed(self, key: ChunkKey, attempt: int) -> Verdict:
@@ -95,40 +126,103 @@ class Attempts:
         if flight is None:
             self.late += 1
             return Verdict.LATE
+        number = min(max(attempt, 1), len(flight.runs))
+        run = flight.runs[number - 1]
+        self.revived += run.state is RunState.SILENT
         if flight.done:
             self.duplicate += 1
             return Verdict.DUPLICATE
         flight.done = True
-        self.accepted[min(attempt, flight.attempts)] += 1
+        self.accepted[number] += 1
+        self.hedges_won += run.hedge
         return Verdict.ACCEPTED
 
-    def fail(self, key: ChunkKey, attempt: int) -> Decision:
-        """Judge a failed run; RETRY has counted the run that it grants."""
+    def fail(
+        self, key: ChunkKey, attempt: int, now: float = 0.0, *, may_rerun: bool = True
+    ) -> Decision:
+        """Judge a failed run; RETRY has counted the run that it grants, sent at ``now``.
+
+        Args:
+            key: the chunk.
+            attempt: the number of the run, as a stranger told it.
+            now: seconds of the session's clock.
+            may_rerun: whether another run could still come in time.
+        """
         flight = self._flights.get(key)
         if flight is None:
             self.late += 1
             return Decision.IGNORE
-        # A run is replaced only once its failure was told, so an older one is told twice.
-        if attempt < flight.attempts or (attempt == flight.attempts and flight.failed):
+        granted = len(flight.runs)
+        if attempt < 1 or (
+            attempt <= granted and flight.runs[attempt - 1].state is RunState.FAILED
+        ):
             self.duplicate += 1
             return Decision.IGNORE
         self.failed += 1
-        if attempt > flight.attempts:
+        if attempt > granted:
             return Decision.IGNORE  # A run that was never granted grants none.
-        flight.failed = True
+        flight.runs[attempt - 1].state = RunState.FAILED
+        return self._next(flight, now, may_rerun=may_rerun)
+
+    def give_up(self, key: ChunkKey, attempt: int, now: float) -> Decision:
+        """Judge a run of which nothing was heard for too long; RETRY as in :meth:`fail`."""
+        flight = self._flights.get(key)
+        if flight is None or not 1 <= attempt <= len(flight.runs):
+            return Decision.IGNORE
+        run = flight.runs[attempt - 1]
+        if flight.done or run.state is not RunState.OUT:
+            return Decision.IGNORE
+        run.state = RunState.SILENT
+        self.silent += 1
+        return self._next(flight, now, may_rerun=True)
+
+    def _next(self, flight: _Flight, now: float, *, may_rerun: bool) -> Decision:
         if flight.done:
             return Decision.IGNORE
-        if flight.attempts >= self._max:
+        if flight.is_out():
+            return Decision.WAIT
+        if len(flight.runs) < self._max and may_rerun:
+            flight.runs.append(Run(now))
+            return Decision.RETRY
+        if not flight.exhausted and all(run.state is RunState.FAILED for run in flight.runs):
+            flight.exhausted = True
             self.exhausted += 1
-            return Decision.GIVE_UP
-        flight.attempts += 1
-        flight.failed = False
-        return Decision.RETRY
+        return Decision.GIVE_UP
+
+    def hedge(self, key: ChunkKey, peer: str, now: float) -> int | None:
+        """Grant one more run beside those that are out, to go to ``peer``.
+
+        Returns:
+            Its number, or None where the chunk is done, not in flight, or has had its runs.
+        """
+        flight = self._flights.get(key)
+        if flight is None or flight.done or len(flight.runs) >= self._max:
+            return None
+        flight.runs.append(Run(now, peer, hedge=True))
+        self.hedges += 1
+        return len(flight.runs)
+
+    def runs(self, key: ChunkKey) -> list[Run]:
+        """Return a chunk's runs, oldest first; none where it is not in flight."""
+        flight = self._flights.get(key)
+        return flight.runs if flight is not None else []
+
+    def run_of(self, key: ChunkKey, peer: str) -> int:
+        """Return the number of the run whose failure ``peer`` tells without naming it.
+
+        It is the one that was sent to that peer, else the oldest that is out and that any
+        peer may have taken, else the newest; 0 where the chunk is not in flight.
+        """
+        runs = self.runs(key)
+        for wanted in (peer, ""):
+            for number, run in enumerate(runs, 1):
+                if run.peer == wanted and run.state is RunState.OUT:
+                    return number
+        return len(runs)
 
     def attempt_of(self, key: ChunkKey) -> int | None:
         """Return the number of a chunk's newest run, or None where it is not in flight."""
-        flight = self._flights.get(key)
-        return None if flight is None else flight.attempts
+        return len(self.runs(key)) or None
 
     def is_done(self, key: ChunkKey) -> bool:
         """Tell whether nobody waits for a chunk: it has a result, or is not in flight."""

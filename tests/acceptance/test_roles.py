@@ -96,7 +96,18 @@ def test_the_worker_command_serves_the_queues_that_it_is_told(
     start: Any, broker: EmbeddedBroker
 ) -> None:
     worker: Command = start(
-        *(str(BIN / "celery"), "-A", "p2c2g", "worker", "-Q", "gpu,cpu", "-n", "both@test", "-l", "info"),
+        *(
+            str(BIN / "celery"),
+            "-A",
+            "p2c2g",
+            "worker",
+            "-Q",
+            "gpu,cpu",
+            "-n",
+            "both@test",
+            "-l",
+            "info",
+        ),
         P2C2G_BROKER_URL=broker.url,
     )
     worker.line_with(" ready.")

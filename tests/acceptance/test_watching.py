@@ -10,10 +10,10 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from p2c2g_capture.sources.pattern import stamp_layout
 from playwright.sync_api import Page, expect
 
 from p2c2g.media.frame import Size
+from p2c2g_capture.sources.pattern import stamp_layout
 
 from .browser import READER, wait_until
 from .conftest import Command

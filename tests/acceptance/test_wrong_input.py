@@ -47,7 +47,13 @@ def test_wrong_usage_exits_with_2(argument: str, expected: str) -> None:
 
 def test_a_grid_finer_than_the_frame() -> None:
     done = finish(
-        "p2c2g-capture", "run", "--source=pattern", "--size=320x180", "--chunks=1x50", "--ops=upscale:1.37", "--headless"
+        "p2c2g-capture",
+        "run",
+        "--source=pattern",
+        "--size=320x180",
+        "--chunks=1x50",
+        "--ops=upscale:1.37",
+        "--headless",
     )
     assert done.code == 2
     check_sentence(done.errors, "2x4 is the finest")

@@ -13,8 +13,6 @@ from p2c2g.messaging.embedded import EmbeddedBroker
 from tests.lane import Lane, MakeWorker, Worker, settings
 
 
-
-
 @pytest.fixture(scope="session")
 def broker() -> Iterator[EmbeddedBroker]:
     """One broker for all tests that do not harm it."""

@@ -71,9 +71,7 @@ def test_a_stream_that_is_gone_is_not_made_again(lane: Lane, worker: MakeWorker)
 
 
 @pytest.mark.parametrize("reply_to", [None, "somewhere.else"])
-def test_other_tasks_go_the_stock_way(
-    lane: Lane, worker: MakeWorker, reply_to: str | None
-) -> None:
+def test_other_tasks_go_the_stock_way(lane: Lane, worker: MakeWorker, reply_to: str | None) -> None:
     worker("-Q", "cpu", "-c", "1")
     options = {"reply_to": reply_to} if reply_to else {}
     result = lane.app.send_task("lane.add", (2, 2), queue="cpu", **options)
@@ -164,9 +162,7 @@ def test_the_writer_drops_the_oldest_of_too_many_and_what_is_too_old() -> None:
     assert writer.dropped == MAX_WAITING + 88
 
 
-def test_a_refused_result_does_not_take_others_with_it(
-    broker: EmbeddedBroker, lane: Lane
-) -> None:
+def test_a_refused_result_does_not_take_others_with_it(broker: EmbeddedBroker, lane: Lane) -> None:
     lane.client.set("a text", "x")
     writer = ResultWriter(lambda: redis.ConnectionPool.from_url(broker.url))
     for value in range(20):

@@ -184,9 +184,7 @@ def test_a_corrupt_chunk_is_run_three_times_then_painted_from_the_base_layer(
     # The base layer is the source, scaled here: close to the enhanced picture, and not black.
     target = picture.tiles[2].chunk.target
     whole = run(PIPELINE.resolve(SIZE), source.pixels)
-    difference = np.abs(
-        target.of(picture.pixels).astype(int) - target.of(whole).astype(int)
-    ).mean()
+    difference = np.abs(target.of(picture.pixels).astype(int) - target.of(whole).astype(int)).mean()
     assert 0 < difference < 60
 
 

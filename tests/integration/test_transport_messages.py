@@ -144,4 +144,3 @@ def test_our_application_gets_what_a_task_returns(shared: tuple[Lane, Worker]) -
     lane, _ = shared
     result = lane.app.send_task("lane.add", (20, 3), queue="cpu")
     assert result.get(timeout=PATIENCE) == 23
-

@@ -12,7 +12,15 @@ from p2c2g.errors import BrokerUnavailableError
 from p2c2g.messaging.embedded import HOST, EmbeddedBroker
 from p2c2g.messaging.inbox import Inbox
 from p2c2g.testing import DelayProxy
-from tests.lane import Lane, MakeWorker, Worker, by_port, connections, settings
+from tests.lane import (
+    PATIENCE,
+    Lane,
+    MakeWorker,
+    Worker,
+    by_port,
+    connections,
+    settings,
+)
 
 
 @pytest.fixture
@@ -27,6 +35,16 @@ def fragile(tmp_path: Path) -> Iterator[tuple[EmbeddedBroker, Lane, Worker]]:
             worker.stop()
 
 
+def send_thrice(lane: Lane) -> None:
+    for _ in range(3):
+        lane.send()
+
+
+def read_on(inbox: Inbox) -> None:
+    while inbox.wait(PATIENCE):
+        list(inbox.read())
+
+
 def test_worker_producer_and_inbox_come_back_after_the_broker(
     fragile: tuple[EmbeddedBroker, Lane, Worker],
 ) -> None:
@@ -38,11 +56,9 @@ def test_worker_producer_and_inbox_come_back_after_the_broker(
     broker.kill()
     # The first may leave into a socket that nobody reads; the next cannot.
     with pytest.raises(OperationalError, match="broker"):
-        for _ in range(3):
-            lane.send()
+        send_thrice(lane)
     with pytest.raises(BrokerUnavailableError):
-        while inbox.wait(5.0):
-            list(inbox.read())
+        read_on(inbox)
     with pytest.raises(BrokerUnavailableError):
         inbox.open()
     broker.restart()

@@ -9,7 +9,6 @@ import pytest
 
 from p2c2g.messaging.embedded import HOST, EmbeddedBroker
 from p2c2g.testing import DelayProxy
-
 from tests.lane import Lane, MakeWorker, by_port
 
 CHUNKS = 300

@@ -151,9 +151,7 @@ def test_a_broker_of_another_authority_is_refused(
 
 @pytest.mark.needs("redis-server", "openssl")
 @pytest.mark.parametrize("how", ["?ssl_cert_reqs=none", ""])
-def test_verification_can_be_turned_off(
-    tls: tuple[str, Path], tmp_path: Path, how: str
-) -> None:
+def test_verification_can_be_turned_off(tls: tuple[str, Path], tmp_path: Path, how: str) -> None:
     url, folder = tls
     with Lane(trusting(url + how, folder / "another.crt", verify=bool(how))) as lane:
         worker = Worker(

@@ -37,7 +37,7 @@ PROBES = 3
 FINISH_TIMEOUT = 3.0
 
 
-class ReadAhead(bootsteps.StartStopStep):  # type: ignore[misc]
+class ReadAhead(bootsteps.StartStopStep):
     """Keeps the transport's read-ahead at the bandwidth-delay product of this worker."""
 
     requires = ("celery.worker.consumer.tasks:Tasks",)
@@ -119,7 +119,7 @@ def _nothing() -> None:
     """Wake the loop."""
 
 
-class Request(StockRequest):  # type: ignore[misc]
+class Request(StockRequest):
     """Celery's request, which refuses a body that a pool's thread would choke on.
 
     What fails there before the task begins never ends for Celery: it would count as running,
@@ -131,7 +131,9 @@ class Request(StockRequest):  # type: ignore[misc]
             super().__init__(message, *args, **kwargs)
             arguments, keywords, embedded = self._payload
         except (TypeError, ValueError) as error:
-            raise InvalidTaskError(f"its body has not the three parts of a task: {error}") from error
+            raise InvalidTaskError(
+                f"its body has not the three parts of a task: {error}"
+            ) from error
         if not (
             isinstance(arguments, list | tuple)
             and isinstance(keywords, dict)
@@ -140,13 +142,13 @@ class Request(StockRequest):  # type: ignore[misc]
             raise InvalidTaskError("its body has not a list and two mappings")
 
 
-class Consumer(StockConsumer):  # type: ignore[misc]
+class Consumer(StockConsumer):
     """Celery's consumer with the steps that a peer needs."""
 
     #: Whether the worker ends without finishing what it has received.
     cold = False
 
-    class Blueprint(StockConsumer.Blueprint):  # type: ignore[misc]
+    class Blueprint(StockConsumer.Blueprint):
         """The steps, in order of their needs."""
 
         default_steps = [  # noqa: RUF012 - Celery's own attribute, read only

@@ -1,0 +1,181 @@
+"""When a chunk that is not back is sent once more, and how often that may be.
+
+Pure; every call is told what time it is.  A *hedge* goes out beside the first run, once that
+has taken longer than the 95th percentile of recent ones (Dean and Barroso, "The Tail at
+Scale", 2013); a *rerun* replaces a run that has been silent for much longer.  Both draw on
+token buckets that are filled by chunks sent, not by time: where everything is slow, the
+buckets run dry and the overload is not fed.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from collections.abc import Callable
+from enum import Enum
+
+from p2c2g.session.attempts import ChunkKey
+
+#: Of recent chunks' times: beyond this share of them a run is slow.
+SLOW = 0.95
+#: Fewer recent times than this say nothing about the slow ones.
+ENOUGH = 20
+#: A run is given up after so many times what is slow.
+SILENCE_FACTOR = 2.0
+#: Bounds of the time after which a run is given up: seconds, and a part of the deadline.
+SILENCE_LEAST = 0.015
+SILENCE_MOST = 0.6
+
+
+class RecentTimes:
+    """The seconds that the latest chunks took, the oldest forgotten.
+
+    Args:
+        length: how many are kept.
+        every: percentiles are reckoned anew after so many more.
+    """
+
+    def __init__(self, length: int = 256, every: int = 8) -> None:
+        self._times: deque[float] = deque(maxlen=length)
+        self._every = every
+        self._new = 0
+        self._sorted: list[float] = []
+
+    def __len__(self) -> int:
+        return len(self._times)
+
+    def add(self, seconds: float) -> None:
+        """Note how long one took."""
+        self._times.append(seconds)
+        self._new += 1
+
+    def quantile(self, share: float) -> float | None:
+        """Return the time that ``share`` (0 to 1) of them did not exceed; None of none."""
+        if not self._times:
+            return None
+        if self._new >= self._every or len(self._sorted) < self._every:
+            self._sorted = sorted(self._times)
+            self._new = 0
+        return self._sorted[min(int(share * len(self._sorted)), len(self._sorted) - 1)]
+
+
+class TokenBucket:
+    """Leave for a share of what is done, and for a burst of some at once.
+
+    Args:
+        share: tokens that each chunk earns, from 0 to 1.
+        burst: tokens kept at most, and at the start.
+    """
+
+    def __init__(self, share: float, burst: float) -> None:
+        if not 0 <= share <= 1 or burst < 0:
+            raise ValueError(f"share={share}, burst={burst} cannot be: give 0 to 1, and 0 or more")
+        self._share = share
+        self._burst = burst
+        self._tokens = burst
+        #: What was asked for and not granted.
+        self.refused = 0
+
+    def earn(self, chunks: int = 1) -> None:
+        """Note chunks that were sent for the first time."""
+        self._tokens = min(self._burst, self._tokens + self._share * chunks)
+
+    def take(self) -> bool:
+        """Take a token, if there is one."""
+        if self._tokens < 1:
+            self.refused += 1
+            return False
+        self._tokens -= 1
+        return True
+
+
+class Hedging:
+    """The policy of one session.
+
+    Args:
+        deadline: seconds from capture to the latest showing.
+        hedge_share: hedges as a share of chunks.
+        rerun_share: reruns of silent chunks, likewise.
+        burst: of either at once.
+    """
+
+    def __init__(
+        self,
+        deadline: float,
+        hedge_share: float = 0.05,
+        rerun_share: float = 0.25,
+        burst: float = 8.0,
+    ) -> None:
+        self._deadline = deadline
+        self._times = RecentTimes()
+        self.hedges = TokenBucket(hedge_share, burst)
+        self.reruns = TokenBucket(rerun_share, burst)
+
+    def sent(self, chunks: int) -> None:
+        """Note chunks that were sent for the first time."""
+        self.hedges.earn(chunks)
+        self.reruns.earn(chunks)
+
+    def took(self, seconds: float) -> None:
+        """Note how long a run took, from sent to accepted."""
+        self._times.add(seconds)
+
+    @property
+    def hedge_after(self) -> float | None:
+        """Return the seconds after which a run is slow; None while too little is known."""
+        return self._times.quantile(SLOW) if len(self._times) >= ENOUGH else None
+
+    @property
+    def silent_after(self) -> float:
+        """Return the seconds after which a run is given up."""
+        most = SILENCE_MOST * self._deadline
+        slow = self.hedge_after
+        return most if slow is None else min(max(SILENCE_FACTOR * slow, SILENCE_LEAST), most)
+
+    def in_time(self, now: float, deadline: float) -> bool:
+        """Tell whether a run that is sent now would, as a rule, be back by ``deadline``."""
+        return now + (self._times.quantile(0.5) or 0.0) < deadline
+
+
+class Moment(Enum):
+    """What a run's silence has come to."""
+
+    SLOW = "slow"  # longer than most: a hedge may help
+    SILENT = "silent"  # much longer: it is given up
+
+
+Entry = tuple[float, int, Moment, ChunkKey, int]
+
+
+class Watch:
+    """When to look at which run again.
+
+    A heap: what is over is thrown away when it comes up, so it holds at most two moments of
+    each run of the chunks in flight.
+    """
+
+    def __init__(self) -> None:
+        self._heap: list[Entry] = []
+        self._count = 0
+
+    def __len__(self) -> int:
+        return len(self._heap)
+
+    def add(self, when: float, moment: Moment, key: ChunkKey, attempt: int) -> None:
+        """Look at a run at ``when``."""
+        self._count += 1
+        heapq.heappush(self._heap, (when, self._count, moment, key, attempt))
+
+    def next(self, over: Callable[[ChunkKey], bool]) -> float | None:
+        """Return when the next look is due; chunks that are ``over`` need none."""
+        while self._heap and over(self._heap[0][3]):
+            heapq.heappop(self._heap)
+        return self._heap[0][0] if self._heap else None
+
+    def due(self, now: float) -> list[tuple[Moment, ChunkKey, int]]:
+        """Take what is due at ``now``, in order."""
+        taken = []
+        while self._heap and self._heap[0][0] <= now:
+            _, _, moment, key, attempt = heapq.heappop(self._heap)
+            taken.append((moment, key, attempt))
+        return taken
