@@ -34,7 +34,7 @@ from p2c2g.media.chunker import Grid, cut, plan_chunks
 from p2c2g.media.codecs import CODECS, codec
 from p2c2g.media.frame import Chunk, Pixels, Size
 from p2c2g.media.operations import Pipeline, Plan
-from p2c2g.session.checks import Checker, Deviation, measure
+from p2c2g.session.checks import Checker, Deviation, limits_for, measure
 from p2c2g_capture.sources.pattern import PatternSource
 from p2c2g_capture.sources.video import VideoSource
 from p2c2g_workers.processors import run
@@ -61,9 +61,11 @@ PIPELINES = (
     "denoise:1,sharpen:4",
     "pass",
 )
-GRIDS = (Grid(2, 1), Grid(1, 1), Grid(3, 4), Grid(8, 8))
+GRIDS = (Grid(2, 1), Grid(1, 1), Grid(3, 4), Grid(8, 8), Grid(24, 24))
 #: How much the factor between the worst honest result in ``fit`` and its limit is.
 MARGIN = 1.25
+#: Source pixels that any result may seem moved.
+MIN_SHIFT = 1.2
 #: Frames of the clip between a frame and the old one that a peer passes off for it.
 STALE = 10
 
@@ -75,6 +77,7 @@ class Sample:
     scene: str
     frame: Pixels
     old: Pixels
+    operations: str
     plan: Plan
     chunk: Chunk
     chunks: tuple[Chunk, ...]
@@ -105,7 +108,19 @@ class Sample:
 
     def measured(self, result: Pixels) -> Deviation:
         """Return how far a result is from the source."""
-        return measure(self.chunk.rect.of(self.frame), result, self.checker.cells(self.chunk))
+        return measure(self.frame, self.chunk.rect, result, self.checker.cells(self.chunk))
+
+    def ratios(self) -> tuple[float, float, float]:
+        """Return by how much of limits of 1 an honest result is off: mean, block, shift."""
+        found = self.measured(self.honest())
+        checker, limits = self.checker, limits_for(self.codec, self.quality)
+        most = checker.most
+        shift = max(abs(found.shift_x) / most.shift_x, abs(found.shift_y) / most.shift_y)
+        return (
+            found.mean / most.mean * limits.mean,
+            found.block / most.block * limits.block,
+            shift * limits.shift,
+        )
 
     def passes(self, result: Pixels) -> bool:
         """Tell whether the check lets a result pass."""
@@ -185,7 +200,7 @@ def samples(
             chunks = plan_chunks(plan, grid)
             quality = rng.choice(qualities) if qualities else rng.randint(10, 100)
             for chunk in rng.sample(chunks, min(4, len(chunks))):
-                yield Sample(scene, frame, old, plan, chunk, chunks, name, quality)
+                yield Sample(scene, frame, old, pipeline.text, plan, chunk, chunks, name, quality)
 
 
 # -- lies
@@ -255,32 +270,44 @@ def visible(lie: Pixels, honest: Pixels) -> float:
     return float(np.asarray(blurred).max())
 
 
+@dataclass(slots=True)
+class Worst:
+    """The largest of what it sees, and where it was."""
+
+    ratio: float = 0.0
+    where: str = ""
+
+    def see(self, ratio: float, sample: Sample) -> None:
+        """Keep it if it is larger."""
+        if ratio > self.ratio:
+            self.ratio = ratio
+            self.where = f"{sample.scene} {sample.chunk.rect.size} {sample.operations}"
+
+    def __str__(self) -> str:
+        return f"{self.ratio:.2f} ({self.where})"
+
+
 # -- the three commands
 
 
 def fit(console: Console, count: int, names: list[str]) -> None:
     """Print the table of limits."""
     for name in names:
-        worst: dict[int, list[float]] = {}
         lossless = CODECS[name].lossless
-        for quality in (100,) if lossless else QUALITIES:
-            figures = [0.0, 0.0, 0.0]
-            amount = count if name in {"jpeg", "raw"} else max(8, count // 4)
-            for sample in samples(amount, name, (quality,), odd=False, seed=quality):
-                found = sample.measured(sample.honest())
-                most_x, most_y = sample.checker.max_shift
-                shift = max(abs(found.shift_x) / most_x, abs(found.shift_y) / most_y)
-                figures = [
-                    max(pair)
-                    for pair in zip(figures, (found.mean, found.block, shift), strict=True)
-                ]
-            worst[quality] = figures
-            console.print(f"# {name} {quality}: worst {figures}", highlight=False)
-        rows = ", ".join(
-            f"{quality}: Limits({mean * MARGIN:.2f}, {block * MARGIN:.2f})"
-            for quality, (mean, block, _) in worst.items()
-        )
-        console.print(f'"{"lossless" if lossless else name}": {{{rows}}},', highlight=False)
+        rows: list[str] = []
+        limits = (0.0, 0.0, MIN_SHIFT)
+        # From the best quality down: a worse one is never judged more strictly.
+        for quality in (100,) if lossless else reversed(QUALITIES):
+            worst = [Worst() for _ in limits]
+            for sample in samples(count, name, (quality,), odd=False, seed=quality):
+                for kept, ratio in zip(worst, sample.ratios(), strict=True):
+                    kept.see(ratio, sample)
+            limits = tuple(
+                max(limit, kept.ratio * MARGIN) for limit, kept in zip(limits, worst, strict=True)
+            )
+            console.print(f"# {name} {quality}: {'; '.join(map(str, worst))}")
+            rows.append(f"{quality}: Limits({', '.join(f'{limit:.2f}' for limit in limits)})")
+        console.print(f'"{"lossless" if lossless else name}": {{{", ".join(reversed(rows))}}},')
 
 
 def rates(console: Console, count: int, names: list[str]) -> None:
@@ -330,7 +357,7 @@ def cost(console: Console, count: int, _names: list[str]) -> None:
         plan = Pipeline.parse(text_).resolve(size)
         chunks = plan_chunks(plan, Grid(2, 1))
         _, frame, old = next(Scenes(size, odd=False).pictures(1))
-        sample = Sample("game", frame, old, plan, chunks[1], chunks, "jpeg", 85)
+        sample = Sample("game", frame, old, text_, plan, chunks[1], chunks, "jpeg", 85)
         result, checker = sample.honest(), Checker("jpeg", 85, plan)
         took = []
         for _ in range(count):
@@ -346,10 +373,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("what", choices=("fit", "rates", "cost"))
     parser.add_argument("--count", type=int, default=150, help="pictures of the clip to take")
-    parser.add_argument("--codecs", nargs="+", choices=CODECS, default=["jpeg", "webp", "avif", "raw"])
+    parser.add_argument(
+        "--codecs", nargs="+", choices=CODECS, default=["jpeg", "webp", "avif", "raw"]
+    )
     asked = parser.parse_args()
     # Not as wide as a terminal may happen to be: the lines are pasted elsewhere.
-    console = Console(width=100, soft_wrap=True)
+    console = Console(soft_wrap=True, highlight=False)
     {"fit": fit, "rates": rates, "cost": cost}[asked.what](console, asked.count, asked.codecs)
 
 

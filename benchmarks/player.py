@@ -31,8 +31,9 @@ from p2c2g.errors import UnavailableError
 from p2c2g.media.chunker import Grid
 from p2c2g.media.frame import Frame, FrameState, Picture, Size
 from p2c2g.media.operations import Pipeline
+from p2c2g.session.plan import SessionPlan
 from p2c2g.session.report import build_report
-from p2c2g.session.session import Session, SessionPlan
+from p2c2g.session.session import Session
 from p2c2g.settings import load
 
 #: Seconds of frames that are played and not measured.
@@ -138,17 +139,19 @@ def _plan(order: Order, source: Source) -> SessionPlan:
         deadline=deadline,
         # Admission lets out as many frames as a deadline holds.
         fps=order.fps if order.window is None else order.window / deadline,
+        paced=order.window is None,
     )
 
 
 def _cpu() -> dict[str, float]:
-    """Return the processor seconds of this process and of the session's two threads."""
+    """Return the processor seconds of this process and of the session's own threads."""
     threads = {each.id: each.user_time + each.system_time for each in psutil.Process().threads()}
     named = {thread.name: thread.native_id for thread in threading.enumerate()}
     return {
         "session": time.process_time(),
         "session_sends": threads.get(threading.main_thread().native_id, 0.0),
         "session_collects": threads.get(named.get("p2c2g-collector") or 0, 0.0),
+        "session_shows": threads.get(named.get("p2c2g-player") or 0, 0.0),
     }
 
 

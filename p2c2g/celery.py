@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 ENHANCE_TASK = "p2c2g.enhance"
 #: Seconds after which a broker that neither takes nor gives a byte counts as gone.
 _SOCKET = {"socket_timeout": 5.0, "socket_connect_timeout": 5.0, "socket_keepalive": True}
+#: A session's own client: it would rather know soon, and ask again itself.
+_CLIENT: dict[str, Any] = {
+    "socket_timeout": 1.0, "socket_connect_timeout": 1.0, "socket_keepalive": True
+}  # fmt: skip
 #: Queues by capability.
 CAPABILITIES = ("gpu", "cpu")
 
@@ -100,10 +104,12 @@ def redis_client(settings: Settings) -> redis.Redis:
             for host, _, port in [part.removeprefix("sentinel://").partition(":")]
         ]
         sentinels: Any = redis.Sentinel(hosts)  # type: ignore[no-untyped-call]
-        client: redis.Redis = sentinels.master_for(broker.sentinel_master, retry=_once_more())
+        client: redis.Redis = sentinels.master_for(
+            broker.sentinel_master, retry=_once_more(), **_CLIENT
+        )
         return client
     tls = broker.tls() or {}
-    return redis.Redis.from_url(url, retry=_once_more(), **tls)
+    return redis.Redis.from_url(url, retry=_once_more(), **_CLIENT, **tls)
 
 
 def _once_more() -> Retry:

@@ -11,10 +11,10 @@ import re
 import ssl
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from p2c2g.errors import UsageError
@@ -128,12 +128,37 @@ class SessionSettings(BaseSettings):
     queue: str = Field(default="cpu", description="The queue that chunks are sent to.")
 
 
+class LogSettings(BaseSettings):
+    """What is logged, and where to; errors are always told on standard error."""
+
+    model_config = SettingsConfigDict(env_prefix="P2C2G_LOG_", env_ignore_empty=True)
+
+    level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = Field(
+        default="WARNING", description="The least that is told on standard error."
+    )
+    dir: Path | None = Field(
+        default=None, description="Folder for logs as JSON, for machines; none where not set."
+    )
+    megabytes: float = Field(
+        default=8.0, ge=0.01, le=1024, description="Size at which a file of logs is rotated."
+    )
+    backups: int = Field(
+        default=3, ge=1, le=100, description="Rotated files that a process keeps beside its own."
+    )
+
+    @field_validator("level", mode="before")
+    @classmethod
+    def _upper(cls, value: object) -> object:
+        return value.upper() if isinstance(value, str) else value
+
+
 class Settings(BaseModel):
     """All settings, in groups; each group reads its own variables."""
 
     broker: BrokerSettings = Field(default_factory=BrokerSettings)
     worker: WorkerSettings = Field(default_factory=WorkerSettings)
     session: SessionSettings = Field(default_factory=SessionSettings)
+    log: LogSettings = Field(default_factory=LogSettings)
 
 
 def load() -> Settings:
@@ -199,7 +224,7 @@ def _variables() -> dict[tuple[str, str], str]:
     """Return the environment variable of each setting, by its class's name and its own."""
     return {
         (group.__name__, field): f"{group.model_config.get('env_prefix', '')}{field}".upper()
-        for group in (BrokerSettings, WorkerSettings, SessionSettings)
+        for group in (BrokerSettings, WorkerSettings, SessionSettings, LogSettings)
         for field in group.model_fields
     }
 
@@ -208,7 +233,7 @@ def _refuse_unknown(environment: Iterable[str]) -> None:
     known = list(_variables().values())
     for name in sorted(environment):
         upper = name.upper()
-        group = re.match(r"P2C2G_(BROKER|WORKER|SESSION)(_|$)", upper)
+        group = re.match(r"P2C2G_(BROKER|WORKER|SESSION|LOG)(_|$)", upper)
         if group and upper not in known:
             same = [each for each in known if each.startswith(group[0].rstrip("_") + "_")]
             raise UsageError(f"{name} is no setting: there are {', '.join(same)}.")

@@ -13,7 +13,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, ClassVar, Protocol
@@ -91,16 +91,20 @@ def load(name: str) -> Contender:
     return contender
 
 
-def start_worker(module: str, bench: Bench, url: str) -> subprocess.Popen[bytes]:
+def start_worker(
+    module: str, bench: Bench, url: str, extra: Mapping[str, str] | None = None
+) -> subprocess.Popen[bytes]:
     """Run a contender's module as its worker process; see :func:`worker_terms`.
 
-    The URL holds a password, so it goes by the environment, not by the command line.
+    The URL holds a password, so it goes by the environment, not by the command line; ``extra``
+    are further variables.
     """
     environment = {
         "BENCH_URL": url,
         "BENCH_THREADS": str(bench.threads),
         "BENCH_WORK_MS": str(bench.work_ms),
         "PYTHONPATH": os.pathsep.join(filter(None, [str(_ROOT), os.environ.get("PYTHONPATH")])),
+        **(extra or {}),
     }
     return processes.start(
         [sys.executable, "-P", "-m", module],

@@ -24,7 +24,7 @@ from p2c2g.messaging.results import stream_key
 from p2c2g.settings import BrokerSettings, Settings
 
 _SESSION = "bench"
-_TASK = "bench.run"
+TASK = "bench.run"
 
 
 def make_settings(url: str) -> Settings:
@@ -53,7 +53,7 @@ def make_app(url: str, work_ms: float) -> Celery:
         work(work_ms)
         return Echo(payload)
 
-    app.task(name=_TASK)(run)
+    app.task(name=TASK, shared=False)(run)
     return app
 
 
@@ -72,12 +72,20 @@ class P2C2G:
     def start(self, bench: Bench) -> None:
         """Open the inbox, connect the producer and start the worker."""
         settings = make_settings(bench.broker_url)
-        self._app = create_app(settings)
+        self._app = self.make_app(bench)
         self._inbox = Inbox(redis_client(settings), _SESSION)
         self._inbox.open()
         self._connection = self._app.connection_for_write()
         self._producer = self._app.amqp.Producer(self._connection)
-        self._worker = start_worker(__name__, bench, bench.far_broker_url)
+        self._worker = self.start_worker(bench)
+
+    def make_app(self, bench: Bench) -> Celery:
+        """Return the client's application."""
+        return create_app(make_settings(bench.broker_url))
+
+    def start_worker(self, bench: Bench) -> subprocess.Popen[bytes]:
+        """Start the worker."""
+        return start_worker(__name__, bench, bench.far_broker_url)
 
     def submit(self, payload: bytes) -> Wait:
         """Send one task as the dispatcher does."""
@@ -85,7 +93,7 @@ class P2C2G:
         task_id = f"{_SESSION}.{self._sent}.0"
         with self._producer.batch():
             self._app.send_task(
-                _TASK,
+                TASK,
                 args=(payload,),
                 task_id=task_id,
                 queue="cpu",

@@ -74,8 +74,9 @@ class Channel(stock.Channel):
         self._busy = False
         self._redirect_later = False
         self._stream: CommandStream | None = None
-        #: How the queues of batches are bounded; see publishing.bound_queues.
+        #: How batches bound their queues and whether they wait: publishing.tune_producer.
         self.queue_bound: Callable[[str], QueueBound] | None = None
+        self.busy_after: float | None = None
         self.recall_key = f"p2c2g.recall.{uuid4().hex}"
         super().__init__(*args, **kwargs)
         self.QoS = QoS  # kombu puts its own here where acknowledgements are not emulated.
@@ -108,7 +109,7 @@ class Channel(stock.Channel):
     def stream(self) -> CommandStream:
         """Return the connection on which batches leave."""
         if self._stream is None:
-            self._stream = CommandStream(lambda: self.pool)
+            self._stream = CommandStream(lambda: self.pool, busy_after=self.busy_after)
         return self._stream
 
     def create_publish_batch(self, max_size: int) -> Batch:

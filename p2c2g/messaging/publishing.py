@@ -19,14 +19,23 @@ class QueueBound(NamedTuple):
     lifetime: int
 
 
-def bound_queues(producer: Any, rule: Callable[[str], QueueBound]) -> None:
-    """Bound each queue that a producer's batches write to, in the same write.
+def tune_producer(
+    producer: Any, rule: Callable[[str], QueueBound], busy_after: float
+) -> None:
+    """Make a producer's batches bound their queues, and never wait for a broker that is slow.
 
     A queue that nobody reads is thus never long, and is gone some seconds after its last
-    message.  On another transport than ours it does nothing.
+    message: both commands travel in the batch's own write.  On another transport than ours it
+    does nothing.
+
+    Args:
+        producer: kombu's, before its first batch.
+        rule: the bound of a queue, by its name.
+        busy_after: seconds without the broker's answer after which a batch is refused.
     """
     if hasattr(producer.channel, "create_publish_batch"):
         producer.channel.queue_bound = rule
+        producer.channel.busy_after = busy_after
 
 
 class Batch:
@@ -66,14 +75,16 @@ class Batch:
         commands, self.commands = self.commands, []
         if not commands:
             return
+        prefix = self.channel.global_keyprefix
         rule = self.channel.queue_bound
-        if rule is not None:
-            for queue in dict.fromkeys(command[1] for command in commands):
-                bound = rule(queue)
-                commands.append(("LTRIM", queue, 0, bound.length - 1))
-                commands.append(("EXPIRE", queue, bound.lifetime))
+        queues = dict.fromkeys(command[1] for command in commands) if rule else {}
+        commands = self.channel.prefixed(commands)
+        for queue in queues:
+            length, lifetime = rule(queue)  # type: ignore[misc]
+            commands.append(("LTRIM", prefix + queue, 0, length - 1))
+            commands.append(("EXPIRE", prefix + queue, lifetime))
         try:
-            self.channel.stream.send(self.channel.prefixed(commands))
+            self.channel.stream.send(commands)
         except redis.ResponseError as error:
             raise OperationalError(f"The broker refused a message: {error}") from error
         except (OSError, redis.RedisError) as error:

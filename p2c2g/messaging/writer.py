@@ -71,9 +71,14 @@ class ResultWriter:
     def put(self, commands: Commands) -> None:
         """Hand over one result; never blocks.  After :meth:`close` it starts anew."""
         with self._changed:
+            self.open()
+            outgoing = Outgoing(commands, self._clock())
+            if self._idle and not self._waiting:
+                # The line is free: no other thread need be woken for it.
+                self._idle = False
+                self._send([outgoing])
             self._waiting.append(Outgoing(commands, self._clock()))
             self._trim()
-            self.open()
             self._changed.notify()
 
     def open(self) -> None:

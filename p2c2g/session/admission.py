@@ -62,6 +62,11 @@ class Admission:
             if not out[1]:
                 del self._out[frame]
 
+    @property
+    def is_lost(self) -> bool:
+        """Tell whether nothing has come back since a frame was given up."""
+        return self._patience > self._lost_after
+
     def forget(self, frame: int) -> None:
         """Note that a frame was not sent after all."""
         self._out.pop(frame, None)

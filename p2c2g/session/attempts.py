@@ -83,7 +83,8 @@ class Attempts:
     def __init__(self, max_attempts: int = MAX_ATTEMPTS) -> None:
         if max_attempts < 1:
             raise ValueError(f"max_attempts={max_attempts} cannot be: give 1 or more")
-        self._max = max_attempts
+        #: Runs of one chunk at most.
+        self.most = max_attempts
         self._flights: dict[ChunkKey, _Flight] = {}
         #: Accepted chunks by the number of the run that brought them.
         self.accepted: Counter[int] = Counter()
@@ -181,7 +182,7 @@ class Attempts:
             return Decision.IGNORE
         if flight.is_out():
             return Decision.WAIT
-        if len(flight.runs) < self._max and may_rerun:
+        if len(flight.runs) < self.most and may_rerun:
             flight.runs.append(Run(now))
             return Decision.RETRY
         if not flight.exhausted and all(run.state is RunState.FAILED for run in flight.runs):
@@ -189,17 +190,23 @@ class Attempts:
             self.exhausted += 1
         return Decision.GIVE_UP
 
-    def hedge(self, key: ChunkKey, peer: str, now: float) -> int | None:
+    def add(self, key: ChunkKey, peer: str, now: float, *, hedge: bool = True) -> int | None:
         """Grant one more run beside those that are out, to go to ``peer``.
+
+        Args:
+            key: the chunk.
+            peer: who is to run it.
+            now: seconds of the session's clock.
+            hedge: whether it is a hedge; else it probes the peer.
 
         Returns:
             Its number, or None where the chunk is done, not in flight, or has had its runs.
         """
         flight = self._flights.get(key)
-        if flight is None or flight.done or len(flight.runs) >= self._max:
+        if flight is None or flight.done or len(flight.runs) >= self.most:
             return None
-        flight.runs.append(Run(now, peer, hedge=True))
-        self.hedges += 1
+        flight.runs.append(Run(now, peer, hedge=hedge))
+        self.hedges += hedge
         return len(flight.runs)
 
     def runs(self, key: ChunkKey) -> list[Run]:

@@ -28,41 +28,52 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from math import copysign, sqrt
 
 import cv2
 import numpy as np
 
 from p2c2g.errors import CheckError, UsageError
 from p2c2g.media.codecs import codec
-from p2c2g.media.frame import Chunk, Pixels, Size
+from p2c2g.media.frame import Chunk, Pixels, Rect, Size
 from p2c2g.media.operations import Plan
 
 #: Source pixels along a cell's edge, unless the pipeline scales down on its way.
 CELL = 4
 #: Cells along the edge of the square in which the worst difference is looked for.
 BLOCK = 5
-#: By how many source pixels a result may seem moved; of the smallest picture on its way where
-#: the pipeline scales down.
-MAX_SHIFT = 1.2
-#: Scaling down by leaving pixels out moves what it shows: so many times more then.
-_ALIASED = 4
 #: Levels that are tolerated of a cell in a flat part, and more for each level of contrast.
 _FLAT, _CONTRAST = 2.0, 0.1
-#: Squared gradient that stands against a shift: so many a cell, and once.  It keeps the noise
-#: of a picture in which nothing can be seen from passing for movement.
-_STIFFNESS, _STIFFNESS_ONCE = 0.3, 300.0
+#: How far around a pixel contrast is looked for: bicubic and sharpening reach 3 pixels, and a
+#: codec that halves the colour spreads an edge over 16.
+_AROUND = 6
+#: Where a step scales down by leaving pixels out, more is allowed: of the differences, and of
+#: the shift, since which pixel stays for many is an accident.
+_ALIASED, _ALIASED_SHIFT = 2.0, 4.0
+#: Squared gradient a cell that stands against a shift, so that a flat picture has none.
+_STIFFNESS = 0.3
+#: Standard errors by which a shift has to be more than nothing.
+_DOUBT = 4.0
+_FEW = 32
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What an honest result stays below; :class:`Deviation` says what the figures are."""
+    """What an honest result stays below; :class:`Deviation` says what the figures are.
+
+    ``shift`` is in source pixels, or in those of the smallest picture on the way where the
+    pipeline scales down.
+    """
 
     mean: float
     block: float
+    shift: float = 1.2
 
 
 #: By codec: quality, and its limits; in between they are interpolated.
-LIMITS: dict[str, dict[int, Limits]] = {n: {1: Limits(99, 99)} for n in ("jpeg","webp","avif","lossless")}
+LIMITS: dict[str, dict[int, Limits]] = {
+    n: {1: Limits(99, 99)} for n in ("jpeg", "webp", "avif", "lossless")
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,19 +90,18 @@ class Deviation:
     shift_y: float
 
 
-def measure(source: Pixels, result: Pixels, cells: Size) -> Deviation:
-    """Compare two pictures of the same scene.
+def measure(frame: Pixels, rect: Rect, result: Pixels, cells: Size) -> Deviation:
+    """Compare a result with its part of the source frame.
 
     Args:
-        source: ``(height, width, 3 or 4)`` uint8, BGR; a view will do.
+        frame: the whole source, ``(height, width, 3 or 4)`` uint8, BGR.
+        rect: the part of it that the result answers for.
         result: ``(height, width, 3)``, of any size.
-        cells: the grid; at most as wide and high as either picture.
+        cells: the grid; at most as wide and high as ``rect`` or the result.
     """
-    before, after = _reduced(source, cells), _reduced(result, cells)
+    before, after = _reduced(rect.of(frame), cells), _reduced(result, cells)
     off = _largest(cv2.absdiff(before[..., :3], after))
-    contrast = _largest(_reduced(cv2.morphologyEx(source, cv2.MORPH_GRADIENT, _AROUND), cells))
-    # Colour is coded in blocks of 16 pixels: its error reaches beyond the next cell.
-    contrast = cv2.dilate(contrast, _NEXT)
+    contrast = _largest(_reduced(_contrast(frame, rect), cells))
     square = (BLOCK, BLOCK)
     off_in = cv2.boxFilter(off, cv2.CV_32F, square, borderType=cv2.BORDER_REPLICATE)
     contrast_in = cv2.boxFilter(contrast, cv2.CV_32F, square, borderType=cv2.BORDER_REPLICATE)
@@ -100,8 +110,8 @@ def measure(source: Pixels, result: Pixels, cells: Size) -> Deviation:
     return Deviation(
         mean=int(off.sum()) / tolerated,
         block=float((off_in / (contrast_in * _CONTRAST + _FLAT)).max()),
-        shift_x=shift[0] * source.shape[1] / cells.width,
-        shift_y=shift[1] * source.shape[0] / cells.height,
+        shift_x=shift[0] * rect.width / cells.width,
+        shift_y=shift[1] * rect.height / cells.height,
     )
 
 
@@ -118,17 +128,22 @@ class Checker:
     """
 
     def __init__(self, codec_name: str, quality: int, plan: Plan) -> None:
-        self._limits = limits_for(codec_name, quality)
+        limits = limits_for(codec_name, quality)
         smallest_x = smallest_y = scale_x = scale_y = Fraction(1)
-        most = MAX_SHIFT
+        aliased = False
         for step in plan.steps:
             scale_x, scale_y = scale_x * step.scale_x, scale_y * step.scale_y
             smallest_x, smallest_y = min(smallest_x, scale_x), min(smallest_y, scale_y)
-            if step.method == "nearest" and min(step.scale_x, step.scale_y) < 1:
-                most = MAX_SHIFT * _ALIASED
+            aliased |= step.method == "nearest" and min(step.scale_x, step.scale_y) < 1
         self._scale_x, self._scale_y = smallest_x, smallest_y
-        #: How many source pixels a result may seem moved, right or left, and up or down.
-        self.max_shift = (float(most / smallest_x), float(most / smallest_y))
+        slack, slack_shift = (_ALIASED, _ALIASED_SHIFT) if aliased else (1.0, 1.0)
+        #: The largest deviation that passes.
+        self.most = Deviation(
+            mean=limits.mean * slack,
+            block=limits.block * slack,
+            shift_x=limits.shift * slack_shift / float(smallest_x),
+            shift_y=limits.shift * slack_shift / float(smallest_y),
+        )
 
     def cells(self, chunk: Chunk) -> Size:
         """Return the grid on which a chunk's result is compared."""
@@ -155,19 +170,16 @@ class Checker:
                 f"a result has the shape {result_pixels.shape} where a picture of "
                 f"{chunk.target.size} is due."
             )
-        found = measure(chunk.rect.of(source_pixels), result_pixels, self.cells(chunk))
-        limits = self._limits
-        if found.mean > limits.mean:
-            wrong = f"it is off by {found.mean:.1f} where at most {limits.mean:.1f} is tolerated"
-        elif found.block > limits.block:
+        found = measure(source_pixels, chunk.rect, result_pixels, self.cells(chunk))
+        most = self.most
+        if found.mean > most.mean:
+            wrong = f"it is off by {found.mean:.1f} where at most {most.mean:.1f} is tolerated"
+        elif found.block > most.block:
             wrong = (
-                f"a part of it is off by {found.block:.1f} where at most {limits.block:.1f} is "
+                f"a part of it is off by {found.block:.1f} where at most {most.block:.1f} is "
                 "tolerated"
             )
-        elif (
-            abs(found.shift_x) > self.max_shift[0]
-            or abs(found.shift_y) > self.max_shift[1]
-        ):
+        elif abs(found.shift_x) > most.shift_x or abs(found.shift_y) > most.shift_y:
             wrong = f"it is moved by {found.shift_x:+.1f}, {found.shift_y:+.1f} source pixels"
         else:
             return
@@ -191,11 +203,20 @@ def limits_for(codec_name: str, quality: int) -> Limits:
     return Limits(
         mean=float(np.interp(quality, qualities, [rows[each].mean for each in qualities])),
         block=float(np.interp(quality, qualities, [rows[each].block for each in qualities])),
+        shift=float(np.interp(quality, qualities, [rows[each].shift for each in qualities])),
     )
 
 
-_AROUND = np.ones((5, 5), np.uint8)
-_NEXT = np.ones((3, 3), np.uint8)
+def _contrast(frame: Pixels, rect: Rect) -> Pixels:
+    """Return, for each pixel of ``rect``, largest less smallest value around it."""
+    x, y = max(0, rect.x - _AROUND), max(0, rect.y - _AROUND)
+    around = frame[y : rect.bottom + _AROUND, x : rect.right + _AROUND]
+    contrast = np.asarray(cv2.morphologyEx(around, cv2.MORPH_GRADIENT, _KERNEL), np.uint8)
+    left, top = rect.x - x, rect.y - y
+    return contrast[top : top + rect.height, left : left + rect.width]
+
+
+_KERNEL = np.ones((2 * _AROUND + 1, 2 * _AROUND + 1), np.uint8)
 
 
 def _reduced(pixels: Pixels, size: Size) -> Pixels:
@@ -232,14 +253,28 @@ def _grey(pixels: Pixels) -> Pixels:
 
 
 def _shift(before: Pixels, after: Pixels) -> tuple[float, float]:
-    """Return by how many cells, right and down, ``after`` is moved against ``before``."""
+    """Return by how many cells, right and down, ``after`` is moved against ``before`` at least.
+
+    At least: the estimate less :data:`_DOUBT` times its standard error, or 0.  So the few cells
+    of a small chunk, or noise in which nothing can be seen, do not pass for movement.  Fewer
+    than :data:`_FEW` cells tell nothing of it.
+    """
+    if before.size < _FEW:
+        return 0.0, 0.0
     across = cv2.Sobel(before, cv2.CV_32F, 1, 0, scale=1 / 8)
     down = cv2.Sobel(before, cv2.CV_32F, 0, 1, scale=1 / 8)
     change = cv2.subtract(after, before, dtype=cv2.CV_32F)
-    stiffness = _STIFFNESS * before.size + _STIFFNESS_ONCE
-    xx = float(np.vdot(across, across)) + stiffness
-    yy = float(np.vdot(down, down)) + stiffness
+    xx = float(np.vdot(across, across)) + _STIFFNESS * before.size
+    yy = float(np.vdot(down, down)) + _STIFFNESS * before.size
     xy = float(np.vdot(across, down))
-    x, y = float(np.vdot(across, change)), float(np.vdot(down, change))
-    inverse = -1 / (xx * yy - xy * xy)
-    return inverse * (yy * x - xy * y), inverse * (xx * y - xy * x)
+    x, y = -float(np.vdot(across, change)), -float(np.vdot(down, change))
+    determinant = xx * yy - xy * xy
+    shift_x, shift_y = (yy * x - xy * y) / determinant, (xx * y - xy * x) / determinant
+    left = max(0.0, float(np.vdot(change, change)) - shift_x * x - shift_y * y)
+    left /= before.size - 2
+    doubt_x = _DOUBT * sqrt(left * yy / determinant)
+    doubt_y = _DOUBT * sqrt(left * xx / determinant)
+    return (
+        copysign(max(0.0, abs(shift_x) - doubt_x), shift_x),
+        copysign(max(0.0, abs(shift_y) - doubt_y), shift_y),
+    )

@@ -3,57 +3,76 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+
+import numpy as np
 
 from p2c2g.errors import ChunkError, CodecError, WireError
 from p2c2g.media.codecs import codec
-from p2c2g.media.frame import Frame
+from p2c2g.media.frame import Chunk, Pixels
 from p2c2g.media.wire import ResultHeader
 from p2c2g.messaging.inbox import Arrival
-from p2c2g.session.attempts import Decision, Verdict
+from p2c2g.peers.breaker import Board, Outcome, State
+from p2c2g.session.admission import Admission
+from p2c2g.session.attempts import Attempts, ChunkKey, Decision, RunState, Verdict
 from p2c2g.session.dispatcher import parse_task_id
+from p2c2g.session.hedging import Hedging
 from p2c2g.session.peerclock import PeerClock
-
-if TYPE_CHECKING:
-    from p2c2g.session.session import FrameInFlight, Session
+from p2c2g.session.plan import FrameInFlight, Part, SessionPlan
+from p2c2g.session.player import Player
+from p2c2g.session.runs import Probe, Runs
+from p2c2g.session.tally import Tally
 
 logger = logging.getLogger(__name__)
 
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """An accepted chunk: its payload and the times of its way, in the session's seconds."""
-
-    payload: bytes
-    sent: float
-    queue: float
-    decode: float
-    process: float
-    result: float
-    arrived: float
-
-    def stages(self, frame: Frame, ready: float) -> tuple[float, ...]:
-        """Return the seconds of each stage of :data:`p2c2g.session.tally.STAGES`."""
-        return (
-            frame.grabbed_at - frame.captured_at,
-            self.sent - frame.grabbed_at,
-            self.queue,
-            self.decode,
-            self.process,
-            self.result,
-            ready - self.arrived,
-        )
+#: Peers whose clocks are followed; one more drops the oldest.
+_MAX_CLOCKS = 1024
 
 
 class Collector:
-    """Judges arrivals on behalf of one session."""
+    """Judges arrivals on behalf of one session.  Belongs to one thread.
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
-        self._codec = codec(session.plan.codec)
-        self._clocks: dict[str, PeerClock] = {}
-        self._chunks = session.plan.chunks
+    Args:
+        plan: the session's.
+        attempts: the one table.
+        admission: is told what has come back.
+        hedging: is told how long it took.
+        board: is told how each peer did.
+        runs: sends what is run again.
+        player: gets the parts.
+        tally: counts.
+        lock: guards all of these.
+        clock: seconds, monotonic.
+    """
+
+    def __init__(
+        self,
+        plan: SessionPlan,
+        attempts: Attempts,
+        admission: Admission,
+        hedging: Hedging,
+        board: Board,
+        runs: Runs,
+        player: Player,
+        tally: Tally,
+        lock: threading.Lock,
+        clock: Callable[[], float],
+    ) -> None:
+        self._plan = plan
+        self._chunks = plan.chunks
+        self._codec = codec(plan.codec)
+        self._attempts = attempts
+        self._admission = admission
+        self._hedging = hedging
+        self._board = board
+        self._runs = runs
+        self._player = player
+        self._tally = tally
+        self._lock = lock
+        self._clock = clock
+        self._clocks: OrderedDict[str, PeerClock] = OrderedDict()
 
     def take(self, arrival: Arrival, now: float) -> None:
         """Deal with one arrival at ``now``."""
@@ -61,51 +80,86 @@ class Collector:
         if key is None or not 0 <= key[1] < len(self._chunks):
             logger.warning("Threw away a result of task %r: no chunk of ours", arrival.task_id)
             return
-        self._session.returned(key)
-        flight = self._session.flight(key[0])
         header: ResultHeader | None = None
+        peer = arrival.peer
+        probe: Probe | None = None
         try:
-            if not arrival.succeeded:
-                self._fail(key, None, arrival.peer, arrival.error)
+            if arrival.succeeded:
+                header = ResultHeader.unpack(arrival.header)
+                peer = header.peer
+            with self._lock:
+                self._admission.returned(*key)
+                probe = self._runs.take_probe(peer, key)
+                trusted = probe is not None or self._board.state(peer, now) is State.CLOSED
+                flight = self._player.flight(key[0])
+            if header is None:
+                self._fail(key, None, peer, arrival.error, probe, now)
                 return
-            header = ResultHeader.unpack(arrival.header)
             if (header.frame, header.chunk) != key:
                 raise WireError(f"a result of task {arrival.task_id} speaks of another chunk.")
-            if flight is not None and not self._session.attempts.is_done(key):
-                self._decode(arrival.payload, key[1], flight)
-            self._accept(key, header, arrival.payload, flight, now)
+            if not trusted:
+                self._fail(key, header.attempt, peer, "Untrusted: its breaker is open", None, now)
+                return
+            if probe is not None:
+                self._examine(probe, arrival.payload, peer, now)
+            self._judge(key, header, arrival.payload, flight, now)
         except ChunkError as error:
-            self._fail(
-                key,
-                header.attempt if header else None,
-                header.peer if header else arrival.peer,
-                f"{type(error).__name__}: {error}",
-            )
+            attempt = header.attempt if header else None
+            self._fail(key, attempt, peer, f"{type(error).__name__}: {error}", probe, now)
 
-    def _decode(self, payload: bytes, index: int, flight: FrameInFlight) -> None:
-        target = self._chunks[index].target
-        size = self._codec.size_of(payload)
-        if size != target.size:
-            raise CodecError(f"a result is {size} where {target.size} was asked for.")
-        self._codec.decode(payload, out=target.of(flight.canvas))
-
-    def _accept(
+    def _judge(
         self,
-        key: tuple[int, int],
+        key: ChunkKey,
         header: ResultHeader,
         payload: bytes,
         flight: FrameInFlight | None,
         now: float,
     ) -> None:
-        verdict = self._session.attempts.succeed(key, header.attempt)
-        if verdict is not Verdict.ACCEPTED or flight is None:
+        if flight is None:
+            self._accept(key, header, None, None, now)
             return
-        sent = flight.sent_at[key[1]]
+        with flight.painting:
+            part = None
+            # A frame that was shown meanwhile belongs to those who look at it.
+            if not flight.closed and not self._attempts.is_done(key):
+                chunk = self._chunks[key[1]]
+                self._decode(payload, chunk, flight, chunk.target.of(flight.canvas))
+                part = self._part(key, header, payload, now)
+            self._accept(key, header, flight, part, now)
+
+    def _decode(
+        self, payload: bytes, chunk: Chunk, flight: FrameInFlight, out: Pixels
+    ) -> None:
+        """Decode a result into ``out`` and check it.
+
+        Raises:
+            ChunkError: it is not a picture of this chunk.
+        """
+        size = self._codec.size_of(payload)
+        if size != chunk.target.size:
+            raise CodecError(f"a result is {size} where {chunk.target.size} was asked for.")
+        self._codec.decode(payload, out=out)
+        # The place of result checks (session/checks.py): a check that refuses raises
+        # CheckError here, with flight.frame.pixels, chunk and out at hand.
+
+    def _examine(self, probe: Probe, payload: bytes, peer: str, now: float) -> None:
+        """Judge a probe by itself: in time and a picture of its chunk, whoever was first."""
+        chunk = self._chunks[probe.key[1]]
+        scratch = np.empty((chunk.target.height, chunk.target.width, 3), np.uint8)
+        self._decode(payload, chunk, probe.flight, scratch)
+        with self._lock:
+            self._board.probed(peer, now, good=now <= probe.flight.deadline)
+
+    def _part(self, key: ChunkKey, header: ResultHeader, payload: bytes, now: float) -> Part | None:
+        with self._lock:
+            runs = self._attempts.runs(key)
+        if not runs:
+            return None
+        sent = runs[min(max(header.attempt, 1), len(runs)) - 1].sent_at
         started, done = header.started_us / 1e6, header.done_us / 1e6
-        clock = self._clocks.setdefault(header.peer, PeerClock())
-        queue, back = clock.spans(sent, started, done, now)
+        queue, back = self._clock_of(header.peer).spans(sent, started, done, now)
         decode, process = header.decode_us / 1e6, header.process_us / 1e6
-        part = Part(
+        return Part(
             payload=payload,
             sent=sent,
             queue=queue,
@@ -114,20 +168,70 @@ class Collector:
             result=done - started - decode - process + back,
             arrived=now,
         )
-        self._session.tally.chunk(header.peer, header.queue, now - sent)
-        self._session.place(*key, part)
 
-    def _fail(self, key: tuple[int, int], attempt: int | None, peer: str, error: str) -> None:
-        attempts = self._session.attempts
-        current = attempts.attempt_of(key)
-        if current is None:
-            attempts.late += 1
-            return
-        self._session.tally.failure(peer, error)
-        decision = attempts.fail(key, attempt if attempt is not None else current)
+    def _accept(
+        self,
+        key: ChunkKey,
+        header: ResultHeader,
+        flight: FrameInFlight | None,
+        part: Part | None,
+        now: float,
+    ) -> None:
+        peer = header.peer
+        with self._lock:
+            runs = self._attempts.runs(key)
+            run = runs[min(max(header.attempt, 1), len(runs)) - 1] if runs else None
+            if run is not None:
+                self._hedging.took(now - run.sent_at)
+            verdict = self._attempts.succeed(key, header.attempt)
+            self._runs.seen(peer, now)
+            if run is None or run.state is RunState.SILENT:
+                self._board.record(peer, Outcome.LATE, now)
+            elif verdict is Verdict.ACCEPTED:
+                self._board.record(peer, Outcome.GOOD, now)
+            if verdict is not Verdict.ACCEPTED or flight is None or part is None:
+                return
+            self._player.place(*key, part, self._clock())
+        # A peer's own queue is a way, not a capability.
+        queue = header.queue if header.queue == self._plan.queue else self._plan.queue
+        self._tally.chunk(peer, queue, now - part.sent)
+
+    def _fail(
+        self,
+        key: ChunkKey,
+        attempt: int | None,
+        peer: str,
+        error: str,
+        probe: Probe | None,
+        now: float,
+    ) -> None:
+        attempts = self._attempts
+        with self._lock:
+            if probe is not None:
+                self._board.probed(peer, now, good=False)
+            elif peer:
+                self._board.record(peer, Outcome.BAD, now)
+            flight = self._player.flight(key[0])
+            if flight is None or attempts.attempt_of(key) is None:
+                attempts.late += 1
+                return
+            if attempt is None:
+                attempt = attempts.run_of(key, peer)
+            in_time = self._hedging.in_time(now, flight.deadline)
+            decision = attempts.fail(key, attempt, now, may_rerun=in_time)
+            granted = len(attempts.runs(key))
+        self._tally.failure(peer, error)
         logger.warning(
             "Chunk %d of frame %d failed at peer %s: %s (%s)",
             key[1], key[0], peer, error, decision.value,
         )  # fmt: skip
         if decision is Decision.RETRY:
-            self._session.run_again(*key, current + 1)
+            self._runs.rerun(key, granted, now)
+
+    def _clock_of(self, peer: str) -> PeerClock:
+        clock = self._clocks.get(peer)
+        if clock is None:
+            if len(self._clocks) >= _MAX_CLOCKS:
+                self._clocks.popitem(last=False)
+            clock = self._clocks[peer] = PeerClock()
+        return clock

@@ -1,4 +1,8 @@
-"""Sends chunks to their queue as Celery tasks: those of one frame in one write."""
+"""Sends chunks to their queue as Celery tasks: those of one frame in one write.
+
+Sending never waits: where the broker is away or its line is full, the chunks are not sent,
+and the caller is told at once.  Connecting waits, and is for a thread that may.
+"""
 
 from __future__ import annotations
 
@@ -10,17 +14,33 @@ from time import monotonic
 from typing import Any
 
 from celery import Celery
+from celery.utils.nodenames import worker_direct
+from kombu import Exchange, Queue
 from kombu.exceptions import OperationalError
+from redis import ResponseError
 
 from p2c2g.celery import ENHANCE_TASK
 from p2c2g.errors import BrokerUnavailableError
-from p2c2g.messaging.pipelining import CONNECTION_ERRORS
+from p2c2g.messaging.pipelining import CONNECTION_ERRORS, BusyError
+from p2c2g.messaging.publishing import QueueBound, tune_producer
 from p2c2g.messaging.results import stream_key
 
 logger = logging.getLogger(__name__)
 
-#: Seconds between attempts to reach a broker that is away.
-RECONNECT_INTERVAL = 0.25
+#: Seconds that connecting, or closing in order, waits for the broker.
+SOCKET_TIMEOUT = 1.0
+#: Chunks in a capability queue, shared by all sessions: some frames of each.  Drop policy:
+#: the oldest, which all sessions gave up first.
+QUEUE_LENGTH = 256
+#: Chunks there at least, while nothing comes back: what is older waits for nobody.
+QUEUE_LEAST = 8
+#: Chunks in one peer's own queue.  Drop policy: the oldest.
+DIRECT_LENGTH = 16
+#: Seconds after its last chunk at which a queue that nobody reads is gone.
+QUEUE_LIFETIME = 10
+DIRECT_LIFETIME = 3
+#: Direct queues whose names are kept; one more forgets them all.
+_MAX_QUEUES = 1024
 
 _TASK_ID = re.compile(r"[^.]+\.(0|[1-9][0-9]{0,15})\.(0|[1-9][0-9]{0,4})")
 
@@ -40,44 +60,102 @@ def parse_task_id(text: str) -> tuple[int, int] | None:
 
 
 class Dispatcher:
-    """The sending side of one session.  Thread-safe."""
+    """The sending side of one session.  Thread-safe.
+
+    Args:
+        app: the Celery application.
+        session: the session's id.
+        queue: the capability queue.
+        busy_after: seconds without the broker's answer after which nothing more is sent.
+        clock: seconds, monotonic.
+    """
 
     def __init__(
         self,
         app: Celery,
         session: str,
         queue: str,
+        busy_after: float = 0.1,
         clock: Callable[[], float] = monotonic,
     ) -> None:
         self._app = app
         self._session = session
         self._queue = queue
+        self._busy_after = busy_after
         self._clock = clock
         self._reply_to = stream_key(session)
         self._lock = threading.Lock()
         self._producer: Any = None
-        self._retry_at = 0.0
+        self._broken: list[Any] = []
+        self._queues: dict[str, Queue] = {}
+        #: Chunks that the capability queue may hold.
+        self.queue_length = QUEUE_LENGTH
 
-    def send(self, frame: int, messages: Sequence[tuple[int, bytes, bytes]]) -> None:
-        """Send chunks of one frame.
+    @property
+    def is_connected(self) -> bool:
+        """Tell whether there is a connection, as far as anybody knows."""
+        return self._producer is not None
+
+    def connect(self) -> None:
+        """Connect, where there is no connection; waits for the broker a second at most.
+
+        Raises:
+            BrokerUnavailableError: the broker does not answer.
+        """
+        with self._lock:
+            broken, self._broken = self._broken, []
+            is_connected = self._producer is not None
+        for producer in broken:
+            _release(producer)
+        if is_connected:
+            return
+        connection = self._app.connection_for_write(
+            transport_options={
+                **self._app.conf.broker_transport_options,
+                "socket_timeout": SOCKET_TIMEOUT,
+                "socket_connect_timeout": SOCKET_TIMEOUT,
+            }
+        )
+        try:
+            connection.connect()
+            producer = self._app.amqp.Producer(connection)
+            tune_producer(producer, self._bound, self._busy_after)
+            if hasattr(producer.channel, "stream"):
+                producer.channel.stream.connect()
+        except (*CONNECTION_ERRORS, OperationalError) as error:
+            connection.release()
+            raise BrokerUnavailableError(f"The broker does not answer: {error}.") from error
+        with self._lock:
+            self._producer = producer
+
+    def send(
+        self, frame: int, messages: Sequence[tuple[int, bytes, bytes]], peer: str = ""
+    ) -> None:
+        """Send chunks of one frame; never waits for the broker.
 
         Args:
             frame: the frame's number.
             messages: chunk index, packed header and payload of each.
+            peer: the peer to whose own queue they go; the capability queue where empty.
 
         Raises:
             BrokerUnavailableError: they were not sent, or nobody can tell.
         """
+        queue = self._queue_of(worker_direct(peer).name if peer else self._queue)
         with self._lock:
+            producer = self._producer
+            if producer is None:
+                raise BrokerUnavailableError("The broker is away.")
             try:
-                producer = self._connected()
                 with producer.batch():
                     for index, header, payload in messages:
                         self._app.send_task(
                             ENHANCE_TASK,
                             args=(header, payload),
                             task_id=task_id(self._session, frame, index),
-                            queue=self._queue,
+                            queue=queue,
+                            # Nothing to declare: a round trip for each new queue.
+                            declare=[],
                             reply_to=self._reply_to,
                             producer=producer,
                             # Else a repr of the picture travels in the headers.
@@ -86,34 +164,39 @@ class Dispatcher:
                             add_to_parent=False,
                         )
             except (*CONNECTION_ERRORS, OperationalError) as error:
-                self._disconnect()
+                # A broker that is slow or full is still there.
+                if not isinstance(error.__cause__, BusyError | ResponseError):
+                    self._producer = None
+                    self._broken.append(producer)
                 raise BrokerUnavailableError(f"The broker does not answer: {error}.") from error
 
     def close(self) -> None:
         """Close the connection once what was sent has been taken."""
         with self._lock:
-            self._disconnect()
+            broken = [*self._broken, self._producer] if self._producer else self._broken
+            self._producer, self._broken = None, []
+        for producer in broken:
+            _release(producer)
 
-    def _connected(self) -> Any:
-        if self._producer is None:
-            now = self._clock()
-            if now < self._retry_at:
-                raise OperationalError("waiting to reach it again")
-            self._retry_at = now + RECONNECT_INTERVAL
-            connection = self._app.connection_for_write()
-            try:
-                connection.connect()
-                self._producer = self._app.amqp.Producer(connection)
-            except BaseException:
-                connection.release()
-                raise
-        return self._producer
+    def _queue_of(self, name: str) -> Queue:
+        queue = self._queues.get(name)
+        if queue is None:
+            if len(self._queues) >= _MAX_QUEUES:
+                self._queues.clear()
+            # The anonymous exchange: a message goes to the queue that its routing key
+            # names, and nobody has to ask the broker for bindings.
+            queue = Queue(name, Exchange("", type="direct"), routing_key=name)
+            self._queues[name] = queue
+        return queue
 
-    def _disconnect(self) -> None:
-        producer, self._producer = self._producer, None
-        if producer is None:
-            return
-        try:
-            producer.connection.release()
-        except (*CONNECTION_ERRORS, OperationalError) as error:
-            logger.debug("The connection did not close in order: %s", error)
+    def _bound(self, queue: str) -> QueueBound:
+        if queue == self._queue:
+            return QueueBound(self.queue_length, QUEUE_LIFETIME)
+        return QueueBound(DIRECT_LENGTH, DIRECT_LIFETIME)
+
+
+def _release(producer: Any) -> None:
+    try:
+        producer.connection.release()
+    except (*CONNECTION_ERRORS, OperationalError) as error:
+        logger.debug("The connection did not close in order: %s", error)

@@ -1,8 +1,8 @@
 """Puts frames together, in order and on schedule.
 
 Pure: no thread, no clock; every call is told what time it is.  A frame is released when it
-is complete, or at its deadline with whatever came; never before an earlier frame, and never
-twice.  What aiortc's jitter buffer does for packets, this does for chunks.
+is complete and due, or at its deadline with whatever came; never before an earlier frame, and
+never twice.  What aiortc's jitter buffer does for packets, this does for chunks.
 """
 
 from __future__ import annotations
@@ -24,12 +24,18 @@ class Pending(Generic[F, T]):
     frame: F
     count: int
     deadline: float
+    due: float = float("-inf")
     parts: dict[int, T] = field(default_factory=dict)
 
     @property
     def complete(self) -> bool:
         """Tell whether every chunk is there."""
         return len(self.parts) == self.count
+
+    @property
+    def release_at(self) -> float:
+        """Return when it may go, unless an earlier frame is still there."""
+        return min(self.due, self.deadline) if self.complete else self.deadline
 
 
 class Reassembler(Generic[F, T]):
@@ -54,8 +60,17 @@ class Reassembler(Generic[F, T]):
     def __len__(self) -> int:
         return len(self._pending)
 
-    def open(self, number: int, frame: F, count: int, deadline: float) -> None:
-        """Expect a frame of ``count`` chunks, to be shown by ``deadline``.
+    def open(
+        self, number: int, frame: F, count: int, deadline: float, due: float = float("-inf")
+    ) -> None:
+        """Expect a frame of ``count`` chunks.
+
+        Args:
+            number: the frame's.
+            frame: whatever is to be given back with it.
+            count: of its chunks.
+            deadline: when it is shown with whatever came.
+            due: when it is shown if it is complete; at once where it is later complete.
 
         Raises:
             ValueError: its number is not above all earlier ones and -1, or it has no chunk.
@@ -65,7 +80,7 @@ class Reassembler(Generic[F, T]):
             raise ValueError(f"frame {number} came after frame {newest}")
         if count < 1:
             raise ValueError(f"frame {number} has {count} chunks: give 1 or more")
-        self._pending[number] = Pending(number, frame, count, deadline)
+        self._pending[number] = Pending(number, frame, count, deadline, due)
 
     def place(self, number: int, index: int, part: T) -> bool:
         """Put a chunk into its frame.
@@ -93,7 +108,7 @@ class Reassembler(Generic[F, T]):
         while self._pending:
             oldest = next(iter(self._pending.values()))
             overfull = len(self._pending) > self._limit
-            if not (oldest.complete or oldest.deadline <= now or overfull):
+            if not (oldest.release_at <= now or overfull):
                 return
             self._pending.popitem(last=False)
             self._last = oldest.number
@@ -103,9 +118,15 @@ class Reassembler(Generic[F, T]):
         """Give every frame that is left, in order; the session is ending."""
         yield from self.release(float("inf"))
 
+    def hasten(self, number: int, deadline: float) -> None:
+        """Bring a frame's deadline forward: nothing of it will come."""
+        pending = self._pending.get(number)
+        if pending is not None:
+            pending.deadline = min(pending.deadline, deadline)
+
     @property
-    def next_deadline(self) -> float | None:
-        """Return when the oldest frame is due, or None where there is none."""
+    def next_release(self) -> float | None:
+        """Return when the oldest frame may go, as things stand, or None where there is none."""
         if not self._pending:
             return None
-        return next(iter(self._pending.values())).deadline
+        return next(iter(self._pending.values())).release_at

@@ -24,7 +24,7 @@ def build_report(session: Session, settings: Mapping[str, object]) -> dict[str, 
         session: the session.
         settings: what was asked for, to stand in the report.
     """
-    attempts = session.attempts
+    attempts, hedging = session.attempts, session.hedging
     return {
         **session.tally.summary(),
         "attempts": {str(number): attempts.accepted[number] for number in (1, 2, 3)},
@@ -33,7 +33,16 @@ def build_report(session: Session, settings: Mapping[str, object]) -> dict[str, 
             "duplicate": attempts.duplicate,
             "failed": attempts.failed,
             "exhausted": attempts.exhausted,
+            "given_up": attempts.silent,
+            "given_up_came": attempts.revived,
         },
+        "hedges": {
+            "sent": attempts.hedges,
+            "won": attempts.hedges_won,
+            "refused": hedging.hedges.refused,
+            "reruns_refused": hedging.reruns.refused,
+        },
+        "breakers": session.breakers(),
         "admission": {
             "refused": session.admission.refused,
             "window": round(session.admission.window, 1),

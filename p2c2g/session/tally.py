@@ -14,6 +14,9 @@ from p2c2g.media.frame import FrameState
 
 #: The stages of a frame's way, in order; they add up to its latency.
 STAGES = ("capture", "encode", "queue", "decode", "process", "result", "reassemble")
+#: Seconds by which a frame may be shown after its moment and still be on time: a busy machine
+#: wakes a thread late.
+TOLERANCE = 0.010
 #: Samples kept of each measure, the oldest dropped: some minutes' worth.
 _KEEP = 50_000
 #: The same of each peer.
@@ -64,9 +67,13 @@ class Tally:
         self.captured = 0
         self.states: Counter[FrameState] = Counter()
         self.order_violations = 0
+        #: Frames shown after their deadline, and after the moment that was set for them.
+        self.late = 0
+        self.off_schedule = 0
         self.errors: Counter[str] = Counter()
         self.peers: dict[str, PeerTally] = {}
         self._latencies: deque[float] = deque(maxlen=_KEEP)
+        self._playout: deque[float] = deque(maxlen=_KEEP)
         self._stages: dict[str, deque[float]] = {name: deque(maxlen=_KEEP) for name in STAGES}
         self._recent: deque[_Shown] = deque(maxlen=1024)
         self._last_shown = -1
@@ -81,6 +88,10 @@ class Tally:
         captured_at: float,
         ready_at: float,
         stages: Sequence[float] | None,
+        *,
+        shown_at: float | None = None,
+        due: float = float("inf"),
+        deadline: float = float("inf"),
     ) -> None:
         """Count a frame that was shown.
 
@@ -90,6 +101,10 @@ class Tally:
             captured_at: when it was captured, in seconds of the session's clock.
             ready_at: when it was ready to show, likewise.
             stages: seconds of each of :data:`STAGES`, or None where they are not known.
+            shown_at: when it was shown, likewise; when it was ready if None.
+            due: when it was to be shown; it was off its schedule if it came later by more than
+                :data:`TOLERANCE`.
+            deadline: when it was to be shown at the latest; it was late beyond that tolerance.
 
         Raises:
             ValueError: as many stages as there are were not given; nothing is counted.
@@ -101,6 +116,10 @@ class Tally:
                 self.order_violations += 1
             self._last_shown = max(number, self._last_shown)
             self.states[state] += 1
+            shown_at = ready_at if shown_at is None else shown_at
+            self._playout.append(shown_at - captured_at)
+            self.late += shown_at > deadline + TOLERANCE
+            self.off_schedule += shown_at > due + TOLERANCE
             latency = ready_at - captured_at
             self._latencies.append(latency)
             self._recent.append(_Shown(ready_at, latency, state))
@@ -188,6 +207,8 @@ class Tally:
                 else 0.0,
                 "fps": round((shown - 1) / span, 2) if shown > 1 and span > 0 else 0.0,
                 "latency_ms": percentiles(self._latencies, 50, 95, 99),
+                "playout_ms": percentiles(self._playout, 50, 95, 99),
+                "shown": {"late": self.late, "off_schedule": self.off_schedule},
                 "stages_ms": {
                     name: percentiles(samples, 50, 99) for name, samples in self._stages.items()
                 },

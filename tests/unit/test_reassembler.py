@@ -53,7 +53,7 @@ def test_a_frame_past_its_deadline_waits_for_the_earlier_one() -> None:
     frames.open(0, "first", count=1, deadline=10.0)
     frames.open(1, "second", count=1, deadline=1.0)
     assert numbers(frames, 5.0) == []
-    assert frames.next_deadline == 10.0
+    assert frames.next_release == 10.0
     frames.place(0, 0, "a")
     assert numbers(frames, 5.0) == [0, 1]
 
@@ -122,7 +122,7 @@ def test_flush_gives_everything_in_order() -> None:
         frames.open(number, "frame", count=1, deadline=1e9)
     assert [pending.number for pending in frames.flush()] == [2, 3, 5]
     assert list(frames.flush()) == []
-    assert frames.next_deadline is None
+    assert frames.next_release is None
 
 
 def test_what_is_not_taken_from_a_release_stays() -> None:
@@ -200,8 +200,11 @@ class AnyArrival(RuleBasedStateMachine):
     def what_waits_is_known(self) -> None:
         assert len(self.frames) == len(self.waiting)
         oldest = min(self.waiting, default=None)
-        expected = None if oldest is None else self.waiting[oldest][1]
-        assert self.frames.next_deadline == expected
+        expected = None
+        if oldest is not None:
+            count, deadline, placed = self.waiting[oldest]
+            expected = -inf if len(placed) == count else deadline
+        assert self.frames.next_release == expected
 
 
 TestAnyArrival = AnyArrival.TestCase

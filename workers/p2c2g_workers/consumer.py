@@ -26,6 +26,7 @@ from celery.worker.request import Request as StockRequest
 
 from p2c2g.messaging.readahead import Window
 from p2c2g.messaging.results import FrameResultBackend, flush_results
+from p2c2g.messaging.transport import Transport
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +47,7 @@ class ReadAhead(bootsteps.StartStopStep):
         self._consumer = consumer
         self._window = Window(slots=consumer.pool.num_processes or 1)
         self._transport: Any = None
+        self._channel: Any = None
         self._started: dict[str, float] = {}
         self._ended = threading.Event()
         if not consumer.pool.uses_semaphore:  # Prefork's tasks end in other processes.
@@ -60,10 +62,11 @@ class ReadAhead(bootsteps.StartStopStep):
         transport.running = lambda: len(state.active_requests)
         transport.read_ahead = self._window.read_ahead
         self._transport = transport
+        self._channel = consumer.task_consumer.channel
         self._ended = threading.Event()
         threading.Thread(
             target=self._probe,
-            args=(self._ended, transport, consumer.task_consumer.channel),
+            args=(self._ended, transport, self._channel),
             name="p2c2g-rtt",
             daemon=True,
         ).start()
@@ -94,12 +97,13 @@ class ReadAhead(bootsteps.StartStopStep):
             if self._transport is not None:
                 self._transport.read_ahead = self._window.read_ahead
         # Celery does the same a moment later, but then nobody would wake the loop, which
-        # sends the next read at its next turn.
+        # sends the next read at its next turn.  Where reads are outstanding, the next
+        # message wakes it soon enough.
         request = state.requests.get(task_id)
         if request is not None:
             state.active_requests.discard(request)
-        hub = self._consumer.hub
-        if hub is not None:
+        hub, channel = self._consumer.hub, self._channel
+        if hub is not None and channel is not None and not channel.reads:
             hub.call_soon(_nothing)
 
     def _probe(self, ended: threading.Event, transport: Any, channel: Any) -> None:
@@ -166,6 +170,15 @@ class Consumer(StockConsumer):
             if task.Request == StockTask.Request:
                 task.Request = f"{Request.__module__}:Request"
         super().update_strategies()
+
+    def call_soon_ack(self, p: Any, *args: Any, **kwargs: Any) -> Any:
+        """Acknowledge at once, in the pool's thread: on our channel that is only a mark.
+
+        Celery would wake the loop for it, once a chunk.
+        """
+        if isinstance(getattr(self.connection, "transport", None), Transport):
+            return p(*args, **kwargs)
+        return super().call_soon_ack(p, *args, **kwargs)
 
     def on_ready(self) -> None:
         """Take over SIGQUIT where Celery's own handler cannot deal with this pool.

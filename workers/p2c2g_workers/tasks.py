@@ -11,13 +11,23 @@ from typing import Any
 
 import cv2
 from celery import Task, shared_task, signals
+from celery.utils.nodenames import worker_direct
+from kombu import Exchange, Queue
 
 from p2c2g.errors import ChunkError, UsageError, WireError
+from p2c2g.logs import rebind
 from p2c2g.media.codecs import codec
-from p2c2g.media.operations import Pipeline
+from p2c2g.media.frame import Size
+from p2c2g.media.operations import Pipeline, Plan
 from p2c2g.media.wire import ChunkHeader, ResultHeader
 from p2c2g.settings import load
+from p2c2g_workers import logs as _logs  # takes over Celery's loggers on import
 from p2c2g_workers.processors import run
+
+del _logs
+
+#: Most pixels of a picture that a peer makes on its way: a frame of 8192x8192, 200 MB.
+MAX_PIXELS = 1 << 26
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -41,6 +51,22 @@ def _set_threads(**_: Any) -> None:
     cv2.setNumThreads(load().worker.opencv_threads)
 
 
+@signals.worker_init.connect
+def _add_direct_queue(sender: Any, **_: Any) -> None:
+    """Consume a queue of this peer's own too, on which sessions send it a second run.
+
+    It has the name that Celery's ``worker_direct`` would give it, but no exchange of its own:
+    that setting would leave a binding at the broker for every peer that ever was.
+    """
+    name = worker_direct(sender.hostname).name
+    sender.app.amqp.queues.select_add(Queue(name, Exchange("", type="direct"), routing_key=name))
+
+
+@signals.task_postrun.connect
+def _forget_context(**_: Any) -> None:
+    rebind()
+
+
 @shared_task(name="p2c2g.enhance", bind=True, throws=(ChunkError,), ignore_result=False)
 def enhance(self: Task, header: bytes, payload: bytes) -> EnhancedChunk:
     """Decode a chunk, run its operations, encode the part that is wanted.
@@ -54,12 +80,20 @@ def enhance(self: Task, header: bytes, payload: bytes) -> EnhancedChunk:
     """
     request = self.request
     delivery = request.delivery_info or {}
+    peer = str(request.hostname or "local")
     chunk = ChunkHeader.unpack(header)
+    rebind(
+        session=chunk.session,
+        frame=chunk.frame,
+        chunk=chunk.chunk,
+        attempt=chunk.attempt,
+        peer=peer,
+    )
     try:
         return _enhance(
             chunk,
             payload,
-            peer=str(request.hostname or "local"),
+            peer=peer,
             queue=str(delivery.get("routing_key") or ""),
         )
     except ChunkError as error:
@@ -73,10 +107,11 @@ def _enhance(chunk: ChunkHeader, payload: bytes, *, peer: str, queue: str) -> En
     started = monotonic_ns()
     chosen = codec(chunk.codec)
     plan = Pipeline.parse(chunk.operations).resolve(chunk.frame_size)
+    _check_memory(plan, chunk.padded.size)
     size = chosen.size_of(payload)
     if size != chunk.padded.size:
         raise WireError(f"its picture is {size} where its header says {chunk.padded.size}.")
-    pixels = chosen.decode(payload)
+    pixels = chosen.decode(payload, limit=chunk.padded.size)
     decoded = monotonic_ns()
     enhanced = run(plan, pixels)
     crop = chunk.crop
@@ -97,3 +132,20 @@ def _enhance(chunk: ChunkHeader, payload: bytes, *, peer: str, queue: str) -> En
         done_us=monotonic_ns() // 1000,
     )
     return EnhancedChunk(result, encoded)
+
+
+def _check_memory(plan: Plan, size: Size) -> None:
+    """Refuse what would take too much memory, before any is taken.
+
+    Raises:
+        WireError: the chunk, or what a step makes of it, is larger than :data:`MAX_PIXELS`.
+    """
+    sizes = [size]
+    for step in plan.steps:
+        sizes.append(step.output(sizes[-1]))
+    largest = max(sizes, key=lambda each: each.width * each.height)
+    if largest.width * largest.height > MAX_PIXELS:
+        raise WireError(
+            f"it would need a picture of {largest}, where this peer makes at most {MAX_PIXELS} "
+            "pixels: send smaller chunks."
+        )

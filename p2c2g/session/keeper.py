@@ -1,0 +1,128 @@
+"""A session's housekeeping: whatever has to wait for the broker and is in no hurry.
+
+A thread of its own, so that neither the capture nor the results wait with it: it reconnects
+the sending side, shares the peers' breakers with the other sessions, and asks peers to leave
+the capability queue and to come back.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from celery import Celery
+from kombu.exceptions import OperationalError
+
+from p2c2g.errors import BrokerUnavailableError
+from p2c2g.messaging.pipelining import CONNECTION_ERRORS
+from p2c2g.peers.breaker import Board, Change
+from p2c2g.peers.shared import SharedBreakers
+from p2c2g.session.dispatcher import SOCKET_TIMEOUT, Dispatcher
+
+logger = logging.getLogger(__name__)
+
+#: Seconds between two rounds.
+INTERVAL = 0.25
+
+
+class Keeper:
+    """The thread.
+
+    Args:
+        app: the Celery application.
+        queue: the capability queue.
+        dispatcher: is reconnected where it has lost its connection.
+        board: the session's breakers.
+        shared: what sessions tell each other of them.
+        lock: guards the board.
+        clock: seconds, monotonic.
+    """
+
+    def __init__(
+        self,
+        app: Celery,
+        queue: str,
+        dispatcher: Dispatcher,
+        board: Board,
+        shared: SharedBreakers,
+        lock: threading.Lock,
+        clock: Callable[[], float],
+    ) -> None:
+        self._app = app
+        self._queue = queue
+        self._dispatcher = dispatcher
+        self._board = board
+        self._shared = shared
+        self._lock = lock
+        self._clock = clock
+        self._lost = False
+        self._ending = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="p2c2g-keeper", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """End the thread; what peers have done until now is still told."""
+        self._ending.set()
+        if self._thread.is_alive():
+            self._thread.join(5 * SOCKET_TIMEOUT)
+
+    def _run(self) -> None:
+        while not self._ending.wait(INTERVAL):
+            self.round()
+        self.round()
+
+    def round(self) -> None:
+        """Do once whatever is to be done."""
+        try:
+            if not self._ending.is_set():
+                self._dispatcher.connect()
+            self._share()
+        except BrokerUnavailableError as error:
+            self._lost = True
+            logger.debug("%s", error)
+
+    def _share(self) -> None:
+        with self._lock:
+            if self._lost:
+                self._board.forget_shared(self._clock())
+                self._lost = False
+            changes = self._board.take_changes()
+        try:
+            left = self._shared.sync(changes)
+        except BrokerUnavailableError:
+            with self._lock:
+                self._board.put_back(changes)
+            raise
+        with self._lock:
+            self._board.share(left, self._clock())
+        if changes:
+            self._ask(changes)
+
+    def _ask(self, changes: list[Change]) -> None:
+        """Ask the peers to leave the capability queue, or to come back to it."""
+        try:
+            with self._app.connection_for_write(transport_options=self._options()) as connection:
+                for change in changes:
+                    control = self._app.control
+                    ask = control.cancel_consumer if change.seconds else control.add_consumer
+                    ask(self._queue, destination=[change.peer], connection=connection)
+                    logger.warning(
+                        "Peer %s is asked to %s the queue %r.",
+                        change.peer,
+                        "leave" if change.seconds else "come back to",
+                        self._queue,
+                    )
+        except (*CONNECTION_ERRORS, OperationalError) as error:
+            raise BrokerUnavailableError(f"The broker does not answer: {error}.") from error
+
+    def _options(self) -> dict[str, Any]:
+        return {
+            **self._app.conf.broker_transport_options,
+            "socket_timeout": SOCKET_TIMEOUT,
+            "socket_connect_timeout": SOCKET_TIMEOUT,
+        }

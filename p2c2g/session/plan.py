@@ -1,0 +1,106 @@
+"""What a session is asked to do, and what it keeps of a frame while it does it."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+
+from p2c2g.errors import UsageError
+from p2c2g.media.chunker import Grid, plan_chunks
+from p2c2g.media.codecs import codec
+from p2c2g.media.frame import Chunk, Frame, Pixels, Size
+from p2c2g.media.operations import Pipeline
+
+
+@dataclass(frozen=True, slots=True)
+class SessionPlan:
+    """What a session does to every frame; checked when it is made.
+
+    Args:
+        size: of the source's frames.
+        operations: the pipeline that the peers run.
+        grid: how a frame is cut.
+        codec: name of the codec, both ways.
+        quality: of a lossy codec, 1 to 100.
+        queue: the capability queue.
+        deadline: seconds after its capture at which a frame is shown, whatever came back; the
+            budget of the playout delay.
+        fps: frames a second that the source is asked for; bounds what is outstanding.
+        paced: whether frames are shown on a schedule; else each as soon as it is complete, for
+            measuring how fast that can be.
+
+    Raises:
+        UsageError: the codec is unknown, or the grid does not fit the frame.
+    """
+
+    size: Size
+    operations: Pipeline
+    grid: Grid
+    codec: str = "jpeg"
+    quality: int = 85
+    queue: str = "cpu"
+    deadline: float = 0.1
+    fps: float = 30.0
+    paced: bool = True
+
+    def __post_init__(self) -> None:
+        if not self.deadline > 0:
+            raise UsageError(f"A deadline of {self.deadline:g} s cannot be: give more than 0.")
+        codec(self.codec)
+        plan_chunks(self.operations.resolve(self.size), self.grid)
+
+    @property
+    def output(self) -> Size:
+        """Return the size of the enhanced frames."""
+        return self.operations.resolve(self.size).output
+
+    @property
+    def chunks(self) -> tuple[Chunk, ...]:
+        """Return the chunks of every frame."""
+        return plan_chunks(self.operations.resolve(self.size), self.grid)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """An accepted chunk: its payload and the times of its way, in the session's seconds."""
+
+    payload: bytes
+    sent: float
+    queue: float
+    decode: float
+    process: float
+    result: float
+    arrived: float
+
+    def stages(self, frame: Frame, ready: float) -> tuple[float, ...]:
+        """Return the seconds of each stage of :data:`p2c2g.session.tally.STAGES`."""
+        return (
+            frame.grabbed_at - frame.captured_at,
+            self.sent - frame.grabbed_at,
+            self.queue,
+            self.decode,
+            self.process,
+            self.result,
+            ready - self.arrived,
+        )
+
+
+@dataclass(slots=True)
+class FrameInFlight:
+    """A frame that is being put together: its source, what is sent, and its canvas.
+
+    ``due`` and ``deadline`` are when it is shown complete, and whatever came, in seconds of
+    the session's clock.  Who writes to the canvas holds ``painting`` and sees that it is not
+    ``closed``; then it is shown, and nobody writes to it.
+    """
+
+    frame: Frame
+    payloads: tuple[bytes, ...]
+    canvas: Pixels
+    due: float
+    deadline: float
+    was_sent: bool
+    missing: int
+    completed_at: float | None = None
+    closed: bool = False
+    painting: threading.Lock = field(default_factory=threading.Lock)

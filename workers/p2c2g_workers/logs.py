@@ -1,0 +1,34 @@
+"""A worker's logs: Celery's lines on the console as ever, and ours beside them.
+
+Celery makes its own handlers; here they become outputs of the one handler of
+:mod:`p2c2g.logs`, with its promises, and a file of JSON lines joins them where
+``P2C2G_LOG_DIR`` is set.  What a worker logs at all is Celery's ``--loglevel``, or
+``P2C2G_LOG_LEVEL`` where that is set and lower.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from celery import signals
+
+from p2c2g.logs import install, json_file
+from p2c2g.settings import load
+
+
+@signals.after_setup_logger.connect
+def add_outputs(logger: logging.Logger, **_: Any) -> None:
+    """Take over the root logger that Celery has just set up.
+
+    Celery logs what a receiver raises; wrong settings have been told before, when the
+    application was made.
+    """
+    settings = load().log
+    outputs = list(logger.handlers)
+    if settings.dir is not None:
+        outputs.append(json_file(settings.dir, settings, "worker"))
+    if "level" in settings.model_fields_set:
+        wanted = logging.getLevelNamesMapping()[settings.level]
+        logger.setLevel(min(logger.level, wanted))
+    install(logger, outputs)
