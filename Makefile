@@ -4,13 +4,15 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 ARGS ?=
+BENCH_ARGS ?=
 
-.PHONY: help demo venv test check format clean
+.PHONY: help demo venv test check format bench clean
 
 help:
 	@echo "make demo    a pool on this machine and its picture in the browser (ARGS=--flower …)"
 	@echo "make test    every test that needs no root"
 	@echo "make check   style, types and imports"
+	@echo "make bench   every benchmark, some minutes (BENCH_ARGS=--quick for less than two)"
 	@echo "make venv    the set-up alone"
 
 $(VENV)/.demo: pyproject.toml constraints.txt
@@ -20,6 +22,10 @@ $(VENV)/.demo: pyproject.toml constraints.txt
 
 $(VENV)/.dev: $(VENV)/.demo
 	$(INSTALL) -e ".[demo,dev]"
+	@touch $@
+
+$(VENV)/.bench: $(VENV)/.demo
+	$(INSTALL) -e ".[demo,bench]"
 	@touch $@
 
 venv: $(VENV)/.dev
@@ -39,6 +45,9 @@ check: $(VENV)/.dev
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+bench: $(VENV)/.bench
+	@$(BIN)/python benchmarks/bench.py $(BENCH_ARGS)
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

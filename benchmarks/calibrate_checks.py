@@ -34,7 +34,7 @@ from p2c2g.media.chunker import Grid, cut, plan_chunks
 from p2c2g.media.codecs import CODECS, codec
 from p2c2g.media.frame import Chunk, Pixels, Size
 from p2c2g.media.operations import Pipeline, Plan
-from p2c2g.session.checks import Checker, Deviation, limits_for, measure
+from p2c2g.session.checks import Checker, Deviation, chance, limits_for, measure
 from p2c2g_capture.sources.pattern import PatternSource
 from p2c2g_capture.sources.video import VideoSource
 from p2c2g_workers.processors import run
@@ -62,8 +62,8 @@ PIPELINES = (
     "pass",
 )
 GRIDS = (Grid(2, 1), Grid(1, 1), Grid(3, 4), Grid(8, 8), Grid(24, 24))
-#: How much the factor between the worst honest result in ``fit`` and its limit is.
-MARGIN = 1.25
+#: Factor between the worst honest result in ``fit`` and its limit.
+MARGIN = 1.4
 #: Source pixels that any result may seem moved.
 MIN_SHIFT = 1.2
 #: Frames of the clip between a frame and the old one that a peer passes off for it.
@@ -117,7 +117,7 @@ class Sample:
         most = checker.most
         shift = max(abs(found.shift_x) / most.shift_x, abs(found.shift_y) / most.shift_y)
         return (
-            found.mean / most.mean * limits.mean,
+            found.mean / most.mean / chance(checker.cells(self.chunk)) * limits.mean,
             found.block / most.block * limits.block,
             shift * limits.shift,
         )

@@ -16,6 +16,7 @@ The two kinds of run take turns, so that a machine that is busy with other thing
 from __future__ import annotations
 
 import multiprocessing
+import queue
 import threading
 import time
 from collections.abc import Iterator
@@ -30,8 +31,6 @@ from typing import Any
 
 import cv2
 import numpy as np
-from p2c2g_capture.sources import open_source, shipped_clip
-from p2c2g_workers.processors import run
 
 from benchmarks.player import Order, Player
 from benchmarks.pool import Pool, used_seconds
@@ -40,6 +39,8 @@ from p2c2g.media.chunker import Grid, cut, plan_chunks
 from p2c2g.media.codecs import codec
 from p2c2g.media.frame import Chunk, Pixels, Size
 from p2c2g.media.operations import Pipeline
+from p2c2g_capture.sources import open_source, shipped_clip
+from p2c2g_workers.processors import run
 
 WORKERS = 2
 #: Frames out all the time, in the pool and in the plain processes.
@@ -66,9 +67,7 @@ class PlainProcesses:
         output = Pipeline.parse(order.ops).resolve(Size.parse(order.size)).output
         self._shape = (output.height, output.width, 3)
         self._stride = _stride(self._chunks)
-        self._memory = SharedMemory(
-            create=True, size=WINDOW * len(self._chunks) * 2 * self._stride
-        )
+        self._memory = SharedMemory(create=True, size=WINDOW * len(self._chunks) * 2 * self._stride)
         context = multiprocessing.get_context("spawn")
         self._tasks: SimpleQueue[Any] = context.SimpleQueue()
         self._done: SimpleQueue[Any] = context.SimpleQueue()
@@ -103,12 +102,11 @@ class PlainProcesses:
             Whole frames a second, and processor milliseconds a frame of all three processes.
         """
         before = self._cpu()
-        free: SimpleQueue[int] = multiprocessing.get_context("spawn").SimpleQueue()
+        free: queue.SimpleQueue[int] = queue.SimpleQueue()
         for slot in range(WINDOW):
             free.put(slot)
         finished: list[float] = []
-        ending = threading.Event()
-        collector = threading.Thread(target=self._collect, args=(free, finished, ending))
+        collector = threading.Thread(target=self._collect, args=(free, finished))
         collector.start()
         start = monotonic()
         fill = start + min(0.5, seconds / 4)
@@ -137,19 +135,16 @@ class PlainProcesses:
             length = _write(self._area(slot, chunk.index, 0), data)
             self._tasks.put((slot, chunk.index, length))
 
-    def _collect(
-        self, free: SimpleQueue[int], finished: list[float], ending: threading.Event
-    ) -> None:
+    def _collect(self, free: queue.SimpleQueue[int], finished: list[float]) -> None:
         missing: dict[int, int] = {}
         canvases: dict[int, Pixels] = {}
         while True:
             slot, index, length = self._done.get()
             if slot < 0:
                 return
-            canvas = canvases.setdefault(slot, np.empty((0, 0, 3), np.uint8))
-            if not canvas.size:
-                canvas = canvases[slot] = np.empty(self._shape, np.uint8)
-            target = self._chunks[index].target.of(canvas)
+            if slot not in canvases:
+                canvases[slot] = np.empty(self._shape, np.uint8)
+            target = self._chunks[index].target.of(canvases[slot])
             data = self._area(slot, index, 1)[:length]
             if self._coded:
                 self._codec.decode(data, out=target)
@@ -180,7 +175,9 @@ def _area(
     memory: SharedMemory, stride: int, chunks: int, slot: int, index: int, side: int
 ) -> memoryview:
     begin = ((slot * chunks + index) * 2 + side) * stride
-    return memory.buf[begin : begin + stride]
+    buffer = memory.buf
+    assert buffer is not None  # until it is closed
+    return buffer[begin : begin + stride]
 
 
 def _write(area: memoryview, data: Any) -> int:

@@ -1,26 +1,28 @@
 """How the cost grows: with the chunks of a frame, the workers and the sessions.
 
-The load is light on purpose (10 FPS of 640x360 → 1280x720, and the deadline is long), so that
-what is seen is what one more of them costs, not a queue.  Each point is one short run.
+The load is light on purpose (10 FPS of the pattern, 640x360 → 1280x720, and the deadline is
+long), so that what is seen is what one more of them costs, not a queue.  Each point is one
+short run.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
 
-from benchmarks.player import Order
+from benchmarks.player import Order, Player
 from benchmarks.pool import Pool
-from benchmarks.streaming import OPERATIONS, SMALL, play
+from benchmarks.streaming import OPERATIONS, SMALL, stream
 
 #: Chunks a frame, as grids.
 GRIDS = ("1x1", "2x1", "2x2", "4x2", "4x4", "8x4", "8x8")
 WORKERS = (1, 2, 4, 8, 16)
 SESSIONS = (1, 2, 4, 8)
-QUICK_GRIDS, QUICK_WORKERS, QUICK_SESSIONS = ("1x1", "4x4", "8x8"), (1, 2, 4), (1, 4)
+QUICK_GRIDS, QUICK_WORKERS, QUICK_SESSIONS = ("1x1", "4x4"), (1, 2), (1, 2)
 
-_ORDER = Order(size=SMALL, ops=OPERATIONS, fps=10.0, deadline_ms=2000.0)
+_ORDER = Order(source="pattern", size=SMALL, ops=OPERATIONS, fps=10.0, deadline_ms=2000.0)
 
 
 def growth(seconds: float, *, quick: bool) -> dict[str, list[dict[str, Any]]]:
@@ -35,19 +37,24 @@ def growth(seconds: float, *, quick: bool) -> dict[str, list[dict[str, Any]]]:
     sessions = QUICK_SESSIONS if quick else SESSIONS
     result: dict[str, list[dict[str, Any]]] = {}
     with Pool() as pool:
-        result["workers"] = []
-        pool.grow(1)
-        for count in workers:
-            pool.grow(count)
-            result["workers"] += _points([count], play(pool, 1, [replace(order, grid="2x2")]))
+        with Player(pool.broker.url, pool.log) as player:
+            runs = []
+            for count in workers:
+                pool.grow(count)
+                runs.append(stream(pool, [player], replace(order, grid="2x2")))
+        result["workers"] = _points(workers, runs)
     with Pool() as pool:
         pool.grow(2)
+        with Player(pool.broker.url, pool.log) as player:
+            runs = [stream(pool, [player], replace(order, grid=grid)) for grid in grids]
         counts = [rows * cols for rows, cols in (map(int, grid.split("x")) for grid in grids)]
-        runs = play(pool, 1, [replace(order, grid=grid) for grid in grids])
         result["chunks"] = _points(counts, runs)
-        result["sessions"] = [
-            point for count in sessions for point in _points([count], play(pool, count, [order]))
-        ]
+        with ExitStack() as stack:
+            players = [
+                stack.enter_context(Player(pool.broker.url, pool.log)) for _ in range(max(sessions))
+            ]
+            runs = [stream(pool, players[:count], order) for count in sessions]
+        result["sessions"] = _points(sessions, runs)
     return result
 
 

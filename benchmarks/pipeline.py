@@ -17,7 +17,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -51,11 +50,7 @@ def pipeline(seconds: float, *, quick: bool, tell: Tell) -> dict[str, Any]:
         UnavailableError: a part of the pool does not start or ends with an error.
     """
     streams = {}
-    with (
-        tempfile.TemporaryFile() as log,
-        Pool() as pool,
-        Player(pool.broker.url, log) as player,
-    ):
+    with Pool() as pool, Player(pool.broker.url, pool.log) as player:
         pool.grow(2)
         for case in (quick_cases if quick else cases)(seconds):
             tell(f"pipeline: {case.name}")

@@ -21,10 +21,8 @@ from typing import IO, Any, Self, cast
 
 import psutil
 from celery import Celery
-from p2c2g_capture.pacer import Pacer
-from p2c2g_capture.sources import Source, open_source, shipped_clip
 
-from benchmarks.pool import environment
+from benchmarks.pool import environment, last_line
 from p2c2g.celery import create_app, redis_client
 from p2c2g.display.hub import Hub
 from p2c2g.errors import UnavailableError
@@ -35,6 +33,8 @@ from p2c2g.session.plan import SessionPlan
 from p2c2g.session.report import build_report
 from p2c2g.session.session import Session
 from p2c2g.settings import load
+from p2c2g_capture.pacer import Pacer
+from p2c2g_capture.sources import Source, open_source, shipped_clip
 
 #: Seconds of frames that are played and not measured.
 WARM_UP = 0.5
@@ -70,7 +70,8 @@ class Player:
         log: takes what it logs.
     """
 
-    def __init__(self, url: str, log: IO[bytes] | None = None) -> None:
+    def __init__(self, url: str, log: IO[bytes]) -> None:
+        self._log = log
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", __name__],
             env=environment(url),
@@ -110,7 +111,9 @@ class Player:
         """
         line = cast("IO[str]", self._process.stdout).readline()
         if not line:
-            raise UnavailableError("A session of the benchmark ended; its error stands above.")
+            raise UnavailableError(
+                f"A session of the benchmark ended. Its last words: {last_line(self._log)}"
+            )
         return json.loads(line)
 
     def _say(self, word: object) -> None:
@@ -145,13 +148,15 @@ def _plan(order: Order, source: Source) -> SessionPlan:
 
 def _cpu() -> dict[str, float]:
     """Return the processor seconds of this process and of the session's own threads."""
-    threads = {each.id: each.user_time + each.system_time for each in psutil.Process().threads()}
-    named = {thread.name: thread.native_id for thread in threading.enumerate()}
+    used = {each.id: each.user_time + each.system_time for each in psutil.Process().threads()}
+    threads = {
+        thread.name: used.get(thread.native_id or 0, 0.0) for thread in threading.enumerate()
+    }
     return {
         "session": time.process_time(),
-        "session_sends": threads.get(threading.main_thread().native_id, 0.0),
-        "session_collects": threads.get(named.get("p2c2g-collector") or 0, 0.0),
-        "session_shows": threads.get(named.get("p2c2g-player") or 0, 0.0),
+        "session_sends": threads["MainThread"],
+        "session_collects": threads.get("p2c2g-collector", 0.0),
+        "session_shows": threads.get("p2c2g-player", 0.0),
     }
 
 

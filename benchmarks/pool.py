@@ -14,7 +14,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from time import monotonic
 from types import TracebackType
-from typing import Self
+from typing import IO, Self
 
 import psutil
 
@@ -49,7 +49,8 @@ class Pool:
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
-            self._log = stack.enter_context(tempfile.TemporaryFile())
+            #: Takes what the workers print.
+            self.log = stack.enter_context(tempfile.TemporaryFile())
             self.broker = stack.enter_context(EmbeddedBroker())
             self.settings = Settings(broker=BrokerSettings(url=self.broker.url))
             self.app = create_app(self.settings)
@@ -85,7 +86,7 @@ class Pool:
                 "--without-heartbeat",
             ]
             worker = processes.start(
-                command, env=environment(self.broker.url), stdout=self._log, stderr=self._log
+                command, env=environment(self.broker.url), stdout=self.log, stderr=self.log
             )
             self._workers.append(worker)
             self._stack.callback(processes.stop, worker)
@@ -96,7 +97,7 @@ class Pool:
                 if monotonic() > deadline or any(w.poll() is not None for w in self._workers):
                     raise UnavailableError(
                         f"{found} of {workers} workers answered. Their last words: "
-                        f"{self._last_line()}"
+                        f"{last_line(self.log)}"
                     )
                 replies = self.app.control.ping(timeout=0.5, limit=workers, connection=connection)
                 found = len(replies or [])
@@ -108,13 +109,15 @@ class Pool:
             "workers": sum(used_seconds(worker.pid) for worker in self._workers),
         }
 
-    def _last_line(self) -> str:
-        self._log.seek(0)
-        lines = self._log.read().decode(errors="replace").split("\n")
-        return next((line.strip() for line in reversed(lines) if line.strip()), "(none)")
-
 
 def used_seconds(process: int) -> float:
     """Return the processor seconds that a process, by its id, has used so far."""
     times = psutil.Process(process).cpu_times()
     return float(times.user + times.system)
+
+
+def last_line(log: IO[bytes]) -> str:
+    """Return the last line that was printed into a log."""
+    log.seek(0)
+    lines = log.read().decode(errors="replace").split("\n")
+    return next((line.strip() for line in reversed(lines) if line.strip()), "(none)")

@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 
 from celery import Celery
 from celery.backends.redis import RedisBackend
+from celery.exceptions import TimeoutError as CeleryTimeoutError
 from kombu.transport import redis as stock
 
 from benchmarks.contenders import Bench, Wait, start_worker, work, worker_terms
@@ -155,7 +156,7 @@ class StockRung:
         def wait(timeout: float) -> bytes:
             try:
                 return bytes(result.get(timeout=timeout))
-            except lane_timeout() as error:
+            except CeleryTimeoutError as error:
                 raise TimeoutError from error
 
         return wait
@@ -189,13 +190,6 @@ def contender(rung: Rung) -> StockRung | StreamRung:
     """Return what runs a rung's task."""
     early = _ORDER.index(rung.name) < _ORDER.index("stream")
     return StockRung(rung.name) if early else StreamRung(rung.name)
-
-
-def lane_timeout() -> type[Exception]:
-    """Return what ``AsyncResult.get`` raises when its time is over."""
-    from celery.exceptions import TimeoutError as CeleryTimeoutError
-
-    return CeleryTimeoutError
 
 
 def main() -> None:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Any
 
 from benchmarks.player import Order, Player
 from benchmarks.pool import Pool
 
-#: The latency's stages as the tally names them; together they are the latency.
+#: Who uses the processor.
 ROLES = ("broker", "workers", "session")
 
 SMALL, LARGE = "640x360", "1280x720"
 OPERATIONS = "upscale:2,sharpen:0.5"
+
+
+#: The rows that somebody promised something of.
+TARGET_60 = f"{SMALL} ×2, 60 FPS"
+TARGET_144 = f"{SMALL} pass, 144 FPS"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +44,6 @@ def cases(seconds: float) -> list[Case]:
 def quick_cases(seconds: float) -> list[Case]:
     """Return the two rows that have a target."""
     return [case for case in cases(seconds) if case.name in (TARGET_60, TARGET_144)]
-
-
-TARGET_60 = f"{SMALL} ×2, 60 FPS"
-TARGET_144 = f"{SMALL} pass, 144 FPS"
 
 
 def stream(pool: Pool, players: Sequence[Player], order: Order) -> dict[str, Any]:
@@ -90,16 +90,3 @@ def stream(pool: Pool, players: Sequence[Player], order: Order) -> dict[str, Any
     if "frames_per_s" in first:
         result["frames_per_s"] = round(sum(report["frames_per_s"] for report in reports), 1)
     return result
-
-
-def run_cases(pool: Pool, player: Player, chosen: Sequence[Case], workers: int = 2) -> Any:
-    """Run rows on so many workers; return ``{name: figures}``."""
-    pool.grow(workers)
-    return {case.name: stream(pool, [player], case.order) for case in chosen}
-
-
-def play(pool: Pool, sessions: int, orders: Sequence[Order]) -> list[dict[str, Any]]:
-    """Play orders one after the other, each in so many sessions at once."""
-    with ExitStack() as stack:
-        players = [stack.enter_context(Player(pool.broker.url)) for _ in range(sessions)]
-        return [stream(pool, players, order) for order in orders]

@@ -24,7 +24,10 @@ def _table(title: str, first: str, *headings: str) -> Table:
 
 
 def bench_table(report: Report) -> Table:
-    """Return the one table of a whole run: ratios first, each with its target."""
+    """Return the one table of a whole run.
+
+    First what has a target, ratios before milliseconds; then each contender's round trip.
+    """
     view = _table("P2C2G's benchmarks", "measure", "figure", "target", "")
     for target in targets(report):
         view.add_row(
@@ -33,6 +36,12 @@ def bench_table(report: Report) -> Table:
             f"{target.relation} {target.bound:g}",
             "[green]✓[/]" if target.met else "[red]✗[/]",
         )
+    for case, contenders in report.get("roundtrip", {}).items():
+        view.add_section()
+        for name, got in contenders.items():
+            words = f"{name}, {case.replace('rtt=', 'RTT ').replace(',kib=', ' ms, ')} KiB: tasks/s"
+            figure = f"{got['tasks_per_s']:.0f}, p50 {got['p50_ms']:.1f} ms"
+            view.add_row(words, figure, "", "")
     return view
 
 
@@ -104,7 +113,7 @@ def growth_table(name: str, points: list[Report]) -> Table:
 
 
 def _cpu_headings() -> list[str]:
-    return [f"{role}'s CPU ms a frame" for role in ROLES]
+    return [f"CPU ms: {ROLES[0]}", *ROLES[1:]]
 
 
 def _cpu(got: Report) -> Iterator[str]:

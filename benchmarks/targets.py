@@ -91,9 +91,7 @@ def _absolutes(report: Report) -> Iterator[Target | None]:
             continue
         if p50 is not None:
             yield _target(f"{name}, p50", figures["latency_ms"]["p50"], "≤", p50, "ms")
-        yield _target(
-            f"{name}, p99", figures["latency_ms"]["p99"], "≤" if p50 else "<", p99, "ms"
-        )
+        yield _target(f"{name}, p99", figures["latency_ms"]["p99"], "≤" if p50 else "<", p99, "ms")
         share = round(figures["success_rate"] * 100, 2)
         yield _target(f"{name}, complete", share, "≥", complete, "%")
     yield _target(

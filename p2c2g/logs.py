@@ -25,6 +25,7 @@ from datetime import UTC, datetime
 from io import TextIOWrapper
 from pathlib import Path
 from time import monotonic
+from types import MappingProxyType
 from typing import Any
 
 import structlog
@@ -37,15 +38,17 @@ logger = logging.getLogger(__name__)
 
 #: What a line says of a chunk, where it is known.
 CONTEXT = ("session", "frame", "chunk", "attempt", "peer")
-#: Letters of one event; the rest is cut off, since strangers' words are in some.
-MAX_EVENT = 2000
 #: Files of ours that a folder keeps, the newest: runs come and go.
 MAX_FILES = 32
 #: Seconds after which a file that could not be written is tried again.
 RETRY_INTERVAL = 30.0
 
+#: Letters of what strangers may have a word in; the rest is cut off.
+_MOST_LETTERS = {"event": 2000, **dict.fromkeys(CONTEXT, 100)}
 # Not structlog's: binding five names there takes 10 microseconds a task, and this 0.2.
-_context: ContextVar[Mapping[str, Any]] = ContextVar("p2c2g_log_context", default={})
+_context: ContextVar[Mapping[str, Any]] = ContextVar(
+    "p2c2g_log_context", default=MappingProxyType({})
+)
 _PASSWORD = re.compile(r"""(?i)(\w://[^\s:/@"']*:)[^\s"']+(?=@)|(password=)[^\s&"']+""")
 _FILE_NAME = re.compile(r"[a-z0-9]+-[0-9]+\.jsonl(\.[0-9]+)?")
 
@@ -253,12 +256,18 @@ class JsonFile(logging.handlers.RotatingFileHandler):
         _prune(path.parent)
         stream = super()._open()
         if self._retry_at is not None:
+            try:
+                stream.write("\n")  # The line that failed may be there in part.
+                stream.flush()
+            except OSError:
+                with suppress(OSError):
+                    stream.close()
+                raise
             self._retry_at = None
-            stream.write("\n")  # The line that failed may be there in part.
         return stream
 
     def _abandon(self) -> None:
-        stream, self.stream = self.stream, None  # type: ignore[assignment]  # as logging does
+        stream, self.stream = self.stream, None
         if stream is not None:
             with suppress(OSError, ValueError):
                 stream.close()
@@ -318,10 +327,13 @@ def _time_of_day(_logger: Any, _method: str, event: EventDict) -> EventDict:
 
 
 def _printable(_logger: Any, _method: str, event: EventDict) -> EventDict:
-    """Escape what would move the cursor or begin a line: strangers' words are in some events."""
-    event["event"] = "".join(
-        each if each.isprintable() else repr(each)[1:-1] for each in str(event["event"])[:MAX_EVENT]
-    )
+    """Cut and escape strangers' words, which would move the cursor or begin a line."""
+    for name, most in _MOST_LETTERS.items():
+        value = event.get(name)
+        if isinstance(value, str):
+            event[name] = "".join(
+                each if each.isprintable() else repr(each)[1:-1] for each in value[:most]
+            )
     return event
 
 

@@ -91,6 +91,7 @@ class Lane:
                     task_id=ids[-1],
                     queue=Queue(queue, Exchange("", type="direct"), routing_key=queue),
                     reply_to=self.stream,
+                    declare=(),  # A plain list needs none, and it is a third of the call.
                     producer=self.producer,
                     argsrepr="chunk",
                     kwargsrepr="",

@@ -14,7 +14,6 @@ from time import monotonic
 from typing import Any, ClassVar
 
 from celery import Celery
-from p2c2g_workers.consumer import Consumer
 
 from benchmarks.contenders import Bench, Wait, start_worker, work, worker_terms
 from p2c2g import processes
@@ -22,6 +21,7 @@ from p2c2g.celery import create_app, redis_client
 from p2c2g.messaging.inbox import Inbox
 from p2c2g.messaging.results import stream_key
 from p2c2g.settings import BrokerSettings, Settings
+from p2c2g_workers.consumer import Consumer
 
 _SESSION = "bench"
 TASK = "bench.run"

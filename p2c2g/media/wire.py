@@ -18,6 +18,7 @@ from p2c2g.media.frame import MAX_EDGE, Rect, Size
 VERSION: Final = 1
 _MAX_HEADER: Final = 8192  # three texts in letters of four bytes, and the numbers
 _MAX_TEXT: Final = 512
+_MAX_LIST: Final = 16
 _MAX_NUMBER: Final = 2**53
 
 
@@ -175,7 +176,8 @@ class _Fields:
         if not isinstance(data, bytes) or len(data) > _MAX_HEADER:
             raise WireError(f"a {what} must be at most {_MAX_HEADER} bytes.")
         try:
-            values = msgpack.unpackb(data)
+            # Lists are made as long as they claim to be, before their elements are read.
+            values = msgpack.unpackb(data, max_array_len=_MAX_LIST, max_map_len=_MAX_LIST)
         except (ValueError, TypeError, msgpack.UnpackException) as error:
             raise WireError(f"a {what} cannot be read: {error}.") from error
         if not isinstance(values, list) or not values:

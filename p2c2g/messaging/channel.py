@@ -32,6 +32,8 @@ logger = logging.getLogger(__name__)
 
 #: Reads outstanding on one connection at most, whatever the credit.
 MAX_READS = 256
+#: Reads are topped up once a window's part by this number is missing.
+TOP_UP = 4
 #: Seconds that the broker is given to answer a recall.
 RECALL_TIMEOUT = 2.0
 #: Seconds after which an abandoned recall list disappears.
@@ -169,6 +171,8 @@ class Channel(stock.Channel):
         queues = self.active_queues
         if count <= 0 or not queues:
             return
+        if self.reads and count * TOP_UP < self.qos.prefetch_count + self.connection.read_ahead:
+            return  # Few at a time would cost a write a chunk.
         connection = self.client.connection
         commands = []
         for _ in range(count):

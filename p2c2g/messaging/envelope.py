@@ -24,6 +24,7 @@ MAGIC: Final = b"P2CG"
 VERSION: Final = 1
 _PREFIX: Final = struct.Struct(">4sBI")
 _MAX_HEAD: Final = 1 << 20
+_MAX_LIST: Final = 1024
 
 Payload = dict[str, Any]
 
@@ -74,7 +75,11 @@ def unpack(data: bytes) -> Payload:
     if length > _MAX_HEAD or end > len(data):
         raise WireError(f"an envelope's head of {length} bytes does not fit its message.")
     try:
-        head = msgpack.unpackb(memoryview(data)[_PREFIX.size : end])
+        # Lists are made as long as they claim to be, before their elements are read: a hundred
+        # in each other would take gigabytes.
+        head = msgpack.unpackb(
+            memoryview(data)[_PREFIX.size : end], max_array_len=_MAX_LIST, max_map_len=_MAX_LIST
+        )
     except (ValueError, TypeError, msgpack.UnpackException) as error:
         raise WireError(f"an envelope's head cannot be read: {error}.") from error
     if not isinstance(head, list) or len(head) != 4:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import selectors
+import socket
 import ssl
 from collections.abc import Callable, Sequence
 from time import monotonic
@@ -70,6 +71,17 @@ class CommandStream:
         if self._connection is None:
             self._owner = self._pool()
             self._connection = self._owner.get_connection()
+
+    def room(self) -> int:
+        """Return how many bytes a send may have so that the kernel takes them at once.
+
+        None where a reply is missing: what was sent then may still fill its buffer.
+        """
+        sock = getattr(self._connection, "_sock", None)
+        if sock is None or self.unanswered:
+            return 0
+        # Half of what the kernel reckons is its own overhead.
+        return int(sock.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)) // 2
 
     def send(self, commands: Sequence[tuple[Any, ...]]) -> None:
         """Send commands in order, in one write, without waiting for their replies."""

@@ -60,5 +60,5 @@ class Window:
         if self._service is None or self._way is None:
             return 1
         interval = max(self._service, 1e-4) / self._slots
-        ahead = math.ceil(self._way / interval)
+        ahead = math.ceil(3 * self._way / interval)
         return max(1, min(ahead, self._most))

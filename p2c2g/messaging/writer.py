@@ -39,9 +39,17 @@ class Outgoing:
     commands: Commands
     finished_at: float
 
+    @property
+    def size(self) -> int:
+        """Return about how many bytes it has."""
+        return sum(len(part) for one in self.commands for part in one if isinstance(part, bytes))
+
 
 class ResultWriter:
     """A thread that sends results in order, and again where the broker went away.
+
+    Where the line is free and the kernel has room, a result leaves from the thread that
+    finished it, which costs no change of threads.
 
     What waits is bounded by :data:`MAX_WAITING`, dropping the oldest, and what is older than
     :data:`RESULT_LIFETIME` is dropped rather than sent; ``dropped`` counts both.  Results
@@ -64,22 +72,42 @@ class ResultWriter:
         self._unconfirmed: deque[Outgoing] = deque()
         self._answered_at = 0.0
         self._changed = threading.Condition()
+        # Whoever holds it uses the stream; never taken by one who holds the condition's.
+        self._line = threading.Lock()
+        self._asleep = False
+        self._woken = True
         self._closing = False
         self._thread: threading.Thread | None = None
         self.dropped = 0
 
     def put(self, commands: Commands) -> None:
         """Hand over one result; never blocks.  After :meth:`close` it starts anew."""
+        outgoing = Outgoing(commands, self._clock())
         with self._changed:
-            self.open()
-            outgoing = Outgoing(commands, self._clock())
-            if self._idle and not self._waiting:
-                # The line is free: no other thread need be woken for it.
-                self._idle = False
-                self._send([outgoing])
-            self._waiting.append(Outgoing(commands, self._clock()))
+            self._waiting.append(outgoing)
             self._trim()
-            self._changed.notify()
+            self.open()
+        sent = False
+        if self._line.acquire(blocking=False):
+            try:
+                sent = self._send_at_once(outgoing)
+            finally:
+                self._line.release()
+        with self._changed:
+            if not sent or self._waiting or self._asleep:
+                self._changed.notify()
+
+    def _send_at_once(self, outgoing: Outgoing) -> bool:
+        """Send a result from the thread that finished it, where that waits for nothing."""
+        try:
+            self._confirm(wait=False)
+            if len(self._waiting) > 1 or outgoing.size > self._stream.room():
+                return False
+            self._send()
+        except (OSError, redis.RedisError) as error:
+            self._recover(error)
+            return False
+        return True
 
     def open(self) -> None:
         """Connect now, so that the first result need not wait for it; never blocks."""
@@ -104,34 +132,47 @@ class ResultWriter:
         return thread is None or not thread.is_alive()
 
     def _run(self) -> None:
-        with suppress(OSError, redis.RedisError):  # The first result tells.
+        with self._line, suppress(OSError, redis.RedisError):  # The first result tells.
             self._stream.connect()
         while True:
             with self._changed:
                 if not self._waiting and not self._closing:
-                    self._changed.wait(CONFIRM_INTERVAL if self._unconfirmed else None)
+                    # Timed while results come, so that nobody need wake it for each.
+                    self._asleep = not self._unconfirmed and not self._woken
+                    self._woken = False
+                    self._changed.wait(None if self._asleep else CONFIRM_INTERVAL)
+                    self._asleep = False
                 closing = self._closing
-            try:
-                self._confirm(wait=False)
-                self._send()
-                if closing:
-                    self._confirm(wait=True)
-            except ResponseError as error:
-                # The broker is there and refuses, for instance because it is full.
-                logger.warning("The broker refused a result: %s", error)
-                self._confirm_answered()
-            except (OSError, redis.RedisError) as error:
-                logger.warning("Results wait for the broker: %s", error)
-                self._stream.close()
-                self._keep_for_later()
+            away = False
+            with self._line:
+                try:
+                    self._confirm(wait=False)
+                    self._send()
+                    if closing:
+                        self._confirm(wait=True)
+                except (OSError, redis.RedisError) as error:
+                    away = self._recover(error)
+            if away:
                 # Not woken by new results: each would be one more attempt.
                 threading.Event().wait(RETRY_INTERVAL)
             if closing:
-                with self._changed:
+                with self._line, self._changed:
                     if not self._waiting and not self._unconfirmed:
                         self._stream.close()
                         self._thread = None
                         return
+
+    def _recover(self, error: Exception) -> bool:
+        """Deal with what the stream raised; tell whether the broker is away."""
+        if isinstance(error, ResponseError):
+            # It is there and refuses, for instance because it is full.
+            logger.warning("The broker refused a result: %s", error)
+            self._confirm_answered()
+            return False
+        logger.warning("Results wait for the broker: %s", error)
+        self._stream.close()
+        self._keep_for_later()
+        return True
 
     def _take(self) -> list[Outgoing]:
         oldest = self._clock() - RESULT_LIFETIME
@@ -146,6 +187,7 @@ class ResultWriter:
         if not batch:
             return
         was_idle = not self._unconfirmed
+        self._woken = True
         self._unconfirmed.extend(batch)
         try:
             self._stream.send([command for result in batch for command in result.commands])

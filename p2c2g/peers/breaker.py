@@ -23,6 +23,9 @@ WINDOW = 20
 #: A peer is judged by its errors after so many chunks, by its lateness after more.
 ERRORS_ENOUGH = 5
 LATE_ENOUGH = 10
+#: Seconds between two lates of a peer that count: a burst of them, as after a lost connection,
+#: is one event and no habit.
+LATE_SPACING = 0.1
 #: Shares of them that open a breaker, and that the others must stay below to call one late.
 ERRORS_MOST = 0.5
 LATE_MOST = 0.6
@@ -68,6 +71,7 @@ class Breaker:
     probed_at: float | None = None
     cooldown: float = COOLDOWN
     closed_at: float = float("-inf")
+    late_at: float = float("-inf")
 
     def share(self, outcome: Outcome) -> float:
         """Return the share of one outcome among the latest."""
@@ -110,6 +114,10 @@ class Board:
         breaker = self._of(peer)
         if breaker.state is not State.CLOSED:
             return
+        if outcome is Outcome.LATE:
+            if now - breaker.late_at < LATE_SPACING:
+                return
+            breaker.late_at = now
         breaker.outcomes.append(outcome)
         count = len(breaker.outcomes)
         errors = count >= ERRORS_ENOUGH and breaker.share(Outcome.BAD) >= ERRORS_MOST

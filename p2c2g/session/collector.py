@@ -17,6 +17,7 @@ from p2c2g.messaging.inbox import Arrival
 from p2c2g.peers.breaker import Board, Outcome, State
 from p2c2g.session.admission import Admission
 from p2c2g.session.attempts import Attempts, ChunkKey, Decision, RunState, Verdict
+from p2c2g.session.checks import Checker
 from p2c2g.session.dispatcher import parse_task_id
 from p2c2g.session.hedging import Hedging
 from p2c2g.session.peerclock import PeerClock
@@ -63,6 +64,7 @@ class Collector:
         self._plan = plan
         self._chunks = plan.chunks
         self._codec = codec(plan.codec)
+        self._checker = Checker(plan.codec, plan.quality, plan.operations.resolve(plan.size))
         self._attempts = attempts
         self._admission = admission
         self._hedging = hedging
@@ -139,8 +141,7 @@ class Collector:
         if size != chunk.target.size:
             raise CodecError(f"a result is {size} where {chunk.target.size} was asked for.")
         self._codec.decode(payload, out=out)
-        # The place of result checks (session/checks.py): a check that refuses raises
-        # CheckError here, with flight.frame.pixels, chunk and out at hand.
+        self._checker.check(flight.frame.pixels, chunk, out)
 
     def _examine(self, probe: Probe, payload: bytes, peer: str, now: float) -> None:
         """Judge a probe by itself: in time and a picture of its chunk, whoever was first."""
@@ -224,6 +225,7 @@ class Collector:
         logger.warning(
             "Chunk %d of frame %d failed at peer %s: %s (%s)",
             key[1], key[0], peer, error, decision.value,
+            extra={"frame": key[0], "chunk": key[1], "attempt": attempt, "peer": peer},
         )  # fmt: skip
         if decision is Decision.RETRY:
             self._runs.rerun(key, granted, now)

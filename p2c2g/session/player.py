@@ -89,7 +89,8 @@ class Player:
             flight.frame.number,
             flight,
             len(self._chunks),
-            flight.deadline - (self._lead if flight.was_sent else 0.0),
+            # Nothing will come for one that was not sent.
+            flight.deadline - self._lead if flight.was_sent else flight.due,
             flight.due,
         )
         self._wake()

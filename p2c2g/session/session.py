@@ -22,6 +22,7 @@ import redis
 from celery import Celery
 
 from p2c2g.errors import BrokerUnavailableError
+from p2c2g.logs import rebind
 from p2c2g.media.chunker import cut
 from p2c2g.media.codecs import codec
 from p2c2g.media.frame import Frame, Picture
@@ -138,7 +139,7 @@ class Session:
                 payloads,
                 canvas,
                 due=due,
-                deadline=frame.captured_at + self.plan.deadline if send else due,
+                deadline=frame.captured_at + self.plan.deadline,
                 was_sent=send,
                 missing=len(self._chunks),
             )
@@ -204,6 +205,7 @@ class Session:
     # -- the collector's thread ----------------------------------------------------------
 
     def _run(self) -> None:
+        rebind(session=self.id)
         try:
             while not self._ending.is_set():
                 self._turn()

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import redis
 from celery import Celery
 from celery.result import AsyncResult
 
@@ -42,6 +43,15 @@ class Pool:
         self.broker = broker
         self.settings = Settings(broker=BrokerSettings(url=broker.url))
         self.app: Celery = create_app(self.settings)
+        self._clients: list[redis.Redis] = []
+
+    def client(self) -> redis.Redis:
+        self._clients.append(redis_client(self.settings))
+        return self._clients[-1]
+
+    def close(self) -> None:
+        for client in self._clients:
+            client.close()
 
     def session(self, sink: Callable[[Picture], None], **plan: Any) -> Session:
         wanted: dict[str, Any] = {
@@ -52,13 +62,15 @@ class Pool:
             "deadline": PATIENCE,
             **plan,
         }
-        return Session(self.app, redis_client(self.settings), SessionPlan(**wanted), sink)
+        return Session(self.app, self.client(), SessionPlan(**wanted), sink)
 
 
 @pytest.fixture(scope="module")
 def pool() -> Iterator[Pool]:
     with EmbeddedBroker() as broker:
-        yield Pool(broker)
+        pool = Pool(broker)
+        yield pool
+        pool.close()
 
 
 @pytest.fixture
@@ -129,7 +141,7 @@ def test_chunked_by_the_pool_equals_whole(pool: Pool, worker_log: Path) -> None:
         np.testing.assert_array_equal(picture.pixels, run(whole, source.pixels))
     assert session.attempts.accepted == {1: 12}
     assert len(session.attempts) == 0
-    left = redis_client(pool.settings).keys("p2c2g.*")
+    left = pool.client().keys("p2c2g.*")
     assert left == [], "the session left something at the broker"
 
 
@@ -229,6 +241,7 @@ def test_a_broker_that_goes_away_costs_no_picture(worker_threads: None) -> None:
         session.submit(frame(3))
         assert screen.next().number == 3
         session.close(due=4)
+        own.close()
     assert session.tally.frames()["degraded"] == 4
 
 

@@ -10,6 +10,7 @@ cold one only what runs; the results leave; what never started goes back to its 
 
 from __future__ import annotations
 
+import functools
 import logging
 import threading
 from time import monotonic
@@ -34,6 +35,8 @@ logger = logging.getLogger(__name__)
 PROBE_INTERVAL = 5.0
 #: Round trips in one measurement, of which the shortest counts.
 PROBES = 3
+#: Seconds between attempts to reach a broker that is away: the first, more each time, most.
+RECONNECT = {"interval_start": 0.1, "interval_step": 0.1, "interval_max": 0.5}
 #: Seconds that a stopping worker gives to the chunks that it has already received.
 FINISH_TIMEOUT = 3.0
 
@@ -164,6 +167,11 @@ class Consumer(StockConsumer):
             ReadAhead,
         ]
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        # Other steps name mingle as what they need, and so bring it back: it waits a second
+        # for answers whenever the worker connects.
+        super().__init__(*args, **{**kwargs, "without_mingle": True, "without_gossip": True})
+
     def update_strategies(self) -> None:
         """Have every task's messages checked."""
         for task in self.app.tasks.values():
@@ -192,6 +200,11 @@ class Consumer(StockConsumer):
         if isinstance(self.app.backend, FrameResultBackend) and not self.pool.uses_semaphore:
             self.app.backend.open()
         super().on_ready()
+
+    def ensure_connected(self, conn: Any) -> Any:
+        """Try often to reach a broker that is away: Celery's own pauses grow by 2 s each."""
+        conn.ensure_connection = functools.partial(conn.ensure_connection, **RECONNECT)
+        return super().ensure_connected(conn)
 
     def _ends_tasks(self) -> bool:
         """Tell whether the pool can end a running task; prefork can."""

@@ -1,0 +1,113 @@
+"""When a chunk is sent once more: percentiles, token buckets and the watch."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from p2c2g.session.hedging import (
+    ENOUGH,
+    SILENCE_LEAST,
+    SILENCE_MOST,
+    Hedging,
+    Moment,
+    RecentTimes,
+    TokenBucket,
+    Watch,
+)
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=400), st.floats(0, 0.999))
+def test_a_quantile_is_one_of_the_latest_and_as_many_lie_below(
+    times: list[float], share: float
+) -> None:
+    recent = RecentTimes(length=64, every=1)
+    for seconds in times:
+        recent.add(seconds)
+    latest = sorted(times[-64:])
+    assert recent.quantile(share) == latest[int(share * len(latest))]
+
+
+def test_no_times_have_no_quantile() -> None:
+    assert RecentTimes().quantile(0.5) is None
+
+
+@given(st.floats(0.01, 1), st.floats(0, 10), st.lists(st.integers(0, 64), max_size=60))
+def test_a_bucket_gives_a_share_and_a_burst_and_no_more(
+    share: float, burst: float, sent: list[int]
+) -> None:
+    bucket = TokenBucket(share, burst)
+    taken = asked = 0
+    for chunks in sent:
+        bucket.earn(chunks)
+        while bucket.take():
+            taken += 1
+        asked += 1
+    assert taken <= burst + share * sum(sent) + 1e-6
+    assert bucket.refused == asked
+
+
+def test_a_bucket_that_cannot_be_is_refused() -> None:
+    with pytest.raises(ValueError, match="give 0 to 1"):
+        TokenBucket(1.5, 3)
+
+
+def test_nothing_is_slow_while_too_little_is_known() -> None:
+    hedging = Hedging(deadline=0.1)
+    for _ in range(ENOUGH - 1):
+        hedging.took(0.01)
+    assert hedging.hedge_after is None
+    assert hedging.silent_after == pytest.approx(SILENCE_MOST * 0.1)
+    hedging.took(0.01)
+    assert hedging.hedge_after == 0.01
+
+
+@given(st.lists(st.floats(0, 10), min_size=ENOUGH, max_size=100), st.floats(0.05, 5))
+def test_the_time_until_a_run_is_given_up_has_bounds(times: list[float], deadline: float) -> None:
+    hedging = Hedging(deadline)
+    for seconds in times:
+        hedging.took(seconds)
+    most = SILENCE_MOST * deadline
+    assert min(SILENCE_LEAST, most) <= hedging.silent_after <= most
+
+
+def test_a_run_is_in_time_while_a_usual_one_would_be() -> None:
+    hedging = Hedging(deadline=0.1)
+    assert hedging.in_time(0.0, 0.001)
+    for _ in range(ENOUGH):
+        hedging.took(0.02)
+    assert hedging.in_time(1.0, 1.021)
+    assert not hedging.in_time(1.0, 1.019)
+
+
+def test_an_overload_dries_the_hedges_up() -> None:
+    hedging = Hedging(deadline=0.1, hedge_share=0.05, burst=4)
+    hedged = 0
+    for _ in range(1000):  # every single chunk is slow
+        hedging.sent(1)
+        hedged += hedging.hedges.take()
+    assert 45 <= hedged <= 54
+
+
+@given(st.lists(st.floats(0, 100), max_size=50), st.floats(0, 100))
+def test_the_watch_gives_what_is_due_in_order(times: list[float], now: float) -> None:
+    watch = Watch()
+    for number, when in enumerate(times):
+        watch.add(when, Moment.SLOW, (number, 0), 1)
+    due = [times[key[0]] for _, key, _ in watch.due(now)]
+    assert due == sorted(when for when in times if when <= now)
+    assert len(watch) == sum(when > now for when in times)
+    left = watch.next(lambda key: False)
+    assert left == min((when for when in times if when > now), default=None)
+
+
+def test_what_is_over_is_not_looked_at_again() -> None:
+    watch = Watch()
+    for number in range(3):
+        watch.add(float(number), Moment.SILENT, (number, 0), 1)
+    assert watch.next(lambda key: key[0] < 2) == 2.0
+    assert watch.next(lambda key: True) is None
+    assert watch.due(math.inf) == []

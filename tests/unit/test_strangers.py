@@ -1,0 +1,340 @@
+"""What strangers send: every input is a result or an error of ours, and takes no more memory.
+
+Headers, envelopes and codecs have tests of their own; here are the doors behind which they
+are: the queue, the task, the results stream and the collector.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+import zlib
+from collections.abc import Iterator
+from time import monotonic
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from p2c2g.celery import create_app, redis_client
+from p2c2g.errors import ChunkError, WireError
+from p2c2g.media.chunker import Grid, cut
+from p2c2g.media.codecs import CODECS, codec
+from p2c2g.media.frame import Frame, Pixels, Rect, Size
+from p2c2g.media.operations import Pipeline
+from p2c2g.media.wire import ChunkHeader, ResultHeader
+from p2c2g.messaging.channel import Channel
+from p2c2g.messaging.envelope import MAGIC
+from p2c2g.messaging.inbox import Arrival, _arrival
+from p2c2g.session.attempts import MAX_ATTEMPTS
+from p2c2g.session.dispatcher import Dispatcher, task_id
+from p2c2g.session.session import Session, SessionPlan
+from p2c2g.settings import Settings
+from p2c2g_workers import tasks
+from p2c2g_workers.processors import run
+from p2c2g_workers.tasks import MAX_PIXELS, EnhancedChunk, enhance
+
+SPEED = settings(
+    deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+SIZE = Size(96, 64)
+PIPELINE = Pipeline.parse("upscale:2")
+ANY_BYTES = st.binary(max_size=300)
+
+
+def picture(seed: int) -> Pixels:
+    """Return soft shapes with an edge or two."""
+    small = np.random.default_rng(seed).integers(0, 256, (8, 12, 3), dtype=np.uint8)
+    return small.repeat(8, axis=0).repeat(8, axis=1)
+
+
+def changed(data: bytes, flips: list[tuple[int, int]]) -> bytes:
+    """Return data with some of its bytes changed."""
+    other = bytearray(data)
+    for place, bits in flips:
+        if other:
+            other[place % len(other)] ^= bits
+    return bytes(other)
+
+
+FLIPS = st.lists(st.tuples(st.integers(0, 100_000), st.integers(1, 255)), max_size=4)
+
+
+# -- the queue
+
+
+@given(st.binary(max_size=400), st.sampled_from([b"", MAGIC, MAGIC + b"\x01", b"{", b'{"body": ']))
+@SPEED
+def test_any_bytes_in_a_queue_are_a_message_or_a_wire_error(data: bytes, head: bytes) -> None:
+    try:
+        message = Channel._decode(head + data)
+    except WireError as error:
+        assert str(error).endswith(".")
+        return
+    assert isinstance(message["properties"]["delivery_tag"], str)
+
+
+ANY_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(
+            st.text(max_size=9)
+            | st.sampled_from(
+                ["body", "headers", "properties", "delivery_info", "__type__", "__value__"]
+            ),
+            inner,
+            max_size=5,
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@given(ANY_JSON)
+@SPEED
+def test_any_json_in_a_queue_is_a_message_or_a_wire_error(value: Any) -> None:
+    try:
+        message = Channel._decode(json.dumps(value).encode())
+    except WireError:
+        return
+    assert isinstance(message["headers"], dict)
+
+
+def test_json_a_hundred_thousand_deep_is_a_wire_error() -> None:
+    with pytest.raises(WireError):
+        Channel._decode(b"[" * 100_000)
+
+
+# -- the peer's task
+
+
+def chunk_header(**changes: Any) -> bytes:
+    fields: dict[str, Any] = {
+        "session": "s", "frame": 1, "chunk": 0, "attempt": 1, "codec": "raw", "quality": 85,
+        "operations": "upscale:2", "frame_size": SIZE, "padded": Rect(0, 0, 96, 64),
+        "crop": Rect(0, 0, 192, 128),
+    }  # fmt: skip
+    return ChunkHeader(**(fields | changes)).pack()
+
+
+PAYLOADS = {name: each.encode(picture(1), 80) for name, each in CODECS.items()}
+OPERATIONS = [
+    "upscale:2",
+    "resize:1x1",
+    "upscale:1/8,upscale:8",
+    "sharpen:4",
+    "x",
+    "",
+    "upscale:2,",
+]
+
+
+@given(
+    st.sampled_from([*CODECS, "gif", ""]),
+    st.sampled_from(OPERATIONS) | st.text(max_size=30),
+    st.sampled_from([*PAYLOADS.values()]) | ANY_BYTES,
+    FLIPS,
+    st.tuples(*[st.integers(1, 16_384)] * 8),
+    st.booleans(),
+)
+@SPEED
+def test_a_peer_gives_a_result_or_a_chunk_error(
+    name: str, operations: str, payload: bytes, flips: list[tuple[int, int]],
+    numbers: tuple[int, ...], fits: bool,
+) -> None:  # fmt: skip
+    a, b, c, d, e, f, g, h = numbers
+    sizes: dict[str, Any] = {}
+    if not fits:
+        sizes = {
+            "frame_size": Size(a, b),
+            "padded": Rect(c % a, d % b, min(e, a - c % a), min(f, b - d % b)),
+            "crop": Rect(e, f, g, h),
+        }
+    header = chunk_header(codec=name, operations=operations, **sizes)
+    task_gives_a_result_or_a_chunk_error(header, changed(payload, flips))
+
+
+@given(ANY_BYTES, FLIPS, st.sampled_from([*PAYLOADS.values()]) | ANY_BYTES)
+@SPEED
+def test_any_header_is_a_result_or_a_chunk_error(
+    data: bytes, flips: list[tuple[int, int]], payload: bytes
+) -> None:
+    task_gives_a_result_or_a_chunk_error(data, payload)
+    task_gives_a_result_or_a_chunk_error(changed(chunk_header(), flips), payload)
+
+
+def task_gives_a_result_or_a_chunk_error(header: bytes, payload: bytes) -> None:
+    try:
+        result = enhance.run(header, payload)
+    except ChunkError:
+        return
+    assert isinstance(result, EnhancedChunk)
+    asked = ChunkHeader.unpack(header)
+    assert codec(asked.codec).size_of(result.payload) == asked.crop.size
+
+
+def test_a_chunk_that_would_take_too_much_memory_is_refused_unread(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its payload, a picture of that size, is never looked at."""
+    monkeypatch.setattr(tasks, "codec", lambda name: codec("png") if name == "png" else None)
+    whole = Rect(0, 0, 16_384, 16_384)
+    for operations, padded in (("pass", whole), ("upscale:4", Rect(0, 0, 4096, 4096))):
+        header = chunk_header(
+            codec="png", operations=operations, frame_size=whole.size if padded == whole else padded.size,
+            padded=padded,
+        )  # fmt: skip
+        with pytest.raises(WireError, match=f"at most {MAX_PIXELS} pixels: send smaller"):
+            enhance.run(header, png(padded.size))
+
+
+def png(size: Size) -> bytes:
+    """Return a PNG's beginning."""
+    head = b"IHDR" + struct.pack(">IIBBBBB", size.width, size.height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + head + struct.pack(">I", zlib.crc32(head))
+
+
+# -- the results stream
+
+
+@given(
+    st.lists(
+        st.sampled_from([b"id", b"state", b"header", b"payload", b"error", b"peer", b"SUCCESS"])
+        | ANY_BYTES,
+        max_size=14,
+    )
+)
+@SPEED
+def test_any_entry_of_the_stream_is_an_arrival(fields: list[bytes]) -> None:
+    arrival = _arrival(fields)
+    assert all(isinstance(each, str) for each in (arrival.task_id, arrival.error, arrival.peer))
+    assert all(isinstance(each, bytes) for each in (arrival.header, arrival.payload))
+
+
+class Desk:
+    """A session that is fed by hand: no thread of it runs, and what it sends goes nowhere."""
+
+    def __init__(self) -> None:
+        plan = SessionPlan(SIZE, PIPELINE, Grid(2, 1), codec="png", deadline=1e6)
+        config = Settings()
+        self.session = Session(create_app(config), redis_client(config), plan, lambda _: None)
+        self.plan = plan
+        self.frame = picture(3)
+        now = monotonic()
+        self.session.submit(Frame(0, self.frame, now, now))
+        whole = PIPELINE.resolve(SIZE)
+        encode = codec("png").encode
+        self.good = [
+            encode(chunk.crop.of(run(whole, cut(self.frame, chunk))), 1) for chunk in plan.chunks
+        ]
+
+    def take(self, arrival: Arrival) -> None:
+        self.session._collector.take(arrival, monotonic())
+
+    def close(self) -> None:
+        self.session._inbox._selector.close()
+        self.session._inbox._waker.close()
+        self.session._inbox._wakee.close()
+
+
+@pytest.fixture
+def connected(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a session believe that its broker takes everything."""
+    monkeypatch.setattr(Dispatcher, "is_connected", property(lambda _self: True))
+    monkeypatch.setattr(Dispatcher, "send", lambda *_args, **_kwargs: None)
+
+
+@pytest.fixture
+def desk(connected: None) -> Iterator[Desk]:
+    here = Desk()
+    yield here
+    here.close()
+
+
+def result_header(chunk: int, **changes: Any) -> bytes:
+    fields: dict[str, Any] = {
+        "frame": 0, "chunk": chunk, "attempt": 1, "peer": "one@here", "queue": "cpu",
+        "started_us": 10, "decode_us": 1, "process_us": 1, "done_us": 20,
+    }  # fmt: skip
+    return ResultHeader(**(fields | changes)).pack()
+
+
+def arrival(chunk: int, payload: bytes, header: bytes | None = None, **changes: Any) -> Arrival:
+    fields: dict[str, Any] = {
+        "task_id": task_id("s", 0, chunk), "succeeded": True, "payload": payload, "error": "",
+        "header": result_header(chunk) if header is None else header, "peer": "",
+    }  # fmt: skip
+    return Arrival(**(fields | changes))
+
+
+@st.composite
+def arrivals(draw: st.DrawFn) -> tuple[int, int, Arrival]:
+    """Give which good payload is sent for which chunk (-1: none), and the arrival."""
+    chunk, sent = draw(st.integers(0, 1)), draw(st.integers(-1, 1))
+    header = draw(
+        st.none()
+        | ANY_BYTES
+        | st.builds(changed, st.just(result_header(chunk)), FLIPS)
+        | st.builds(
+            result_header, st.integers(0, 3), frame=st.integers(0, 2), attempt=st.integers(1, 9),
+            peer=st.text(max_size=600),
+        )
+    )  # fmt: skip
+    return chunk, sent, arrival(
+        chunk,
+        draw(ANY_BYTES | st.sampled_from([*PAYLOADS.values()])),
+        header,
+        task_id=draw(
+            st.just(task_id("s", 0, chunk)) | st.text(max_size=30) | st.just(f"s.{2**60}.99999")
+        ),
+        succeeded=draw(st.booleans()),
+        error=draw(st.text(max_size=2000)),
+        peer=draw(st.text(max_size=2000)),
+    )  # fmt: skip
+
+
+@given(st.lists(arrivals(), max_size=12))
+@SPEED
+def test_whatever_arrives_only_true_pictures_are_accepted(
+    connected: None, script: list[tuple[int, int, Arrival]]
+) -> None:
+    desk = Desk()
+    try:
+        placed: list[tuple[int, bytes]] = []
+        desk.session.player.place = (  # type: ignore[method-assign]
+            lambda _number, index, part, _now: placed.append((index, part.payload))
+        )
+        for _, sent, one in script:
+            if sent >= 0:
+                one = Arrival(**{
+                    **{name: getattr(one, name) for name in Arrival.__slots__},
+                    "payload": desk.good[sent],
+                })  # fmt: skip
+            desk.take(one)
+        assert all(payload == desk.good[index] for index, payload in placed)
+        assert len({index for index, _ in placed}) == len(placed)
+        for chunk in range(2):
+            assert len(desk.session.attempts.runs((0, chunk))) <= MAX_ATTEMPTS
+    finally:
+        desk.close()
+
+
+def test_an_honest_result_is_accepted(desk: Desk) -> None:
+    for chunk, payload in enumerate(desk.good):
+        desk.take(arrival(chunk, payload))
+    assert desk.session.attempts.accepted == {1: 2}
+    flight = desk.session.player.flight(0)
+    assert flight is not None
+    np.testing.assert_array_equal(flight.canvas, run(PIPELINE.resolve(SIZE), desk.frame))
+
+
+def test_a_lie_is_a_failed_attempt_of_its_peer(desk: Desk) -> None:
+    desk.take(arrival(0, desk.good[1]))
+    assert not desk.session.attempts.accepted
+    assert desk.session.attempts.failed == 1
+    assert desk.session.tally.summary()["errors"] == {"CheckError": 1}
+    desk.take(arrival(0, desk.good[0], result_header(0, attempt=2, peer="two@here")))
+    assert desk.session.attempts.accepted == {2: 1}
