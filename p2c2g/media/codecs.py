@@ -28,6 +28,7 @@ import simplejpeg
 from PIL import Image
 
 from p2c2g.errors import CodecError, UsageError
+from p2c2g.media import avif
 from p2c2g.media.frame import MAX_EDGE, Pixels, Size
 
 Data = bytes | memoryview
@@ -212,11 +213,6 @@ def _webp_size(data: Data) -> tuple[int, int]:
     raise ValueError("its WebP header is of no known kind")
 
 
-def _avif_size(data: Data) -> tuple[int, int]:
-    with Image.open(io.BytesIO(data), formats=["AVIF"]) as image:  # reads the boxes only
-        return image.size
-
-
 def _png_size(data: Data) -> tuple[int, int]:
     head = bytes(data[:24])
     if len(head) < 24 or head[:8] != b"\x89PNG\r\n\x1a\n" or head[12:16] != b"IHDR":
@@ -279,7 +275,7 @@ CODECS: dict[str, Codec] = _by_name(
             False,
             _pillow_encode("AVIF", speed=10, subsampling="4:2:0"),
             _pillow_decode("AVIF"),
-            _avif_size,
+            avif.size_of,
         ),
         _Codec(
             "png",

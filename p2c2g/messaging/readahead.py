@@ -3,13 +3,19 @@
 A far worker must have asked for the next messages one round trip before it needs them; a
 near or slow one must not hold what an idle one could take.  Beyond one message a slot,
 ``round trip ÷ time between two completions`` on their way keep it busy: Little's law with
-the broker's answer as the queue.
+the broker's answer as the queue.  That holds for steady arrivals; they come in bursts, so
+twice as many are asked for.
 """
 
 from __future__ import annotations
 
 import math
 from collections import deque
+
+#: Messages on their way for each that steady arrivals would need.  At a round trip of 40 ms,
+#: 8 threads and 20 ms of work, chunks a second: 235 with 1, 294 with 1.5, 332 with 2, 342
+#: with 3, where a near worker does 327.
+SPARE = 2.0
 
 
 class Window:
@@ -60,5 +66,5 @@ class Window:
         if self._service is None or self._way is None:
             return 1
         interval = max(self._service, 1e-4) / self._slots
-        ahead = math.ceil(3 * self._way / interval)
+        ahead = math.ceil(SPARE * self._way / interval)
         return max(1, min(ahead, self._most))

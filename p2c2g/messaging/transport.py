@@ -20,6 +20,7 @@ from collections.abc import Callable
 from typing import Any
 
 from kombu.transport import redis as stock
+from kombu.utils.url import as_url
 
 from p2c2g.messaging.channel import Channel
 
@@ -50,6 +51,24 @@ class Transport(stock.Transport):
         super().__init__(*args, **kwargs)
         self.running: Callable[[], int] = _none_running
         self.cycle = Poller()
+        # Of this instance, so that kombu asks it for the URL; the class has it taken apart.
+        self.can_parse_url = True
+
+    def as_uri(self, uri: str, include_password: bool = False, mask: str = "**") -> str:
+        """Return the broker's URL by its usual scheme, which Flower knows, not by our name."""
+        broker = self.client
+        return str(
+            as_url(
+                "rediss" if broker.ssl else self.driver_type,
+                broker.hostname,
+                broker.port or self.default_port,
+                broker.userid,
+                broker.password,
+                (broker.virtual_host or "").lstrip("/"),
+                sanitize=not include_password,
+                mask=mask,
+            )
+        )
 
 
 def _none_running() -> int:
@@ -66,4 +85,5 @@ class SentinelTransport(Transport):
     """The transport behind Redis Sentinel, for ``sentinel://`` URLs."""
 
     Channel = SentinelChannel
+    driver_type = "sentinel"
     default_port = stock.SentinelTransport.default_port

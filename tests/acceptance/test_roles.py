@@ -118,4 +118,4 @@ def test_the_worker_command_serves_the_queues_that_it_is_told(
     )
     assert answer.code == 0, answer
     queues = json.loads(answer.output)["both@test"]
-    assert {queue["name"] for queue in queues} == {"gpu", "cpu"}
+    assert {queue["name"] for queue in queues} == {"gpu", "cpu", "both@test.dq2"}
