@@ -5,14 +5,21 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 ARGS ?=
 BENCH_ARGS ?=
+FUZZ_SECONDS ?= 60
+FUZZ_ARGS ?=
+SEED ?= 7
+SECONDS ?= 60
+CHAOS_ARGS ?=
 
-.PHONY: help demo venv test check format bench clean
+.PHONY: help demo venv test check format bench chaos fuzz clean
 
 help:
 	@echo "make demo    a pool on this machine and its picture in the browser (ARGS=--flower …)"
 	@echo "make test    every test that needs no root"
 	@echo "make check   style, types and imports"
 	@echo "make bench   every benchmark, some minutes (BENCH_ARGS=--quick for less than two)"
+	@echo "make chaos   harm a real pool and audit it (SEED=7 SECONDS=60, CHAOS_ARGS='--seeds 10')"
+	@echo "make fuzz    strangers' bytes at every format (FUZZ_SECONDS=60, FUZZ_ARGS=jpeg)"
 	@echo "make venv    the set-up alone"
 
 $(VENV)/.demo: pyproject.toml constraints.txt
@@ -26,6 +33,11 @@ $(VENV)/.dev: $(VENV)/.demo
 
 $(VENV)/.bench: $(VENV)/.demo
 	$(INSTALL) -e ".[demo,bench]"
+	@touch $@
+
+# Without atheris the fuzzing falls back to hypothesis, and says so.
+$(VENV)/.fuzz: $(VENV)/.dev
+	-$(INSTALL) -e ".[demo,dev,fuzz]"
 	@touch $@
 
 venv: $(VENV)/.dev
@@ -48,6 +60,12 @@ format: $(VENV)/.dev
 
 bench: $(VENV)/.bench
 	@$(BIN)/python benchmarks/bench.py $(BENCH_ARGS)
+
+chaos: $(VENV)/.dev
+	@$(BIN)/python -m tests.chaos --seed $(SEED) --seconds $(SECONDS) $(CHAOS_ARGS)
+
+fuzz: $(VENV)/.fuzz
+	@$(BIN)/python -m fuzz.run --seconds $(FUZZ_SECONDS) $(FUZZ_ARGS)
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -39,6 +39,7 @@ from p2c2g.media.chunker import Grid, cut, plan_chunks
 from p2c2g.media.codecs import codec
 from p2c2g.media.frame import Chunk, Pixels, Size
 from p2c2g.media.operations import Pipeline
+from p2c2g.memory import keep_freed_memory
 from p2c2g_capture.sources import open_source, shipped_clip
 from p2c2g_workers.processors import run
 
@@ -197,7 +198,8 @@ def _work(
     done: SimpleQueue[Any],
 ) -> None:
     """Be one of the plain processes."""
-    cv2.setNumThreads(1)  # as a peer's
+    cv2.setNumThreads(1)  # as a peer's, and likewise:
+    keep_freed_memory()
     memory = SharedMemory(name)
     chunks = _chunks(order)
     stride = _stride(chunks)

@@ -31,7 +31,7 @@ from p2c2g.errors import UnavailableError
 from p2c2g.messaging.embedded import HOST, EmbeddedBroker
 from p2c2g.testing import DelayProxy
 
-#: Fewest samples of the latency; a slow contender gets up to three times the seconds for them.
+#: Fewest samples of the latency; a slow contender gets up to twice the seconds for them.
 SAMPLES = 100
 #: Tasks outstanding for each thread, for the throughput: more than 1,000 a second times 50 ms
 #: needs, so that the far worker, not the client, sets the pace.
@@ -144,7 +144,7 @@ def _latencies(contender: Contender, payload: bytes, seconds: float) -> list[flo
     start = time.perf_counter()
     samples: list[float] = []
     while (passed := time.perf_counter() - start) < seconds or len(samples) < SAMPLES:
-        if passed > 3 * seconds and samples:
+        if passed > 2 * seconds and samples:
             break
         samples.append(_call(contender, payload))
     return samples

@@ -29,6 +29,7 @@ from p2c2g.errors import UnavailableError
 from p2c2g.media.chunker import Grid
 from p2c2g.media.frame import Frame, FrameState, Picture, Size
 from p2c2g.media.operations import Pipeline
+from p2c2g.memory import keep_freed_memory
 from p2c2g.session.plan import SessionPlan
 from p2c2g.session.report import build_report
 from p2c2g.session.session import Session
@@ -163,6 +164,7 @@ def _cpu() -> dict[str, float]:
 @contextmanager
 def _session(app: Celery, plan: SessionPlan, sink: Any) -> Iterator[Session]:
     client = redis_client(load())
+    keep_freed_memory()  # as p2c2g-capture run does
     session = Session(app, client, plan, sink)
     session.start()
     try:

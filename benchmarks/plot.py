@@ -45,7 +45,9 @@ _STAGES = {
     "result": "#d1495b",
     "reassemble": "#b7b7a4",
 }
-_ROLES = {"broker": "#edae49", "workers": "#253d5b", "session": "#5fa8a0"}
+_ROLES = dict(zip(ROLES, ("#edae49", "#253d5b", "#5fa8a0"), strict=True))
+#: Milliseconds that the waterfall shows at most.
+_WATERFALL = 100.0
 _STYLE: Any = {
     "font.family": "DejaVu Sans",
     "font.size": 9,
@@ -86,7 +88,10 @@ def draw(report: Report, path: Path) -> None:
         left, right = rows[1].subplots(1, 2)
         _ladder(left, report["ladder"])
         _waterfall(right, report["streams"])
-        _growth(rows[2].subplots(1, 3), report["growth"])
+        panels = rows[2].subplots(1, 3)
+        _growth(panels, report["growth"])
+        handles, labels = panels[0].get_legend_handles_labels()
+        rows[2].legend(handles, labels, loc="outside lower center", ncols=5, handlelength=1.6)
         path.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(path)
 
@@ -186,21 +191,27 @@ def _waterfall(axes: Axes, streams: Report) -> None:
     names = list(streams)
     begins = [0.0] * len(names)
     for stage in STAGES:
-        widths = [streams[name]["stages_ms"][stage]["p50"] for name in names]
+        widths = [
+            max(0.0, min(streams[name]["stages_ms"][stage]["p50"], _WATERFALL - begin))
+            for name, begin in zip(names, begins, strict=True)
+        ]
         axes.barh(
             range(len(names)), widths, left=begins, label=stage, color=_STAGES[stage], height=0.62
         )
         begins = [begin + width for begin, width in zip(begins, widths, strict=True)]
-    for row, (name, end) in enumerate(zip(names, begins, strict=True)):
-        got = streams[name]
+    # An overload would squeeze the rest: its bar is cut off, and its words say how long it is.
+    limit = min(max(begins), _WATERFALL)
+    for row, (name, total) in enumerate(zip(names, begins, strict=True)):
+        got, end = streams[name], min(total, limit)
         axes.annotate(
             f"p99 {got['latency_ms']['p99']:.0f} ms · {got['success_rate']:.1%} complete",
             (end, row), xytext=(5, 0), textcoords="offset points", va="center", fontsize=8,
         )  # fmt: skip
-    axes.set_yticks(range(len(names)), [_wrapped(name, 16) for name in names], color=_INK)
+    axes.set_yticks(range(len(names)), [_wrapped(name, 22) for name in names], color=_INK)
     axes.invert_yaxis()
     axes.grid(axis="y", visible=False)
-    axes.set_xlim(0, max(begins) * 1.55)
+    axes.set_xlim(0, limit * 1.6)
+    axes.set_xticks([tick for tick in axes.get_xticks() if tick <= limit])
     axes.set_title("Where a frame's time goes")
     axes.set_xlabel("ms, the median of each stage")
     axes.legend(ncols=4, loc="upper center", bbox_to_anchor=(0.45, -0.12), handlelength=1)
@@ -212,29 +223,29 @@ def _growth(panels: Sequence[Axes], growth: Report) -> None:
         "workers": "More workers",
         "sessions": "More sessions",
     }
+    lines: list[tuple[str, str, Any, str]] = [
+        ("latency, p50", "latency_ms", "p50", _OURS),
+        ("latency, p99", "latency_ms", "p99", _OURS),
+        *((f"processor: {role}", "cpu_ms", role, colour) for role, colour in _ROLES.items()),
+    ]
     for axes, (name, title) in zip(panels, titles.items(), strict=True):
         points = growth[name]
-        x = list(range(len(points)))
-        begins = [0.0] * len(points)
-        for role in ROLES:
-            heights = [point["cpu_ms"][role] for point in points]
-            axes.bar(x, heights, bottom=begins, color=_ROLES[role], width=0.62, label=role)
-            begins = [begin + height for begin, height in zip(begins, heights, strict=True)]
-        axes.set_xticks(x, [str(point["n"]) for point in points])
-        axes.grid(axis="x", visible=False)
+        for label, group, field, colour in lines:
+            solid = field != "p99"
+            axes.plot(
+                [point["n"] for point in points], [point[group][field] for point in points],
+                label=label, color=colour, marker="o", markersize=4 if solid else 3,
+                linewidth=2.2 if field == "p50" else 1.4,
+                linestyle="-" if solid else (0, (3, 2)),
+            )  # fmt: skip
+        axes.set_xscale("log", base=2)
+        axes.set_yscale("log")
+        axes.set_xticks([point["n"] for point in points])
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        _plain(axes, "y")
         axes.set_title(title)
         axes.set_xlabel(name)
-        axes.plot(
-            x, [point["latency_ms"]["p50"] for point in points], color=_OURS, marker="o",
-            markersize=4, linewidth=2, label="latency, p50",
-        )  # fmt: skip
-        axes.plot(
-            x, [point["latency_ms"]["p99"] for point in points], color=_OURS, marker="o",
-            markersize=3, linewidth=1.2, linestyle=(0, (3, 2)), alpha=0.75, label="latency, p99",
-        )  # fmt: skip
-        axes.set_ylim(0)
-    panels[0].set_ylabel("ms: lines latency, bars processor a frame")
-    panels[1].legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=5, handlelength=1.4)
+    panels[0].set_ylabel("ms a frame")
 
 
 def _middle(values: Sequence[str]) -> str:

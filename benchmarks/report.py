@@ -30,6 +30,8 @@ from p2c2g.session.tally import STAGES
 _ROOT = Path(__file__).resolve().parent.parent
 Report = Mapping[str, Any]
 
+#: What is said of a machine with more to do than it has cores.
+_BUSY = "It was busy with other things: its milliseconds say little, its ratios are rough. "
 _PLACE = re.compile(r"(<!-- figures: ([a-z]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -43,10 +45,13 @@ def _table(headings: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 def _machine(report: Report) -> str:
     made = report["made"]
     machine, versions = made["machine"], made["versions"]
+    busy = max(made["load"]) > machine["cpus"]
+    loads = " and ".join(f"{load:g}" for load in made["load"])
     names = ", ".join(f"{name} {version}" for name, version in versions.items())
     return (
         f"{machine['cpus']} × {machine['cpu']}, {made['at'][:10]}"
-        f"{', a quick run' if made['quick'] else ''}; load before it {made['load'][0]:g}. "
+        f"{', a quick run' if made['quick'] else ''}; load {loads} before and after. "
+        f"{_BUSY if busy else ''}"
         f"Versions: {names}.\n"
     )
 
@@ -57,7 +62,7 @@ def _targets(report: Report) -> str:
         (
             (
                 each.measure,
-                f"**{each.value:g}** {each.unit}".strip(),
+                f"**{each.value:.4g}** {each.unit}".strip(),
                 f"{each.relation} {each.bound:g}",
                 "met" if each.met else "missed",
             )

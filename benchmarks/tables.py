@@ -32,7 +32,7 @@ def bench_table(report: Report) -> Table:
     for target in targets(report):
         view.add_row(
             target.measure,
-            f"{target.value:g} {target.unit}".strip(),
+            f"{target.value:.4g} {target.unit}".strip(),
             f"{target.relation} {target.bound:g}",
             "[green]✓[/]" if target.met else "[red]✗[/]",
         )

@@ -114,7 +114,8 @@ class Demo:
         concurrency = max(1, (os.cpu_count() or 1) // self._peers)
         return [
             *_program("celery"), "-A", "p2c2g", "worker", "-Q", "cpu", "-n", f"{name}@demo",
-            "-c", str(concurrency), "-E", "--without-heartbeat", "-l", "warning",
+            "-c", str(concurrency), "--without-heartbeat", "-l", "warning",
+            *(["-E"] if self._flower else []),  # Events are Flower's, and cost each chunk.
         ]  # fmt: skip
 
     def _flower_command(self, port: int) -> list[str]:

@@ -14,15 +14,12 @@ from __future__ import annotations
 
 import copy
 import logging
-import logging.handlers
-import os
 import re
 import sys
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
-from io import TextIOWrapper
 from pathlib import Path
 from time import monotonic
 from types import MappingProxyType
@@ -31,6 +28,7 @@ from typing import Any
 import structlog
 from structlog.typing import EventDict, Processor
 
+from p2c2g.logfile import JsonFile
 from p2c2g.settings import LogSettings, load
 from p2c2g.throttle import Throttle
 
@@ -38,11 +36,6 @@ logger = logging.getLogger(__name__)
 
 #: What a line says of a chunk, where it is known.
 CONTEXT = ("session", "frame", "chunk", "attempt", "peer")
-#: Files of ours that a folder keeps, the newest: runs come and go.
-MAX_FILES = 32
-#: Seconds after which a file that could not be written is tried again.
-RETRY_INTERVAL = 30.0
-
 #: Letters of what strangers may have a word in; the rest is cut off.
 _MOST_LETTERS = {"event": 2000, **dict.fromkeys(CONTEXT, 100)}
 # Not structlog's: binding five names there takes 10 microseconds a task, and this 0.2.
@@ -50,7 +43,6 @@ _context: ContextVar[Mapping[str, Any]] = ContextVar(
     "p2c2g_log_context", default=MappingProxyType({})
 )
 _PASSWORD = re.compile(r"""(?i)(\w://[^\s:/@"']*:)[^\s"']+(?=@)|(password=)[^\s&"']+""")
-_FILE_NAME = re.compile(r"[a-z0-9]+-[0-9]+\.jsonl(\.[0-9]+)?")
 
 
 def configure(settings: LogSettings | None = None, role: str = "p2c2g") -> Outputs:
@@ -190,92 +182,6 @@ class Outputs(logging.Handler):
                 output.handle(record)
 
 
-class JsonFile(logging.handlers.RotatingFileHandler):
-    """A file of JSON lines that rotates, and never raises for its disk.
-
-    ``ROLE-PID.jsonl`` in ``folder`` and at most ``backups`` older ones beside it, each of at
-    most ``max_bytes``; of all such files in the folder, the newest :data:`MAX_FILES` stay.
-    A line that cannot be written is dropped.
-
-    Args:
-        folder: made at the first line where it is not there.
-        role: begins the file's name.
-        max_bytes: of one file.
-        backups: older files of this process.
-        clock: seconds, monotonic.
-    """
-
-    def __init__(
-        self,
-        folder: Path,
-        role: str,
-        *,
-        max_bytes: int,
-        backups: int,
-        clock: Callable[[], float] = monotonic,
-    ) -> None:
-        self._folder, self._role, self._clock = folder, role, clock
-        self._process = os.getpid()
-        self._retry_at: float | None = None
-        self._told = False
-        #: Lines that could not be written.
-        self.dropped = 0
-        super().__init__(
-            self._path(), maxBytes=max_bytes, backupCount=backups, encoding="utf-8", delay=True
-        )
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Write one line, or drop it."""
-        if self._retry_at is not None and self._clock() < self._retry_at:
-            self.dropped += 1
-            return
-        if os.getpid() != self._process:
-            # A forked child: two processes would rotate one file under each other.
-            self._process = os.getpid()
-            self._abandon()
-            self.baseFilename = str(self._path().absolute())
-        super().emit(record)
-
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
-        """Drop a line that could not be written; tell it once."""
-        error = sys.exc_info()[1]
-        if not isinstance(error, OSError):
-            super().handleError(record)
-            return
-        self.dropped += 1
-        self._retry_at = self._clock() + RETRY_INTERVAL
-        self._abandon()
-        if not self._told:
-            self._told = True
-            # For the other outputs: this one drops it.
-            logger.warning("No log is written to %s: %s.", self.baseFilename, error.strerror)
-
-    def _open(self) -> TextIOWrapper:
-        path = Path(self.baseFilename)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _prune(path.parent)
-        stream = super()._open()
-        if self._retry_at is not None:
-            try:
-                stream.write("\n")  # The line that failed may be there in part.
-                stream.flush()
-            except OSError:
-                with suppress(OSError):
-                    stream.close()
-                raise
-            self._retry_at = None
-        return stream
-
-    def _abandon(self) -> None:
-        stream, self.stream = self.stream, None
-        if stream is not None:
-            with suppress(OSError, ValueError):
-                stream.close()
-
-    def _path(self) -> Path:
-        return self._folder / f"{self._role}-{self._process}.jsonl"
-
-
 class _Discreet(logging.Formatter):
     """Another formatter's lines without the passwords in their URLs."""
 
@@ -351,12 +257,3 @@ def _counted(record: logging.LogRecord, held: int) -> logging.LogRecord:
     told.msg, told.args = f"{record.getMessage()} (and {held} more like it)", ()
     told.__dict__["repeated"] = held
     return told
-
-
-def _prune(folder: Path) -> None:
-    """Delete the oldest of our files, so that a new one makes at most :data:`MAX_FILES`."""
-    with suppress(OSError):
-        ours = [path for path in folder.iterdir() if _FILE_NAME.fullmatch(path.name)]
-        ours.sort(key=lambda path: path.stat().st_mtime)
-        for path in ours[: max(0, len(ours) - MAX_FILES + 1)]:
-            path.unlink()

@@ -122,7 +122,8 @@ class SessionSettings(BaseSettings):
         default=100.0,
         gt=0,
         le=60_000,
-        description="Milliseconds after its capture at which a frame is shown, whatever came back.",
+        description="Milliseconds after its capture at which a frame is shown, whatever came "
+        "back; the delay with which frames are shown adapts below it.",
     )
     quality: int = Field(default=85, ge=1, le=100, description="Quality of lossy codecs.")
     queue: str = Field(default="cpu", description="The queue that chunks are sent to.")

@@ -99,6 +99,10 @@ class Lane:
                 )
         return ids
 
+    def confirm(self) -> None:
+        """Wait until the broker has everything that was sent."""
+        self.producer.channel.stream.collect(leave=0)
+
     def push(self, item: bytes, queue: str = "cpu") -> None:
         """Put raw bytes into a queue."""
         self.client.lpush(queue, item)
@@ -135,6 +139,13 @@ class Lane:
         while missing := missing - set(self.done()):
             self.look()
             assert time.monotonic() < deadline, f"no result of {sorted(missing)}"
+
+    def wait_until(self, condition: Callable[[], Any]) -> None:
+        """Wait for something that nobody tells, a look every 50 ms."""
+        deadline = time.monotonic() + PATIENCE
+        while not condition():
+            self.look(50)
+            assert time.monotonic() < deadline
 
     def round_trip(self, queue: str = "cpu", **options: Any) -> dict[bytes, bytes]:
         """Send one chunk, wait until it is done, and return its entry."""

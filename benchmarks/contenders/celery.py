@@ -38,7 +38,7 @@ def make_app(url: str, work_ms: float = 0.0) -> tuple[Any, Any]:
         work(work_ms)
         return payload
 
-    return app, app.task(name="bench.run")(run)
+    return app, app.task(name="bench.run", shared=False)(run)
 
 
 class StockCelery:

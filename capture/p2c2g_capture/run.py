@@ -22,6 +22,7 @@ from p2c2g.errors import BrokerUnavailableError, UnavailableError, UsageError
 from p2c2g.media.chunker import Grid
 from p2c2g.media.frame import Size
 from p2c2g.media.operations import Pipeline
+from p2c2g.memory import keep_freed_memory
 from p2c2g.session.report import build_report, check_writable, write_report
 from p2c2g.session.session import Session, SessionPlan
 from p2c2g.settings import Settings, redacted
@@ -69,6 +70,7 @@ def run(options: RunOptions, settings: Settings, console: Console) -> None:
     report_path = Path(options.report) if options.report else None
     if report_path is not None:
         check_writable(report_path)
+    keep_freed_memory()
     app = create_app(settings)
     client = redis_client(settings)
     with ExitStack() as stack:

@@ -19,9 +19,7 @@ class QueueBound(NamedTuple):
     lifetime: int
 
 
-def tune_producer(
-    producer: Any, rule: Callable[[str], QueueBound], busy_after: float
-) -> None:
+def tune_producer(producer: Any, rule: Callable[[str], QueueBound], busy_after: float) -> None:
     """Make a producer's batches bound their queues, and never wait for a broker that is slow.
 
     A queue that nobody reads is thus never long, and is gone some seconds after its last

@@ -3,19 +3,14 @@
 A far worker must have asked for the next messages one round trip before it needs them; a
 near or slow one must not hold what an idle one could take.  Beyond one message a slot,
 ``round trip ÷ time between two completions`` on their way keep it busy: Little's law with
-the broker's answer as the queue.  That holds for steady arrivals; they come in bursts, so
-twice as many are asked for.
+the broker's answer as the queue.  That holds for steady arrivals; those that come in bursts want
+some to spare.
 """
 
 from __future__ import annotations
 
 import math
 from collections import deque
-
-#: Messages on their way for each that steady arrivals would need.  At a round trip of 40 ms,
-#: 8 threads and 20 ms of work, chunks a second: 235 with 1, 294 with 1.5, 332 with 2, 342
-#: with 3, where a near worker does 327.
-SPARE = 2.0
 
 
 class Window:
@@ -27,20 +22,24 @@ class Window:
         slots: tasks that the worker runs at once, 1 or more.
         most: the most messages ever kept on their way beyond the slots.
         smoothing: weight of the newest service time in the moving average, above 0 to 1.
+        spare: messages on their way for each that steady arrivals would need, 1 or more.
 
     Raises:
         ValueError: an argument is out of its range.
     """
 
-    def __init__(self, slots: int, most: int = 128, smoothing: float = 0.1) -> None:
-        if slots < 1 or most < 1 or not 0 < smoothing <= 1:
+    def __init__(
+        self, slots: int, most: int = 128, smoothing: float = 0.1, spare: float = 1.0
+    ) -> None:
+        if slots < 1 or most < 1 or not 0 < smoothing <= 1 or not spare >= 1:
             raise ValueError(
-                f"slots={slots}, most={most}, smoothing={smoothing} cannot be: give slots and "
-                "most of 1 or more, and a smoothing above 0 and at most 1"
+                f"slots={slots}, most={most}, smoothing={smoothing}, spare={spare} cannot be: "
+                "give slots, most and spare of 1 or more, and a smoothing above 0 and at most 1"
             )
         self._slots = slots
         self._most = most
         self._smoothing = smoothing
+        self._spare = spare
         self._service: float | None = None
         self._round_trips: deque[float] = deque(maxlen=9)
         self._way: float | None = None
@@ -66,5 +65,5 @@ class Window:
         if self._service is None or self._way is None:
             return 1
         interval = max(self._service, 1e-4) / self._slots
-        ahead = math.ceil(SPARE * self._way / interval)
+        ahead = math.ceil(self._spare * self._way / interval)
         return max(1, min(ahead, self._most))

@@ -9,8 +9,8 @@ What differs from stock:
   deadline takes the place of redelivery;
 * one priority step, so that a read names each queue once;
 * reads sent ahead: several ``BRPOP`` are outstanding on one connection, as many as there is
-  credit for (:attr:`~p2c2g.messaging.channel.Channel.credit`), so that the next message is on
-  its way while this one is worked on;
+  credit for (:attr:`~p2c2g.messaging.reading.ReadingChannel.credit`), so that the next message
+  is on its way while this one is worked on;
 * a producer's batch leaves as one write and does not wait for the broker's "done".
 """
 

@@ -34,9 +34,7 @@ class Presence:
         if len(self._seen) > MAX_PEERS:
             self._seen.popitem(last=False)
 
-    def other(
-        self, now: float, used: Container[str], allowed: Callable[[str], bool]
-    ) -> str | None:
+    def other(self, now: float, used: Container[str], allowed: Callable[[str], bool]) -> str | None:
         """Return the peer that answered last, and is allowed and not yet ``used``.
 
         Who has just answered lives, has a slot free, and is as a rule one of the fast ones.

@@ -3,12 +3,14 @@
 A peer is a stranger, and a picture of the right size may still be garbage, another chunk, an
 old frame or one that is moved aside.  Source and result are both reduced by area to one small
 grid of cells, each of about 4x4 source pixels: honest operations hardly change a cell's mean.
-Three figures are taken from the two small pictures (:class:`Deviation`), and each has a limit:
+Four figures are taken from the two small pictures (:class:`Deviation`), and each has a limit:
 
 mean
     the difference of all cells, over what is tolerated of them;
+bias
+    the same with its sign, of brightness: what is lighter here and darker there is none;
 block
-    the same for the worst square of 5x5 cells, which finds a lie about a part of the chunk;
+    the difference in the worst square of 5x5 cells, which finds a lie about a part of the chunk;
 shift
     how far the result is moved, in source pixels.
 
@@ -19,9 +21,9 @@ registration technique", 1981): sharpening and blur leave differences that look 
 derivatives, to which a first derivative is blind, so it sees two pixels where the other two
 figures see nothing.
 
-The limits come from ``benchmarks/calibrate_checks.py``, which also measures how often honest
-results are refused and lies let pass (``docs/reliability.md``).  A check says nothing of detail
-finer than a cell: a peer that returns a plain bilinear enlargement passes.
+The limits are in ``limits.py``; ``benchmarks/calibrate_checks.py`` measures them, and how often
+honest results are refused and lies let pass (``docs/checks.md``).  A check says nothing of
+detail finer than a cell: a peer that returns a plain bilinear enlargement passes.
 """
 
 from __future__ import annotations
@@ -29,14 +31,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 from math import copysign, sqrt
+from typing import Any
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
-from p2c2g.errors import CheckError, UsageError
-from p2c2g.media.codecs import codec
+from p2c2g.errors import CheckError
 from p2c2g.media.frame import Chunk, Pixels, Rect, Size
 from p2c2g.media.operations import Plan
+from p2c2g.session.limits import limits_for
 
 #: Source pixels along a cell's edge, unless the pipeline scales down on its way.
 CELL = 4
@@ -58,71 +62,15 @@ _FEW = 32
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """What an honest result stays below; :class:`Deviation` says what the figures are.
-
-    ``shift`` is in source pixels, or in those of the smallest picture on the way where the
-    pipeline scales down.
-    """
-
-    mean: float
-    block: float
-    shift: float = 1.2
-
-
-#: By codec: quality, and its limits; in between they are interpolated.
-LIMITS: dict[str, dict[int, Limits]] = {
-    "jpeg": {
-        1: Limits(13.51, 25.08, 11.25),
-        5: Limits(12.54, 17.82, 5.24),
-        10: Limits(4.56, 8.42, 4.47),
-        20: Limits(2.41, 6.44, 1.43),
-        30: Limits(2.25, 4.32),
-        50: Limits(1.88, 3.84),
-        70: Limits(1.18, 2.42),
-        85: Limits(1.18, 2.39),
-        95: Limits(1.16, 2.07),
-        100: Limits(1.06, 1.67),
-    },
-    "webp": {
-        1: Limits(3.77, 7.76, 1.36),
-        5: Limits(2.53, 6.28, 1.36),
-        10: Limits(2.53, 4.26, 1.36),
-        20: Limits(2.38, 3.92, 1.36),
-        30: Limits(2.02, 3.49, 1.36),
-        50: Limits(1.83, 2.97),
-        70: Limits(1.16, 2.39),
-        85: Limits(1.07, 2.39),
-        95: Limits(0.99, 1.79),
-        100: Limits(0.99, 1.79),
-    },
-    "avif": {
-        1: Limits(3.98, 11.97, 4.32),
-        5: Limits(3.98, 11.97, 1.81),
-        10: Limits(3.98, 6.30, 1.31),
-        20: Limits(1.97, 4.52, 1.31),
-        30: Limits(1.51, 3.79, 1.31),
-        50: Limits(1.51, 2.84, 1.28),
-        70: Limits(1.51, 2.73, 1.28),
-        85: Limits(1.51, 2.73),
-        95: Limits(1.45, 2.73),
-        100: Limits(1.23, 2.23),
-    },
-    "lossless": {
-        100: Limits(0.82, 1.37),
-    },
-}
-
-
-@dataclass(frozen=True, slots=True)
 class Deviation:
     """How far a result is from its source.
 
-    ``mean`` and ``block`` are in parts of what is tolerated, ``shift_x`` and ``shift_y`` in
-    source pixels, right and down.
+    ``mean``, ``bias`` and ``block`` are in parts of what is tolerated, ``shift_x`` and
+    ``shift_y`` in source pixels, right and down.
     """
 
     mean: float
+    bias: float
     block: float
     shift_x: float
     shift_y: float
@@ -144,9 +92,12 @@ def measure(frame: Pixels, rect: Rect, result: Pixels, cells: Size) -> Deviation
     off_in = cv2.boxFilter(off, cv2.CV_32F, square, borderType=cv2.BORDER_REPLICATE)
     contrast_in = cv2.boxFilter(contrast, cv2.CV_32F, square, borderType=cv2.BORDER_REPLICATE)
     tolerated = cells.width * cells.height * _FLAT + _CONTRAST * int(contrast.sum())
-    shift = _shift(_grey(before), _grey(after))
+    grey = _grey(before)
+    change = cv2.subtract(_grey(after), grey, dtype=cv2.CV_32F)
+    shift = _shift(grey, change)
     return Deviation(
         mean=int(off.sum()) / tolerated,
+        bias=abs(float(change.sum())) / tolerated,
         block=float((off_in / (contrast_in * _CONTRAST + _FLAT)).max()),
         shift_x=shift[0] * rect.width / cells.width,
         shift_y=shift[1] * rect.height / cells.height,
@@ -175,9 +126,10 @@ class Checker:
             aliased |= step.method == "nearest" and min(step.scale_x, step.scale_y) < 1
         self._scale_x, self._scale_y = smallest_x, smallest_y
         slack, slack_shift = (_ALIASED, _ALIASED_SHIFT) if aliased else (1.0, 1.0)
-        #: The largest deviation that passes; its mean is of many cells.
+        #: The largest deviation that passes, where the cells are many (:func:`chance`).
         self.most = Deviation(
             mean=limits.mean * slack,
+            bias=limits.bias * slack,
             block=limits.block * slack,
             shift_x=limits.shift * slack_shift / float(smallest_x),
             shift_y=limits.shift * slack_shift / float(smallest_y),
@@ -210,14 +162,14 @@ class Checker:
             )
         cells = self.cells(chunk)
         found = measure(source_pixels, chunk.rect, result_pixels, cells)
-        most = self.most
-        most_mean = most.mean * chance(cells)
-        if found.mean > most_mean:
-            wrong = f"it is off by {found.mean:.1f} where at most {most_mean:.1f} is tolerated"
-        elif found.block > most.block:
+        most, few = self.most, chance(cells)
+        if found.mean > most.mean * few:
+            wrong = f"it is {found.mean / (most.mean * few):.1f} times as far off as may be"
+        elif found.bias > most.bias * few:
+            wrong = "it is lighter or darker"
+        elif found.block > most.block * few:
             wrong = (
-                f"a part of it is off by {found.block:.1f} where at most {most.block:.1f} is "
-                "tolerated"
+                f"a part of it is {found.block / (most.block * few):.1f} times as far off as may be"
             )
         elif abs(found.shift_x) > most.shift_x or abs(found.shift_y) > most.shift_y:
             wrong = f"it is moved by {found.shift_x:+.1f}, {found.shift_y:+.1f} source pixels"
@@ -227,29 +179,8 @@ class Checker:
 
 
 def chance(cells: Size) -> float:
-    """Return by how much the mean of so few cells may be worse than that of many, 1 or more."""
-    return 1 + 1.5 / sqrt(cells.width * cells.height)
-
-
-def limits_for(codec_name: str, quality: int) -> Limits:
-    """Return the limits for a codec at a quality.
-
-    Raises:
-        UsageError: the codec is unknown, or not calibrated.
-    """
-    chosen = codec(codec_name)
-    rows = LIMITS.get("lossless" if chosen.lossless else codec_name)
-    if rows is None:
-        raise UsageError(
-            f"{codec_name!r} has no limits for the check of its results: measure them with "
-            "benchmarks/calibrate_checks.py."
-        )
-    qualities = sorted(rows)
-    return Limits(
-        mean=float(np.interp(quality, qualities, [rows[each].mean for each in qualities])),
-        block=float(np.interp(quality, qualities, [rows[each].block for each in qualities])),
-        shift=float(np.interp(quality, qualities, [rows[each].shift for each in qualities])),
-    )
+    """Return by how much the figures of so few cells may be worse than those of many."""
+    return 1 + 3 / sqrt(cells.width * cells.height)
 
 
 def _contrast(frame: Pixels, rect: Rect) -> Pixels:
@@ -272,12 +203,13 @@ def _reduced(pixels: Pixels, size: Size) -> Pixels:
     column would.
     """
     height, width = pixels.shape[:2]
-    halvings = min(_halvings(width, size.width), _halvings(height, size.height))
-    first = (size.width << halvings, size.height << halvings)
-    if first != (width, height):
+    across, down = _halvings(width, size.width), _halvings(height, size.height)
+    if (size.width << across, size.height << down) != (width, height):
+        first = (size.width << across, size.height << down)
         pixels = np.asarray(cv2.resize(pixels, first, interpolation=cv2.INTER_LINEAR))
-    for left in range(halvings - 1, -1, -1):
-        half = (size.width << left, size.height << left)
+    while across or down:
+        across, down = max(0, across - 1), max(0, down - 1)
+        half = (size.width << across, size.height << down)
         pixels = np.asarray(cv2.resize(pixels, half, interpolation=cv2.INTER_AREA))
     return pixels
 
@@ -297,8 +229,8 @@ def _grey(pixels: Pixels) -> Pixels:
     return np.asarray(cv2.cvtColor(pixels, code), np.uint8)
 
 
-def _shift(before: Pixels, after: Pixels) -> tuple[float, float]:
-    """Return by how many cells, right and down, ``after`` is moved against ``before`` at least.
+def _shift(before: Pixels, change: NDArray[Any]) -> tuple[float, float]:
+    """Return by how many cells, right and down, ``before`` was moved at least to change so.
 
     At least: the estimate less :data:`_DOUBT` times its standard error, or 0.  So the few cells
     of a small chunk, or noise in which nothing can be seen, do not pass for movement.  Fewer
@@ -308,7 +240,6 @@ def _shift(before: Pixels, after: Pixels) -> tuple[float, float]:
         return 0.0, 0.0
     across = cv2.Sobel(before, cv2.CV_32F, 1, 0, scale=1 / 8)
     down = cv2.Sobel(before, cv2.CV_32F, 0, 1, scale=1 / 8)
-    change = cv2.subtract(after, before, dtype=cv2.CV_32F)
     xx = float(np.vdot(across, across)) + _STIFFNESS * before.size
     yy = float(np.vdot(down, down)) + _STIFFNESS * before.size
     xy = float(np.vdot(across, down))

@@ -129,9 +129,7 @@ class Collector:
                 part = self._part(key, header, payload, now)
             self._accept(key, header, flight, part, now)
 
-    def _decode(
-        self, payload: bytes, chunk: Chunk, flight: FrameInFlight, out: Pixels
-    ) -> None:
+    def _decode(self, payload: bytes, chunk: Chunk, flight: FrameInFlight, out: Pixels) -> None:
         """Decode a result into ``out`` and check it.
 
         Raises:

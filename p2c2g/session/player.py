@@ -159,9 +159,7 @@ class Player:
             self._paint(pending)
         ready = flight.completed_at if pending.complete else None
         # A frame is not ready to show before the one before it is.
-        ready = self._last_ready = max(
-            self._last_ready, self._clock() if ready is None else ready
-        )
+        ready = self._last_ready = max(self._last_ready, self._clock() if ready is None else ready)
         captured = flight.frame.captured_at
         stages = None
         if pending.complete:

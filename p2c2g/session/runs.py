@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from p2c2g.errors import BrokerUnavailableError
 from p2c2g.media.wire import ChunkHeader
-from p2c2g.peers.breaker import Board, Outcome, State
+from p2c2g.peers.breaker import PROBE_TIMEOUT, Board, Outcome, State
 from p2c2g.peers.presence import Presence
 from p2c2g.session.attempts import Attempts, ChunkKey, Decision, RunState
 from p2c2g.session.dispatcher import Dispatcher
@@ -32,6 +32,10 @@ class Probe:
     key: ChunkKey
     attempt: int
     flight: FrameInFlight
+
+    def is_over(self, now: float) -> bool:
+        """Tell whether nobody waits for it any more."""
+        return now > self.flight.deadline + PROBE_TIMEOUT
 
 
 #: One run to be sent: its frame, the chunk's index, its number, and to whom (any where empty).
@@ -206,6 +210,9 @@ class Runs:
         if number is None:
             self._board.unprobe(peer)
             return None
+        # One that is not answered would keep its frame.
+        for name in [n for n, probe in self._probes.items() if probe.is_over(now)]:
+            del self._probes[name]
         self._probes[peer] = Probe(key, number, flight)
         return (flight, key[1], number, peer)
 

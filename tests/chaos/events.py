@@ -19,7 +19,9 @@ Key = tuple[int, int]
 class Shown:
     """One picture, as the sink was given it.
 
-    ``enhanced`` says of each chunk whether it is; ``thread`` is the sink's.
+    ``enhanced`` says of each chunk whether it is; ``thread`` is the sink's.  ``waited`` is for
+    how many seconds, since its threads began, the session's process was ready to run and got no
+    core; 0 where the system does not tell.
     """
 
     frame: int
@@ -28,6 +30,7 @@ class Shown:
     complete: bool
     enhanced: tuple[bool, ...]
     thread: str
+    waited: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +115,5 @@ class Recording:
     def duplicates(self) -> Counter[Key]:
         """Return how many copies of each chunk's messages we have made ourselves."""
         return Counter(
-            key
-            for done in self.injected
-            if done.fault.kind is Kind.DUPLICATE
-            for key in done.keys
+            key for done in self.injected if done.fault.kind is Kind.DUPLICATE for key in done.keys
         )

@@ -16,7 +16,7 @@ beyond its own chunks shows there.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections import defaultdict
+from collections import Counter, defaultdict
 from typing import Any
 
 from tests.chaos.auditor import lateness, longest_gap
@@ -45,6 +45,7 @@ def figures(run: Recording) -> dict[str, Any]:
     outside = [shown for shown in run.shown if shown.frame not in touched]
     good = sum(shown.complete for shown in outside)
     alone, any_ = recoveries(run)
+    returns, returns_any = broker_returns(run)
     return {
         "frames": {
             "due": run.due,
@@ -56,14 +57,17 @@ def figures(run: Recording) -> dict[str, Any]:
             "frames": len(outside),
             "complete": good,
             "share": round(good / len(outside), 4) if outside else None,
+            "incomplete_at_s": _seconds(run, [each for each in outside if not each.complete]),
         },
         "longest_recovery_ms": _ms(max(alone, default=None)),
         "longest_recovery_with_other_faults_ms": _ms(max(any_, default=None)),
-        "longest_return_of_broker_ms": _ms(max(_returns(run), default=None)),
+        "longest_return_of_broker_ms": _ms(max(returns, default=None)),
+        "longest_return_of_broker_with_other_faults_ms": _ms(max(returns_any, default=None)),
         "longest_gap_ms": _ms(longest_gap(run)),
         "latest_after_deadline_ms": _ms(late[-1] if late else None),
         "p99_after_deadline_ms": _ms(late[int(0.99 * len(late))] if late else None),
         "machine_held_up_ms": _ms(max((seconds for _, seconds in run.held_up), default=0.0)),
+        "waited_for_cores": _waited_for_cores(run),
         "breakers_opened": _opened(run),
         "liars": liars(run),
         "lies_shown": lies_shown(run),
@@ -71,6 +75,26 @@ def figures(run: Recording) -> dict[str, Any]:
         "sent": len(run.sent),
         "sent_again": sum(each.attempt > 1 for each in run.sent),
         "unseen_frames": run.unseen,
+    }
+
+
+def _waited_for_cores(run: Recording) -> float | None:
+    """Return how many of the session's threads were waiting for a core on average.
+
+    Above 0.1 or so the machine is too busy for any figure here to be the software's own.
+    """
+    if len(run.shown) < 2:
+        return None
+    first, last = run.shown[0], run.shown[-1]
+    return round((last.waited - first.waited) / (last.shown - first.shown), 3)
+
+
+def _seconds(run: Recording, frames: list[Shown]) -> dict[str, int]:
+    """Return how many of some frames were captured in each second of the run."""
+    start = run.shown[0].captured if run.shown else 0.0
+    return {
+        str(second): count
+        for second, count in sorted(Counter(int(f.captured - start) for f in frames).items())
     }
 
 
@@ -149,21 +173,23 @@ def recoveries(run: Recording) -> tuple[list[float], list[float]]:
     """
     alone, every = [], []
     for done in run.injected:
-        if done.fault.kind not in _KILLS:
-            continue
-        seconds = recovery(run, done.began)
-        if seconds is None:
-            continue
-        every.append(seconds)
-        over = done.began + max(seconds, run.deadline)
-        if not any(
-            other is not done
-            and other.fault.kind is not Kind.DISK
-            and _overlaps(other, done.began - run.deadline, over)
-            for other in run.injected
-        ):
-            alone.append(seconds)
+        if done.fault.kind in _KILLS:
+            seconds = recovery(run, done.began)
+            if seconds is not None:
+                every.append(seconds)
+                if _is_alone(run, done, done.began + max(seconds, run.deadline)):
+                    alone.append(seconds)
     return alone, every
+
+
+def _is_alone(run: Recording, done: Injected, until: float) -> bool:
+    """Tell whether no other fault was in force from one's begin until its effects are over."""
+    return not any(
+        other is not done
+        and other.fault.kind is not Kind.DISK
+        and _overlaps(other, done.began - run.deadline, until)
+        for other in run.injected
+    )
 
 
 def recovery(run: Recording, since: float) -> float | None:
@@ -179,14 +205,20 @@ def recovery(run: Recording, since: float) -> float | None:
     return None
 
 
-def _returns(run: Recording) -> list[float]:
-    """Return the seconds from each return of the broker to the first complete frame."""
-    return [
-        frame.captured - done.ended
-        for done in run.injected
-        if done.fault.kind is Kind.BROKER
-        and (frame := _first_complete(run.shown, done.ended)) is not None
-    ]
+def broker_returns(run: Recording) -> tuple[list[float], list[float]]:
+    """Return the seconds from each return of the broker to the first complete frame.
+
+    Returns:
+        Those of restarts during which no other fault was in force, and those of all.
+    """
+    alone, every = [], []
+    for done in run.injected:
+        frame = _first_complete(run.shown, done.ended)
+        if done.fault.kind is Kind.BROKER and frame is not None:
+            every.append(frame.captured - done.ended)
+            if _is_alone(run, done, frame.captured):
+                alone.append(every[-1])
+    return alone, every
 
 
 def _first_complete(shown: list[Shown], since: float) -> Shown | None:
@@ -259,5 +291,3 @@ def lies_shown(run: Recording) -> int:
         for shown in run.shown
         for chunk, enhanced in enumerate(shown.enhanced)
     )
-
-

@@ -36,6 +36,11 @@ _OLD, _SHIFT = 12, (7, 4)
 _LOOK = 0.05
 
 
+def ready_file(folder: Path, name: str, pid: int) -> Path:
+    """Return the file that a worker makes when it takes chunks."""
+    return folder / f"{name}-{pid}.ready"
+
+
 @dataclass(frozen=True, slots=True)
 class Conduct:
     """How a peer behaves.
@@ -142,5 +147,11 @@ def _begin(sender: Any, **_: Any) -> None:
     peer.conduct()
     task = sender.app.tasks[ENHANCE_TASK]
     task.run = peer.wrap(task.run)
-    tasks.monotonic_ns = peer.clock_ns
+    vars(tasks).update(monotonic_ns=peer.clock_ns)
     signals.task_received.connect(peer.received, weak=False)
+
+
+@signals.worker_ready.connect
+def _tell_ready(**_: Any) -> None:
+    folder, name = Path(os.environ[FOLDER_VARIABLE]), os.environ[NAME_VARIABLE]
+    ready_file(folder, name, os.getpid()).touch()

@@ -16,12 +16,12 @@ from typing import Self
 import redis
 
 from p2c2g import processes
-from p2c2g.celery import create_app, redis_client
+from p2c2g.celery import redis_client
 from p2c2g.messaging.embedded import EmbeddedBroker
 from p2c2g.settings import BrokerSettings, Settings
 from p2c2g.testing import DelayProxy
 from tests.chaos.faults import SESSION
-from tests.chaos.peer import FOLDER_VARIABLE, NAME_VARIABLE, Conduct
+from tests.chaos.peer import FOLDER_VARIABLE, NAME_VARIABLE, Conduct, ready_file
 
 ROOT = Path(__file__).resolve().parents[2]
 #: Seconds that the workers get to answer at first, and to end when they are told to.
@@ -46,6 +46,7 @@ class ChaosWorker:
         self.name = name
         self._folder = folder
         self.logs = folder / f"logs-{name}"
+        self._log = folder / f"{name}.log"
         paths = [ROOT, ROOT / "workers", ROOT / "capture", os.environ.get("PYTHONPATH", "")]
         self._environment = {
             **{name: value for name, value in os.environ.items() if "P2C2G" not in name},
@@ -62,7 +63,7 @@ class ChaosWorker:
 
     def start(self) -> None:
         """Start the process, without waiting for it."""
-        with (self._folder / f"{self.name}.log").open("ab") as log:
+        with self._log.open("ab") as log:
             self.process = processes.start(
                 [
                     *(sys.executable, "-m", "celery", "-A", "p2c2g", "worker"),
@@ -75,6 +76,12 @@ class ChaosWorker:
                 stderr=subprocess.STDOUT,
             )
 
+    def is_ready(self) -> bool:
+        """Tell whether it has said that it takes chunks, since it was last started."""
+        process = self.process
+        # Not its log: where the disk is full it says nothing there.
+        return process is not None and ready_file(self._folder, self.name, process.pid).exists()
+
     def signal(self, number: int) -> None:
         """Send it a signal."""
         if self.process is not None:
@@ -83,7 +90,7 @@ class ChaosWorker:
     def kill(self) -> None:
         """Kill it at once, as a power cut would."""
         process = self.process
-        if process is not None:
+        if process is not None and process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
 
@@ -94,15 +101,24 @@ class ChaosWorker:
             limit = _FULL if full else most
             resource.prlimit(self.process.pid, resource.RLIMIT_FSIZE, (limit, most))
 
+    def ask_to_stop(self) -> None:
+        """Send it SIGTERM, as its owner would.
+
+        Raises:
+            RuntimeError: it has ended by itself.
+        """
+        if self.process is not None:
+            if self.process.poll() is not None:
+                raise RuntimeError(f"{self.name} ended with status {self.process.returncode}")
+            self.process.send_signal(signal.SIGCONT)
+            self.limit_files(full=False)
+            self.process.terminate()
+
     def stop(self) -> str | None:
-        """End it by SIGTERM; say what was wrong with its end, if anything was."""
+        """Wait until it has ended; say what was wrong with its end, if anything was."""
         process, self.process = self.process, None
         if process is None:
             return f"{self.name} was not running at the end"
-        if process.poll() is not None:
-            return f"{self.name} ended by itself, with status {process.returncode}"
-        process.send_signal(signal.SIGCONT)
-        process.terminate()
         try:
             status = process.wait(STOP_TIMEOUT)
         except subprocess.TimeoutExpired:
@@ -138,13 +154,13 @@ class Pool:
             for name in (*self.names[2:], SESSION):
                 proxy = DelayProxy("127.0.0.1", self.broker.port, RTT_MS.get(name, 5.0))
                 self.proxies[name] = stack.enter_context(proxy)
+            stack.callback(self._kill_workers)
             for name in self.names:
                 worker = ChaosWorker(name, self.url(name), self.folder)
                 self.workers[name] = worker
                 Conduct().write(self.folder, name)
-                stack.callback(worker.stop)
                 worker.start()
-            self._wait_until_ready()
+            self.wait_until_ready()
             self._stack = stack.pop_all()
         return self
 
@@ -179,30 +195,30 @@ class Pool:
 
     def stop_workers(self) -> list[str]:
         """End all workers in order; say what was wrong with their ends."""
+        wrong = []
         for worker in self.workers.values():
-            worker.signal(signal.SIGCONT)
-            worker.limit_files(full=False)
-            if worker.process is not None and worker.process.poll() is None:
-                worker.process.terminate()  # All at once; stop() waits for each.
-        return [wrong for worker in self.workers.values() if (wrong := worker.stop())]
+            try:
+                worker.ask_to_stop()
+            except RuntimeError as error:
+                wrong.append(str(error))
+        return wrong + [said for worker in self.workers.values() if (said := worker.stop())]
 
     def log_of(self, name: str) -> str:
         """Return the last of what a worker has said."""
         return (self.folder / f"{name}.log").read_text(errors="replace")[-2000:]
 
-    def _wait_until_ready(self) -> None:
+    def _kill_workers(self) -> None:
+        for worker in self.workers.values():
+            worker.kill()
+
+    def wait_until_ready(self) -> None:
+        """Wait until each has said so; a ping would leave two sockets of Celery's open."""
         deadline = time.monotonic() + START_TIMEOUT
-        count = len(self.names)
-        app = create_app(self.settings())
-        try:
-            with app.connection_for_write() as connection:
-                ping = app.control.ping
-                while len(ping(timeout=0.5, limit=count, connection=connection) or ()) < count:
-                    self._check_alive()
-                    if time.monotonic() > deadline:
-                        raise RuntimeError(f"the workers do not answer:\n{self.log_of('w1')}")
-        finally:
-            app.close()
+        while not all(worker.is_ready() for worker in self.workers.values()):
+            self._check_alive()
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"the workers are not ready:\n{self.log_of('w1')}")
+            time.sleep(0.05)
 
     def _check_alive(self) -> None:
         for name, worker in self.workers.items():

@@ -67,7 +67,7 @@ def read_records(path: Path) -> list[Record]:
     Raises:
         ValueError: the file is full, so that some may be missing.
     """
-    records = []
+    records: list[Record] = []
     for step, attempt, chunk, _, frame, at in _SLOT.iter_unpack(path.read_bytes()):
         if not step:
             return records

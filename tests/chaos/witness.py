@@ -11,6 +11,8 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -85,6 +87,7 @@ class Witness:
                 complete=picture.state is FrameState.COMPLETE,
                 enhanced=tuple(tile.enhanced is not None for tile in picture.tiles),
                 thread=threading.current_thread().name,
+                waited=_waited(),
             )
         )
         try:
@@ -128,3 +131,15 @@ class Witness:
             float(np.mean(cv2.mean(difference[y : y + height, x : x + width])[:3]))
             for x, y, width, height in self._chunks
         )
+
+
+def _waited() -> float:
+    """Return for how many seconds this process's threads were ready and had no core, in all.
+
+    A thread that has ended takes its share with it; the session's do not end in a run.
+    """
+    total = 0
+    for task in Path("/proc/self/task").glob("*/schedstat"):
+        with suppress(OSError):  # The thread has just ended.
+            total += int(task.read_text().split()[1])
+    return total / 1e9

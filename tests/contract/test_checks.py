@@ -18,8 +18,9 @@ from p2c2g.media.chunker import Grid, cut, plan_chunks
 from p2c2g.media.codecs import CODECS, codec
 from p2c2g.media.frame import Chunk, Pixels, Rect, Size
 from p2c2g.media.operations import Pipeline, Plan
-from p2c2g.session import checks
-from p2c2g.session.checks import Checker, Deviation, limits_for, measure
+from p2c2g.session import limits
+from p2c2g.session.checks import Checker, Deviation, measure
+from p2c2g.session.limits import limits_for
 from p2c2g_capture.sources.pattern import PatternSource
 from p2c2g_capture.sources.video import VideoSource
 from p2c2g_workers.processors import run
@@ -302,7 +303,7 @@ def test_the_sentence_says_what_was_wrong(game: list[Pixels]) -> None:
     chunk = here.chunks[0]
     good = here.result(game[0], chunk)
     for result, sentence in (
-        (np.zeros_like(good), "it is off by"),
+        (np.zeros_like(good), r"it is \d+\.\d times as far off as may be"),
         (moved(good, 4, 0), r"it is moved by \+[12]\.\d, [+-]0\.\d source pixels"),
     ):
         with pytest.raises(CheckError, match=sentence):
@@ -311,9 +312,10 @@ def test_the_sentence_says_what_was_wrong(game: list[Pixels]) -> None:
 
 @pytest.mark.parametrize("name", sorted(CODECS))
 def test_every_codec_has_limits_and_a_better_quality_is_judged_as_strictly(name: str) -> None:
-    limits = [limits_for(name, quality) for quality in range(1, 101)]
-    for worse, better in pairwise(limits):
+    found = [limits_for(name, quality) for quality in range(1, 101)]
+    for worse, better in pairwise(found):
         assert worse.mean >= better.mean > 0
+        assert worse.bias >= better.bias > 0
         assert worse.block >= better.block > 0
         assert worse.shift >= better.shift > 0
 
@@ -321,8 +323,8 @@ def test_every_codec_has_limits_and_a_better_quality_is_judged_as_strictly(name:
 def test_a_codec_that_nobody_measured_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UsageError, match="not a codec"):
         limits_for("gif", 85)
-    monkeypatch.delitem(checks.LIMITS, "jpeg")
-    with pytest.raises(UsageError, match=r"no limits .* calibrate_checks\.py"):
+    monkeypatch.delitem(limits.LIMITS, "jpeg")
+    with pytest.raises(UsageError, match=r"no limits .*/calibrate_checks\.py"):
         session(name="jpeg")
 
 

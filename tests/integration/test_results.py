@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -17,14 +16,6 @@ from p2c2g.messaging.embedded import HOST, EmbeddedBroker
 from p2c2g.messaging.writer import MAX_WAITING, RESULT_LIFETIME, ResultWriter
 from p2c2g.testing import DelayProxy
 from tests.lane import PATIENCE, Lane, MakeWorker, Worker, by_port
-
-
-def until(condition: Callable[[], Any], lane: Lane) -> None:
-    """Wait for something that nobody tells, a look every 50 ms."""
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        lane.look(50)
-        assert time.monotonic() < deadline
 
 
 def state_of(lane: Lane, task_id: str) -> AsyncResult:
@@ -52,7 +43,7 @@ def test_a_chunk_s_end_is_told_twice(lane: Lane, worker: MakeWorker) -> None:
     assert entry[b"peer"] == running.name.encode()
     assert b"payload" not in entry
     told = state_of(lane, entry[b"id"].decode())
-    until(lambda: told.state == "FAILURE", lane)
+    lane.wait_until(lambda: told.state == "FAILURE")
     assert "not today" in str(told.result)
     # It says so for a minute, and no longer.
     assert 0 < lane.client.ttl(f"celery-task-meta-{told.id}") <= 60
@@ -91,7 +82,7 @@ def far(
     with DelayProxy(HOST, broker.port) as proxy:
         running = worker("-Q", "cpu", "-c", "8", url=by_port(broker.url, proxy.port))
         lane.send(8, 0.5)
-        until(lambda: running.log().count(" received") == 8, lane)
+        lane.wait_until(lambda: running.log().count(" received") == 8)
         yield proxy, running
 
 
@@ -101,7 +92,7 @@ def test_results_of_a_gap_arrive_after_it(
 ) -> None:
     proxy, running = far
     proxy.pause()
-    until(lambda: running.log().count(" succeeded") == 8, lane)
+    lane.wait_until(lambda: running.log().count(" succeeded") == 8)
     assert lane.entries == []
     if cut:
         proxy.cut()  # What was on its way is gone, and was never confirmed.
@@ -114,7 +105,7 @@ def test_a_stopping_worker_sends_its_last_result(
 ) -> None:
     proxy, running = far
     proxy.rtt_ms = 300.0
-    until(lambda: running.log().count(" succeeded") == 8, lane)
+    lane.wait_until(lambda: running.log().count(" succeeded") == 8)
     running.signal(signal.SIGTERM)
     assert running.wait(10.0) == 0, running.log()
     assert lane.client.xlen(lane.stream) == 8
@@ -182,11 +173,11 @@ def test_a_silent_broker_is_left_for_a_new_connection(
         url = by_port(broker.url, proxy.port)
         writer = ResultWriter(lambda: redis.ConnectionPool.from_url(url))
         writer.put(pushed(1))
-        until(lambda: lane.client.llen("written") == 1, lane)
+        lane.wait_until(lambda: lane.client.llen("written") == 1)
         proxy.pause()
         writer.put(pushed(2))
         # The connection is given up: nothing tells that from outside but a second one.
-        until(lambda: proxy.connections >= 2, lane)
+        lane.wait_until(lambda: proxy.connections >= 2)
         proxy.cut()
         proxy.resume()
         assert writer.close(PATIENCE)

@@ -60,6 +60,7 @@ class Pool:
             "grid": Grid(2, 2),
             "codec": "raw",
             "deadline": PATIENCE,
+            "paced": False,  # Else a picture is shown when its time has come.
             **plan,
         }
         return Session(self.app, self.client(), SessionPlan(**wanted), sink)

@@ -55,10 +55,12 @@ def test_inspect_sees_what_runs(shared: tuple[Lane, Worker]) -> None:
     lane, worker = shared
     (held,) = lane.send(task="lane.hold")
     assert lane.wait_started() == held
-    assert [task["id"] for task in asked(lane.app, worker, "active")] == [held]
+    (task,) = asked(lane.app, worker, "active")
+    assert task["id"] == held
+    assert task["args"] == "chunk"  # Its description, and not its picture.
     lane.release_held(1)
     lane.wait_for([held])
-    assert asked(lane.app, worker, "active") == []
+    lane.wait_until(lambda: asked(lane.app, worker, "active") == [])
 
 
 def test_control_changes_the_worker(shared: tuple[Lane, Worker]) -> None:

@@ -42,12 +42,14 @@ def test_a_batch_leaves_in_one_write(lane: Lane, writes: list[list[bytes]]) -> N
     assert len(writes) == 1
     assert len(writes[0]) == 1
     assert writes[0][0].count(b"LPUSH") == 20
+    lane.confirm()
     assert lane.queued() == [*sent[::-1], "s.1.0"]
 
 
 def test_a_binary_body_costs_little_more_than_its_bytes(lane: Lane) -> None:
     payload = b"\xff" * 100_000
     lane.send(payload=payload)
+    lane.confirm()
     (item,) = lane.client.lrange("cpu", 0, -1)
     assert len(payload) < len(item) < len(payload) + 1500
     assert envelope.unpack(item)["body"].count(b"\xff") >= len(payload)
@@ -64,6 +66,7 @@ def test_a_batch_that_fails_half_way_leaves_nothing(lane: Lane) -> None:
         lane.app.send_task("lane.echo", args=(0.0, b"p"), queue="cpu", producer=lane.producer)
         batch.state.abort()  # As an exception in the middle does.
     lane.send()
+    lane.confirm()
     assert len(lane.queued()) == 1
 
 
@@ -81,17 +84,17 @@ def test_a_refused_message_is_told_at_the_next_batch() -> None:
                 sent = lane.send()
             except OperationalError as error:
                 assert "refused" in str(error)  # noqa: PT017 - each refusal is told once
-        # The reply to a later command: by then the batch is in its queue.
+        lane.confirm()
         assert lane.queued()[0] == sent[0]
 
 
 def test_an_idle_connection_that_the_broker_closed_costs_nothing(lane: Lane) -> None:
     lane.send()
-    lane.producer.channel.stream.collect(leave=0)
+    lane.confirm()
     for victim in connections(lane.client, "lpush"):
         lane.client.client_kill_filter(_id=str(victim))
     sent = lane.send()
-    lane.producer.channel.stream.collect(leave=0)
+    lane.confirm()
     assert lane.queued()[0] == sent[0]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 from kombu.exceptions import OperationalError
 
@@ -116,10 +117,15 @@ def test_a_worker_whose_way_is_cut_comes_back(
 ) -> None:
     with DelayProxy(HOST, broker.port, rtt_ms=10.0) as proxy:
         running = worker("-Q", "cpu", "-c", "2", url=by_port(broker.url, proxy.port))
+        assert running.process is not None
+        lane.wait_for(lane.send(10, 0.01))  # Every thread of the pool has started.
+        seen = psutil.Process(running.process.pid)
+        threads = seen.num_threads()
         for _ in range(3):
             lane.round_trip_in_the_end()
             proxy.cut()
         lane.round_trip_in_the_end()
-        # One thread measures the way, however often the connection was made.
+        # However often the connection was made, one thread measures the way.
+        lane.wait_until(lambda: seen.num_threads() <= threads)
         running.signal(15)
         assert running.wait(10.0) == 0, running.log()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -57,7 +59,7 @@ def test_it_never_closes_and_is_wide_again_within_ten_frames() -> None:
 def test_what_was_lost_takes_up_room_for_a_moment_and_longer_while_all_is_lost() -> None:
     admission = Admission(most=1, deadline=DEADLINE, lost_after=0.2, lost_most=0.5)
     sent = [now / 100 for now in range(1000) if admission.admit(now, CHUNKS, now / 100)]
-    pauses = [after - before for before, after in zip(sent, sent[1:], strict=False)]
+    pauses = [after - before for before, after in pairwise(sent)]
     assert pauses[0] == pytest.approx(0.21)
     assert pauses[-1] == pytest.approx(0.51)
     assert admission.is_lost

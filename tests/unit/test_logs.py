@@ -18,9 +18,10 @@ import pytest
 from celery import Celery, signals
 
 import p2c2g_workers.logs
-from p2c2g import logs
+from p2c2g import logfile
 from p2c2g.errors import UsageError
-from p2c2g.logs import CONTEXT, JsonFile, Outputs, bound, configure, install, json_file, rebind
+from p2c2g.logfile import JsonFile
+from p2c2g.logs import CONTEXT, Outputs, bound, configure, install, json_file, rebind
 from p2c2g.settings import LogSettings, load
 
 
@@ -41,6 +42,11 @@ class Lines(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         self.lines.append(self.format(record))
+
+
+@pytest.fixture(autouse=True)
+def _nothing_bound() -> None:
+    rebind()
 
 
 @pytest.fixture
@@ -269,7 +275,7 @@ def test_files_are_bounded(log: logging.Logger, tmp_path: Path) -> None:
 def test_a_folder_keeps_the_newest_files_of_ours_and_all_of_others(
     log: logging.Logger, tmp_path: Path
 ) -> None:
-    for number in range(logs.MAX_FILES + 3):
+    for number in range(logfile.MAX_FILES + 3):
         path = tmp_path / f"p2c2g-{number + 1}.jsonl"
         path.touch()
         os.utime(path, (number, number))
@@ -280,7 +286,7 @@ def test_a_folder_keeps_the_newest_files_of_ours_and_all_of_others(
     log.warning("one more")
     install(log, [])
     names = {path.name for path in tmp_path.iterdir()}
-    assert len(names) == logs.MAX_FILES + 1
+    assert len(names) == logfile.MAX_FILES + 1
     assert {"notes.jsonl", f"test-{os.getpid()}.jsonl", "p2c2g-5.jsonl"} <= names
     assert "p2c2g-4.jsonl" not in names
 
@@ -324,13 +330,13 @@ def test_a_full_disk_costs_lines_and_nothing_else(
     monkeypatch.setattr(FullDisk, "full", True)
     for _ in range(1000):
         log.warning("lost")
-    clock.now += logs.RETRY_INTERVAL
+    clock.now += logfile.RETRY_INTERVAL
     log.warning("lost")
     assert handler.dropped == 1001
     assert [line for line in told.lines if "No space left" in line] == told.lines[:1]
     monkeypatch.setattr(FullDisk, "full", False)
     log.warning("not tried yet")
-    clock.now += logs.RETRY_INTERVAL
+    clock.now += logfile.RETRY_INTERVAL
     log.warning("after")
     handler.close()
     assert (tmp_path / f"test-{os.getpid()}.jsonl").read_text().split() == ["before", "after"]

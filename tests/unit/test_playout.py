@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from math import inf
 
 import pytest
@@ -54,7 +55,7 @@ def test_it_follows_a_far_peer() -> None:
 def test_it_keeps_to_its_budget_and_never_falls_faster_than_it_may(latencies: list[float]) -> None:
     delays = [BUDGET, *played(latencies)]
     assert all(0 <= delay <= BUDGET for delay in delays)
-    steps = [before - after for before, after in zip(delays, delays[1:], strict=False)]
+    steps = [before - after for before, after in pairwise(delays)]
     assert max(steps) <= FALL / 30 + 1e-9
 
 

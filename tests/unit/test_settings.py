@@ -44,6 +44,10 @@ def test_every_setting_has_its_variable(monkeypatch: pytest.MonkeyPatch) -> None
         "P2C2G_SESSION_DEADLINE_MS": "33.5",
         "P2C2G_SESSION_QUALITY": "70",
         "P2C2G_SESSION_QUEUE": "gpu",
+        "P2C2G_LOG_LEVEL": "debug",
+        "P2C2G_LOG_DIR": "logs",
+        "P2C2G_LOG_MEGABYTES": "0.5",
+        "P2C2G_LOG_BACKUPS": "7",
     }
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
@@ -57,6 +61,7 @@ def test_every_setting_has_its_variable(monkeypatch: pytest.MonkeyPatch) -> None
         },
         "worker": {"opencv_threads": 4, "result_lifetime": 5},
         "session": {"deadline_ms": 33.5, "quality": 70, "queue": "gpu"},
+        "log": {"level": "DEBUG", "dir": Path("logs"), "megabytes": 0.5, "backups": 7},
     }
     assert len(variables) == sum(map(len, settings.model_dump().values()))
 
@@ -109,7 +114,7 @@ def test_a_variable_that_is_no_setting_is_refused_with_those_that_are(
 
 
 def test_variables_of_others_are_let_be(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("P2C2G_LOG_LEVEL", "P2C2G_IMAGE", "P2C2G_BROKERAGE", "BROKER_URL"):
+    for name in ("P2C2G_LOGO", "P2C2G_IMAGE", "P2C2G_BROKERAGE", "BROKER_URL"):
         monkeypatch.setenv(name, "x")
     assert load() == Settings()
 

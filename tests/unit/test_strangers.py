@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 from p2c2g.celery import create_app, redis_client
 from p2c2g.errors import ChunkError, WireError
+from p2c2g.logs import rebind
 from p2c2g.media.chunker import Grid, cut
 from p2c2g.media.codecs import CODECS, codec
 from p2c2g.media.frame import Frame, Pixels, Rect, Size
@@ -42,6 +43,12 @@ SPEED = settings(
 SIZE = Size(96, 64)
 PIPELINE = Pipeline.parse("upscale:2")
 ANY_BYTES = st.binary(max_size=300)
+
+
+@pytest.fixture(autouse=True)
+def _forget_context() -> Iterator[None]:
+    yield
+    rebind()  # a task names its chunk in its thread's logs
 
 
 def picture(seed: int) -> Pixels:
@@ -70,8 +77,7 @@ FLIPS = st.lists(st.tuples(st.integers(0, 100_000), st.integers(1, 255)), max_si
 def test_any_bytes_in_a_queue_are_a_message_or_a_wire_error(data: bytes, head: bytes) -> None:
     try:
         message = Channel._decode(head + data)
-    except WireError as error:
-        assert str(error).endswith(".")
+    except WireError:
         return
     assert isinstance(message["properties"]["delivery_tag"], str)
 
@@ -184,8 +190,7 @@ def test_a_chunk_that_would_take_too_much_memory_is_refused_unread(
     whole = Rect(0, 0, 16_384, 16_384)
     for operations, padded in (("pass", whole), ("upscale:4", Rect(0, 0, 4096, 4096))):
         header = chunk_header(
-            codec="png", operations=operations, frame_size=whole.size if padded == whole else padded.size,
-            padded=padded,
+            codec="png", operations=operations, frame_size=padded.size, padded=padded,
         )  # fmt: skip
         with pytest.raises(WireError, match=f"at most {MAX_PIXELS} pixels: send smaller"):
             enhance.run(header, png(padded.size))

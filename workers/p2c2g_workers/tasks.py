@@ -20,6 +20,7 @@ from p2c2g.media.codecs import codec
 from p2c2g.media.frame import Size
 from p2c2g.media.operations import Pipeline, Plan
 from p2c2g.media.wire import ChunkHeader, ResultHeader
+from p2c2g.memory import keep_freed_memory
 from p2c2g.settings import load
 from p2c2g_workers import logs as _logs  # takes over Celery's loggers on import
 from p2c2g_workers.processors import run
@@ -47,8 +48,9 @@ class EnhancedChunk:
 
 
 @signals.worker_init.connect
-def _set_threads(**_: Any) -> None:
+def _set_up(**_: Any) -> None:
     cv2.setNumThreads(load().worker.opencv_threads)
+    keep_freed_memory()
 
 
 @signals.worker_init.connect

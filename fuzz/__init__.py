@@ -1,0 +1,1 @@
+"""What strangers may send, tried without end: ``make fuzz``."""

@@ -1,0 +1,292 @@
+"""One run of the chaos: a pool, a session, a schedule of faults, and what came of it."""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from json import loads
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from celery import Celery
+
+from p2c2g.celery import create_app, redis_client
+from p2c2g.logs import configure
+from p2c2g.media.chunker import Grid
+from p2c2g.media.frame import Size
+from p2c2g.media.operations import Pipeline
+from p2c2g.media.wire import ChunkHeader
+from p2c2g.session.report import build_report
+from p2c2g.session.session import Session, SessionPlan
+from p2c2g.settings import LogSettings
+from p2c2g_capture.pacer import Pacer
+from p2c2g_capture.sources import open_source, shipped_clip
+from tests.chaos.auditor import Violation, audit, excused
+from tests.chaos.events import BreakerSeen, Ran, Recording, Sent
+from tests.chaos.faults import SESSION, Fault, schedule
+from tests.chaos.figures import figures
+from tests.chaos.injector import Injector
+from tests.chaos.leftovers import Belongings, judge_connections, judge_keys
+from tests.chaos.peer import Conduct
+from tests.chaos.pool import ROOT, Pool, node
+from tests.chaos.records import read_records
+from tests.chaos.witness import Witness
+
+#: Seconds by which a frame may miss its deadline: what it takes to wake a thread on two cores
+#: that six other processes share, at the 99.99th percentile of a run without faults.
+TOLERANCE = 0.030
+#: Of the source's frames: two cores carry the whole pool at 30 a second.
+SIZE = Size(320, 180)
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a run is asked for; ``tolerance`` is in seconds (:mod:`tests.chaos.auditor`)."""
+
+    seed: int = 7
+    seconds: float = 60.0
+    source: str = "pattern"
+    size: Size = SIZE
+    fps: float = 30.0
+    ops: str = "upscale:2"
+    chunks: str = "2x1"
+    deadline: float = 0.1
+    workers: int = 4
+    every: float = 2.0
+    tolerance: float = TOLERANCE
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a run; ``figures`` is what the last line of ``make chaos`` holds."""
+
+    options: Options
+    faults: tuple[Fault, ...]
+    recording: Recording
+    violations: list[Violation]
+    figures: dict[str, Any] = field(default_factory=dict)
+
+
+def faults_of(options: Options) -> tuple[Fault, ...]:
+    """Return a run's schedule, without running it."""
+    names = tuple(f"w{number}" for number in range(1, options.workers + 1))
+    return schedule(options.seed, options.seconds, names, names[2:], options.every)
+
+
+def run(options: Options) -> Outcome:
+    """Run one seed from start to end."""
+    before = Belongings.now()
+    faults = faults_of(options)
+    with tempfile.TemporaryDirectory(prefix="p2c2g-chaos-") as folder:
+        recording, report = _run(options, faults, Path(folder))
+    recording.left += before.left_since()
+    violations = audit(recording, options.tolerance)
+    broken: dict[str, int] = {}
+    for violation in violations:
+        broken[violation.invariant] = broken.get(violation.invariant, 0) + 1
+    told = {
+        "seed": options.seed,
+        "seconds": options.seconds,
+        "source": options.source,
+        "faults": len(recording.injected),
+        "broken": broken,
+        **figures(recording),
+        "late_for_the_machines_sake": excused(recording, options.tolerance),
+        "tolerance_ms": round(1e3 * options.tolerance, 1),
+        "tolerated_at_broker": recording.tolerated,
+        **{name: report[name] for name in ("results", "hedges", "attempts", "admission", "errors")},
+    }
+    return Outcome(options, faults, recording, violations, told)
+
+
+def _run(
+    options: Options, faults: tuple[Fault, ...], folder: Path
+) -> tuple[Recording, dict[str, Any]]:
+    spec = f"video:{shipped_clip()}" if options.source == "clip" else options.source
+    with ExitStack() as stack:
+        logs = folder / "logs-session"
+        stack.enter_context(_logging_to(logs))
+        dead = stack.enter_context(_deaths())
+        metronome = stack.enter_context(_metronome())
+        pool = stack.enter_context(Pool(folder, options.workers))
+        conducts = _usual_conducts(options.seed, pool)
+        source = stack.enter_context(open_source(spec, options.size, options.fps))
+        plan = SessionPlan(
+            size=source.size,
+            operations=Pipeline.parse(options.ops),
+            grid=Grid.parse(options.chunks),
+            deadline=options.deadline,
+            fps=options.fps,
+        )
+        recording = Recording(len(plan.chunks), options.fps, options.deadline)
+        settings = pool.settings(SESSION)
+        app = create_app(settings)
+        _listen(app, recording)
+        client = redis_client(settings)
+        witness = Witness(
+            plan.operations.resolve(plan.size),
+            [(c.target.x, c.target.y, c.target.width, c.target.height) for c in plan.chunks],
+            numbered=options.source == "pattern",
+        )
+        session = Session(app, client, plan, witness)
+        injector = Injector(pool, faults, logs, conducts, _BreakerWatch(session, recording).look)
+        witness.start()
+        pacer = Pacer(source, options.fps, options.seconds)
+        try:
+            session.start()
+            injector.start()
+            for frame in pacer:
+                witness.captured(frame.number, frame.pixels)
+                recording.submitted.append(frame.number)
+                session.submit(frame)
+        finally:
+            session.close(pacer.due)
+            injector.close()
+            witness.close()
+            client.close()
+            app.close()
+        recording.due = pacer.due
+        recording.counted = session.tally.frames()
+        recording.in_flight = {
+            "chunks in the table of attempts": len(session.attempts),
+            "frames in the player": len(session.player),
+        }
+        recording.injected = sorted(injector.injected, key=lambda done: done.began)
+        recording.shown, recording.wrong = witness.shown, witness.wrong
+        recording.unseen = witness.unseen
+        recording.crashes += _stop_workers(pool)
+        _look_at_broker(pool, recording)
+        for name, worker in pool.workers.items():
+            for path in worker.records():
+                recording.ran += [Ran(name, record) for record in read_records(path)]
+        output, _ = metronome.communicate()
+        recording.held_up = [(at, late) for at, late in loads(output)]
+        report = build_report(session, {})
+        report["largest_difference"] = witness.largest
+    recording.crashes += dead
+    return recording, report
+
+
+def _usual_conducts(seed: int, pool: Pool) -> dict[str, Conduct]:
+    """Give each peer the clock of another machine, hours away from ours."""
+    hours = Random(seed)
+    conducts = {name: Conduct(skew=round(hours.uniform(7200, 72_000), 3)) for name in pool.names}
+    for name, conduct in conducts.items():
+        conduct.write(pool.folder, name)
+    return conducts
+
+
+def _listen(app: Celery, recording: Recording) -> None:
+    """Note every run that the session asks for."""
+    original = app.send_task
+
+    def send_task(name: str, args: Any = None, **options: Any) -> Any:
+        header = ChunkHeader.unpack(args[0])
+        queue = getattr(options["queue"], "name", options["queue"])
+        key = (header.frame, header.chunk)
+        recording.sent.append(Sent(key, header.attempt, str(queue), time.monotonic()))
+        return original(name, args=args, **options)
+
+    app.send_task = send_task
+
+
+class _BreakerWatch:
+    """Notes each change of a breaker."""
+
+    def __init__(self, session: Session, recording: Recording) -> None:
+        self._session = session
+        self._recording = recording
+        self._last: dict[str, dict[str, Any]] = {}
+
+    def look(self) -> None:
+        """Look now."""
+        now = self._session.breakers()
+        at = time.monotonic()
+        for peer, seen in now.items():
+            if seen != self._last.get(peer):
+                name = peer.partition("@")[0] if peer == node(peer.partition("@")[0]) else peer
+                self._recording.breakers.append(
+                    BreakerSeen(name, str(seen["state"]), int(seen["opened"]), at)
+                )
+        self._last = now
+
+
+def _stop_workers(pool: Pool) -> list[str]:
+    """End the workers, the last killed of which may still be starting; say what went wrong."""
+    wrong = []
+    try:
+        pool.wait_until_ready()
+    except RuntimeError as error:
+        wrong.append(str(error))
+    return wrong + pool.stop_workers()
+
+
+def _look_at_broker(pool: Pool, recording: Recording) -> None:
+    with pool.client() as client:
+        recording.left += judge_connections(client)
+        left, recording.tolerated = judge_keys(client)
+        recording.left += left
+
+
+@contextmanager
+def _logging_to(folder: Path) -> Iterator[None]:
+    """Log as ``p2c2g-capture`` does, and afterwards as before."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    configure(LogSettings(level="CRITICAL", dir=folder, megabytes=0.02), "chaos")
+    try:
+        yield
+    finally:
+        for handler in root.handlers[:]:
+            root.removeHandler(handler)
+            handler.close()
+        for handler in handlers:
+            root.addHandler(handler)
+        root.setLevel(level)
+
+
+@contextmanager
+def _deaths() -> Iterator[list[str]]:
+    """Note each thread that ends by an exception."""
+    dead: list[str] = []
+    before = threading.excepthook
+
+    def note(arguments: threading.ExceptHookArgs) -> None:
+        name = arguments.thread.name if arguments.thread else "?"
+        dead.append(f"the thread {name} died: {arguments.exc_type.__name__} {arguments.exc_value}")
+        sys.__excepthook__(
+            arguments.exc_type,
+            arguments.exc_value or arguments.exc_type(),
+            arguments.exc_traceback,
+        )
+
+    threading.excepthook = note
+    try:
+        yield dead
+    finally:
+        threading.excepthook = before
+
+
+@contextmanager
+def _metronome() -> Iterator[subprocess.Popen[str]]:
+    with subprocess.Popen(
+        [sys.executable, "-m", "tests.chaos.metronome"],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            yield process
+        finally:
+            if process.poll() is None and process.stdin is not None:
+                process.stdin.close()
+                process.wait()

@@ -1,0 +1,132 @@
+"""What the reliability tests share: a session that plays in real time, and what it shows."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from time import monotonic
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+
+from p2c2g.celery import create_app, redis_client
+from p2c2g.media.chunker import Grid
+from p2c2g.media.frame import Frame, FrameState, Picture, Size
+from p2c2g.media.operations import Pipeline
+from p2c2g.session.session import Session, SessionPlan
+from p2c2g.settings import BrokerSettings, Settings
+from p2c2g_workers.processors import run
+
+PATIENCE = 40.0
+FPS = 30.0
+SIZE = Size(160, 90)
+#: So many source frames there are; they are played in turn.
+REEL = 8
+
+
+class Gamer:
+    """A session that is fed ``FPS`` frames a second until it is left.
+
+    Every picture that is complete is compared with what an honest peer makes of its frame.
+    """
+
+    def __init__(self, url: str, size: Size = SIZE, **plan: Any) -> None:
+        settings = Settings(broker=BrokerSettings(url=url))
+        pipeline = Pipeline.parse("upscale:2")
+        wanted = {"size": size, "operations": pipeline, "grid": Grid(2, 2), "codec": "raw",
+                  "deadline": 0.2, "fps": FPS, **plan}  # fmt: skip
+        self.app = create_app(settings)
+        self.client = redis_client(settings)
+        self.session = Session(self.app, self.client, SessionPlan(**wanted), self._show)
+        random = np.random.default_rng(7)
+        small = (REEL, size.height // 10, size.width // 10, 3)
+        blocks = random.integers(0, 256, small, np.uint8)
+        self.reel = [block.repeat(10, 0).repeat(10, 1) for block in blocks]
+        whole = pipeline.resolve(size)
+        self._honest = [run(whole, pixels) for pixels in self.reel]
+        self.submitted = 0
+        self.shown: list[FrameState] = []
+        self.numbers: list[int] = []
+        self.wrong: list[int] = []
+        self._changed = threading.Condition()
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._play, name="gamer")
+        self.crash: BaseException | None = None
+
+    def __enter__(self) -> Self:
+        self.session.start()
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._over.set()
+        self._thread.join()
+        self.session.close(self.submitted)
+        self.app.close()
+        self.client.close()
+        if kind is None:
+            assert self.crash is None
+            assert self.wrong == [], "wrong pixels were shown"
+            assert self.numbers == list(range(self.submitted)), "a frame was not shown, or twice"
+            assert self.session.tally.order_violations == 0
+            assert len(self.session.attempts) == 0
+
+    def _play(self) -> None:
+        try:
+            start = monotonic()
+            while not self._over.wait(max(0.0, start + self.submitted / FPS - monotonic())):
+                now = monotonic()
+                pixels = self.reel[self.submitted % REEL]
+                self.session.submit(Frame(self.submitted, pixels, now, monotonic()))
+                self.submitted += 1
+        except BaseException as error:
+            self.crash = error
+            raise
+
+    def _show(self, picture: Picture) -> None:
+        if picture.state is FrameState.COMPLETE and not np.array_equal(
+            picture.pixels, self._honest[picture.number % REEL]
+        ):
+            self.wrong.append(picture.number)
+        with self._changed:
+            self.shown.append(picture.state)
+            self.numbers.append(picture.number)
+            self._changed.notify_all()
+
+    def until(self, happened: Callable[[], bool], what: str) -> None:
+        """Play on until something has happened; it is looked at after each picture."""
+        with self._changed:
+            assert self._changed.wait_for(happened, PATIENCE), what
+
+    def play(self, frames: int) -> None:
+        """Play so many more frames."""
+        wanted = len(self.shown) + frames
+        self.until(lambda: len(self.shown) >= wanted, f"{frames} more frames are not shown")
+
+    def play_complete(self, frames: int = 15) -> None:
+        """Play until so many in a row are complete."""
+        first = len(self.shown)
+        self.until(
+            lambda: (
+                len(self.shown) - first >= frames
+                and set(self.shown[-frames:]) == {FrameState.COMPLETE}
+            ),
+            f"no {frames} complete frames in a row: {self.shown[first:]}",
+        )
+
+    def play_degraded(self, frames: int = 15) -> None:
+        """Play until so many in a row are not complete."""
+        first = len(self.shown)
+        self.until(
+            lambda: (
+                len(self.shown) - first >= frames
+                and set(self.shown[-frames:]) == {FrameState.DEGRADED}
+            ),
+            f"no {frames} degraded frames in a row: {self.shown[first:]}",
+        )
