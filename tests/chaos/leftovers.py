@@ -11,7 +11,6 @@ from typing import Any, Self
 import psutil
 import redis
 
-from p2c2g.messaging.channel import RECALL_EXPIRY
 from p2c2g.peers import shared
 from p2c2g.session.dispatcher import DIRECT_LIFETIME, QUEUE_LIFETIME
 from tests.chaos.pool import RESULT_LIFETIME
@@ -109,7 +108,7 @@ def _allowed(key: str) -> tuple[int, str]:
     if key.endswith(".dq2"):
         return DIRECT_LIFETIME, "peers' own queues"
     if key.startswith("p2c2g.recall."):
-        return RECALL_EXPIRY, "recall lists of workers that lost their connection"
+        return 60, "recall lists of workers that lost their connection"
     if key == shared.KEY:
         return shared.LIFETIME, "set of open breakers"
     return -1, ""

@@ -20,32 +20,16 @@ from p2c2g.celery import create_app, redis_client
 from p2c2g.errors import UsageError
 from p2c2g.settings import BrokerSettings, Settings
 
-#: What each module makes for others: its classes, functions and constants.
+#: What the modules that others build on make: their classes, functions and constants.
 NAMES = {
     "p2c2g.errors": """
         P2C2GError UsageError UnavailableError BrokerUnavailableError SourceUnavailableError
         ChunkError WireError CodecError ProcessorError CheckError""",
-    "p2c2g.settings": """
-        SCHEMES BrokerSettings WorkerSettings SessionSettings LogSettings Settings load redacted""",
-    "p2c2g.logs": "CONTEXT configure bound rebind install json_file Outputs",
-    "p2c2g.logfile": "MAX_FILES RETRY_INTERVAL JsonFile",
-    "p2c2g.throttle": "Key Throttle",
-    "p2c2g.session.checks": "CELL BLOCK Deviation measure Checker chance",
-    "p2c2g.session.limits": "Limits LIMITS limits_for",
-    "p2c2g.media.avif": "size_of",
     "p2c2g.celery": "CAPABILITIES ENHANCE_TASK create_app redis_client",
     "p2c2g.media.frame": """
         MAX_EDGE Pixels Size Rect Frame Chunk FrameState Tile Picture""",
     "p2c2g.media.wire": "VERSION ChunkHeader ResultHeader",
     "p2c2g.messaging.envelope": "MAGIC VERSION Payload pack unpack is_envelope check",
-    "p2c2g.messaging.readahead": "Window",
-    "p2c2g.session.attempts": "MAX_ATTEMPTS Verdict Decision RunState Run ChunkKey Attempts",
-    "p2c2g.session.dispatcher": "SOCKET_TIMEOUT QUEUE_LENGTH QUEUE_LEAST DIRECT_LENGTH "
-    "QUEUE_LIFETIME DIRECT_LIFETIME task_id parse_task_id Dispatcher",
-    "p2c2g.session.peerclock": "PeerClock",
-    "p2c2g.session.reassembler": "Pending Reassembler",
-    "p2c2g.session.tally": "STAGES TOLERANCE MAX_PEERS MAX_ERRORS OTHERS percentiles "
-    "PeerTally Tally",
 }
 
 
