@@ -22,7 +22,7 @@ derivatives, to which a first derivative is blind, so it sees two pixels where t
 figures see nothing.
 
 The limits are in ``limits.py``; ``benchmarks/calibrate_checks.py`` measures them, and how often
-honest results are refused and lies let pass (``docs/checks.md``).  A check says nothing of
+honest results are refused and lies let pass (``docs/reliability.md``).  A check says nothing of
 detail finer than a cell: a peer that returns a plain bilinear enlargement passes.
 """
 

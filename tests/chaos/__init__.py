@@ -2,6 +2,7 @@
 
 Read in this order: ``faults.py`` (what will happen, drawn from a seed), ``records.py`` and
 ``peer.py`` (inside each worker), ``pool.py`` (broker, proxies, workers), ``injector.py`` (does
-the harm), ``witness.py`` (watches the pictures), ``scenario.py`` (one run), ``auditor.py`` and
-``figures.py`` (pure: what broke, and how well it went).
+the harm), ``witness.py`` (watches the pictures), ``events.py`` (what was seen), ``scenario.py``
+(one run, in its ``surroundings.py``), ``auditor.py`` and ``figures.py`` (pure: what broke, and
+how well it went).
 """

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from pathlib import Path
 from typing import Any
 
 from p2c2g.errors import UsageError
@@ -32,6 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
                 fps=asked.fps,
                 deadline=asked.deadline / 1e3,
                 tolerance=asked.tolerance / 1e3,
+                keep=asked.keep,
             )
             for seed in range(asked.seed, asked.seed + asked.seeds)
         ]
@@ -68,6 +70,7 @@ def _parser() -> argparse.ArgumentParser:
         default=1e3 * TOLERANCE,
         help="milliseconds that the machine may take to wake the session",
     )
+    parser.add_argument("--keep", type=Path, help="folder for the logs of workers and session")
     return parser
 
 
@@ -109,7 +112,8 @@ def _sum(lines: list[dict[str, Any]]) -> dict[str, Any]:
             "complete": complete,
             "share": round(complete / outside, 4) if outside else None,
         },
-        **{name: max((line[name] or 0.0 for line in lines), default=0.0) for name in worst},
+        **{name: max((line[name] for line in lines if line[name]), default=None) for name in worst},
+        "late_for_the_machines_sake": sum(line["late_for_the_machines_sake"] for line in lines),
         "lies_shown": sum(line["lies_shown"] for line in lines),
         "liars": [liar for line in lines for liar in line["liars"]],
     }

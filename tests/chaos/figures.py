@@ -45,7 +45,6 @@ def figures(run: Recording) -> dict[str, Any]:
     outside = [shown for shown in run.shown if shown.frame not in touched]
     good = sum(shown.complete for shown in outside)
     alone, any_ = recoveries(run)
-    returns, returns_any = broker_returns(run)
     return {
         "frames": {
             "due": run.due,
@@ -61,8 +60,7 @@ def figures(run: Recording) -> dict[str, Any]:
         },
         "longest_recovery_ms": _ms(max(alone, default=None)),
         "longest_recovery_with_other_faults_ms": _ms(max(any_, default=None)),
-        "longest_return_of_broker_ms": _ms(max(returns, default=None)),
-        "longest_return_of_broker_with_other_faults_ms": _ms(max(returns_any, default=None)),
+        "longest_return_of_broker_ms": _ms(max(broker_returns(run), default=None)),
         "longest_gap_ms": _ms(longest_gap(run)),
         "latest_after_deadline_ms": _ms(late[-1] if late else None),
         "p99_after_deadline_ms": _ms(late[int(0.99 * len(late))] if late else None),
@@ -205,20 +203,17 @@ def recovery(run: Recording, since: float) -> float | None:
     return None
 
 
-def broker_returns(run: Recording) -> tuple[list[float], list[float]]:
+def broker_returns(run: Recording) -> list[float]:
     """Return the seconds from each return of the broker to the first complete frame.
 
-    Returns:
-        Those of restarts during which no other fault was in force, and those of all.
+    Another fault has begun by then as a rule, so these are rather too long than too short.
     """
-    alone, every = [], []
-    for done in run.injected:
-        frame = _first_complete(run.shown, done.ended)
-        if done.fault.kind is Kind.BROKER and frame is not None:
-            every.append(frame.captured - done.ended)
-            if _is_alone(run, done, frame.captured):
-                alone.append(every[-1])
-    return alone, every
+    return [
+        frame.captured - done.ended
+        for done in run.injected
+        if done.fault.kind is Kind.BROKER
+        and (frame := _first_complete(run.shown, done.ended)) is not None
+    ]
 
 
 def _first_complete(shown: list[Shown], since: float) -> Shown | None:

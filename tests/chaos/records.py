@@ -17,7 +17,7 @@ from pathlib import Path
 
 _SLOT = struct.Struct("<BBHIQd")  # step, attempt, chunk, reserved, frame, time
 #: Slots of one file: ten minutes of a worker that does a pool's whole work.  Policy: what
-#: does not fit is not written, and the reader refuses a file that is full.
+#: does not fit is not written, and a file that is full breaks an invariant.
 SLOTS = 1 << 17
 
 
@@ -62,14 +62,9 @@ class RecordWriter:
 
 
 def read_records(path: Path) -> list[Record]:
-    """Return the records of a file, in order.
-
-    Raises:
-        ValueError: the file is full, so that some may be missing.
-    """
-    records: list[Record] = []
-    for step, attempt, chunk, _, frame, at in _SLOT.iter_unpack(path.read_bytes()):
-        if not step:
-            return records
-        records.append(Record(Step(step), frame, chunk, attempt, at))
-    raise ValueError(f"{path.name} is full: give its writer more slots")
+    """Return the records of a file, in order; :data:`SLOTS` of them where some may be missing."""
+    return [
+        Record(Step(step), frame, chunk, attempt, at)
+        for step, attempt, chunk, _, frame, at in _SLOT.iter_unpack(path.read_bytes())
+        if step
+    ]

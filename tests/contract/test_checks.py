@@ -189,7 +189,7 @@ def lies(here: Session, frames: list[Pixels]) -> dict[str, Pixels]:
     """Return a result for each lie about the first chunk of the last frame."""
     frame, chunk, other = frames[-1], here.chunks[0], here.chunks[1]
     good = here.result(frame, chunk)
-    brighter = cv2.add(good, (16, 16, 16, 0))  # type: ignore[call-overload]
+    brighter = cv2.add(good, (24, 24, 24, 0))  # type: ignore[call-overload]
     garbled = good.copy()
     height, width = good.shape[0] // 4, good.shape[1] // 4
     garbled[height : 2 * height, width : 2 * width] = noise(5)[:height, :width]
