@@ -17,3 +17,5 @@ class Control(StockControl):
     def __init__(self, app: Any = None) -> None:
         super().__init__(app)
         self.mailbox.serializer = "json"
+        # Else each call leaves a connection in a pool of the application's that nobody closes.
+        self.mailbox.producer_pool = None

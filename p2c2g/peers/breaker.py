@@ -27,7 +27,7 @@ LATE_ENOUGH = 10
 #: is one event and no habit.
 LATE_SPACING = 0.1
 #: Shares of them that open a breaker, and that the others must stay below to call one late.
-ERRORS_MOST = 0.5
+ERRORS_MOST = 0.4
 LATE_MOST = 0.6
 OTHERS_LATE_MOST = 0.3
 #: Seconds that a breaker stays open at first, and at most; what it has grown to is forgotten
