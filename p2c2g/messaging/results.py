@@ -5,8 +5,8 @@ state, so that ``AsyncResult`` works as ever, and ``XADD`` of state, header and 
 the stream that the task's ``reply_to`` names.  There is no ``GET`` before it: the session,
 not the backend, decides which of two results counts.
 
-Results leave from a thread of their own, in order, so that the pool's thread is free for
-the next chunk while the broker is a round trip away.
+Nobody waits for the broker's replies, so that the pool's thread is free for the next chunk
+while the broker is a round trip away: :mod:`p2c2g.messaging.writer` sends results in order.
 """
 
 from __future__ import annotations
@@ -121,7 +121,6 @@ class FrameResultBackend(RedisBackend):
             return super().store_result(
                 task_id, result, state, traceback=traceback, request=request, **kwargs
             )
-        told = result
         if isinstance(result, StreamResult):
             told = repr(result)
             fields: tuple[bytes | str, ...] = (
