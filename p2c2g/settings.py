@@ -111,6 +111,12 @@ class WorkerSettings(BaseSettings):
     result_lifetime: int = Field(
         default=60, ge=1, description="Seconds that AsyncResult can tell a chunk's state."
     )
+    beat_interval: float = Field(
+        default=1.0,
+        ge=0.1,
+        le=60,
+        description="Seconds between a peer's beats; one without any for three is dead.",
+    )
 
 
 class SessionSettings(BaseSettings):
@@ -127,6 +133,10 @@ class SessionSettings(BaseSettings):
     )
     quality: int = Field(default=85, ge=1, le=100, description="Quality of lossy codecs.")
     queue: str = Field(default="cpu", description="The queue that chunks are sent to.")
+    policy: Literal["capability", "weighted", "predictive", "affinity"] = Field(
+        default="capability",
+        description="Who gets a chunk: whoever pulls first, or a peer that the session chooses.",
+    )
 
 
 class LogSettings(BaseSettings):
