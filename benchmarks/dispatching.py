@@ -44,7 +44,7 @@ def _messages(frame: int, payload: bytes) -> list[tuple[int, bytes, bytes]]:
         )
         for index in range(CHUNKS)
     )
-    return [(index, header.pack(), payload) for index, header in enumerate(headers)]
+    return [(index, header.pack(), payload, "") for index, header in enumerate(headers)]
 
 
 @contextmanager
@@ -82,7 +82,7 @@ def _by_stock_celery(pool: Pool, payload: bytes) -> Iterator[Send]:
         producer: Any = app.amqp.Producer(connection)
 
         def send(frame: int) -> None:
-            for _, header, picture in _messages(frame, payload):
+            for _, header, picture, _ in _messages(frame, payload):
                 app.send_task(
                     task.name,
                     args=(header, picture),

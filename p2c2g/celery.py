@@ -17,6 +17,7 @@ from kombu import Exchange, Queue
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from p2c2g.peers.options import worker_options
 from p2c2g.settings import Settings, load
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ _CLIENT: dict[str, Any] = {
 }  # fmt: skip
 #: Queues by capability.
 CAPABILITIES = ("gpu", "cpu")
+#: What a worker does beyond Celery's own, by name: the core does not import its code.
+_STEPS = ("p2c2g_workers.enrolment:Enrolment", "p2c2g_workers.guest:Guest")
 
 
 def create_app(settings: Settings) -> Celery:
@@ -86,6 +89,8 @@ def create_app(settings: Settings) -> Celery:
         worker_enable_prefetch_count_reduction=False,
         timezone="UTC",
     )
+    application.user_options["worker"] = worker_options()
+    application.steps["consumer"].update(_STEPS)
     return application
 
 
@@ -123,6 +128,9 @@ def _once_more() -> Retry:
 
 @functools.cache
 def _default_app() -> Celery:
+    # So that ``celery -A p2c2g control`` knows it too, which imports no tasks.
+    import p2c2g.messaging.drain  # noqa: F401
+
     application = create_app(load())
     application.set_current()
     return application

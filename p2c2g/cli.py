@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import sys
+from importlib.metadata import entry_points
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
 from p2c2g import commandline as options
+from p2c2g import peers_cli
 from p2c2g.logs import configure
+from p2c2g.simulator.cli import simulate
 
 app = options.new_typer("Peer → cloud → gamer: a game's picture, enhanced by a pool of peers.")
+app.add_typer(peers_cli.app, name="peers")
+app.command()(simulate)
 
 
 @app.command()
@@ -25,6 +30,7 @@ def demo(
     codec: options.CodecOption = "jpeg",
     quality: options.QualityOption = None,
     chunks: options.ChunksOption = "2x1",
+    policy: options.PolicyOption = None,
     peers: Annotated[int, typer.Option(metavar="N", help="Workers to start.")] = 2,
     seconds: options.SecondsOption = None,
     headless: options.HeadlessOption = False,
@@ -46,6 +52,7 @@ def demo(
         "codec": codec,
         "quality": quality,
         "chunks": chunks,
+        "policy": policy,
         "seconds": seconds,
         "report": report,
         "record": record,
@@ -58,6 +65,13 @@ def demo(
     return Demo(peers, arguments, flower=flower, console=console).run()
 
 
+def add_edges() -> None:
+    """Add the commands that the edges bring along: the core does not know them."""
+    for edge in sorted(entry_points(group="p2c2g.commands"), key=lambda entry: entry.name):
+        app.add_typer(edge.load(), name=edge.name)
+
+
 def main() -> None:
     """Run the command."""
+    add_edges()
     sys.exit(options.run(app, "p2c2g"))

@@ -137,6 +137,14 @@ QualityOption = Annotated[
 ChunksOption = Annotated[
     str, typer.Option(metavar="RxC", help="Rows and columns that a frame is cut into.")
 ]
+PolicyOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="Who gets a chunk: capability (whoever pulls first), weighted, predictive or "
+        "affinity.",
+    ),
+]
 SecondsOption = Annotated[
     float | None, typer.Option(metavar="S", help="Stop after so long; else at Ctrl-C.")
 ]

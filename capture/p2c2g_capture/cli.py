@@ -34,6 +34,7 @@ def run(
     queue: Annotated[
         str | None, typer.Option(metavar="NAME", help="Capability queue: cpu or gpu.")
     ] = None,
+    policy: options.PolicyOption = None,
     deadline: Annotated[
         float | None,
         typer.Option(
@@ -68,6 +69,7 @@ def run(
             quality=quality,
             chunks=chunks,
             queue=queue,
+            policy=policy,
             deadline_ms=deadline,
             seconds=seconds,
             headless=headless,

@@ -49,6 +49,7 @@ class RunOptions:
     quality: int | None = None
     chunks: str = "2x1"
     queue: str | None = None
+    policy: str | None = None
     deadline_ms: float | None = None
     seconds: float | None = None
     headless: bool = False
@@ -86,6 +87,7 @@ def run(options: RunOptions, settings: Settings, console: Console) -> None:
             queue=options.queue or settings.session.queue,
             deadline=(options.deadline_ms or settings.session.deadline_ms) / 1e3,
             fps=options.fps,
+            policy=options.policy or settings.session.policy,
         )
         pacer = Pacer(source, options.fps, options.seconds)
         hub = Hub()
@@ -168,6 +170,7 @@ def _settings_of(options: RunOptions, plan: SessionPlan, source: Source) -> dict
         "ops": plan.operations.text,
         "quality": plan.quality,
         "queue": plan.queue,
+        "policy": plan.policy,
         "deadline_ms": plan.deadline * 1e3,
     }
 

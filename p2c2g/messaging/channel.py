@@ -9,7 +9,8 @@ from typing import Any
 from p2c2g.messaging import envelope
 from p2c2g.messaging.pipelining import CommandStream
 from p2c2g.messaging.publishing import Batch, QueueBound
-from p2c2g.messaging.reading import BROKER_ERRORS, ReadingChannel
+from p2c2g.messaging.reading import ReadingChannel
+from p2c2g.messaging.recalling import BROKER_ERRORS
 
 logger = logging.getLogger(__name__)
 

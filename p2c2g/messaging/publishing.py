@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import msgpack
 import redis
 from kombu.exceptions import OperationalError
 
@@ -34,6 +35,49 @@ def tune_producer(producer: Any, rule: Callable[[str], QueueBound], busy_after: 
     if hasattr(producer.channel, "create_publish_batch"):
         producer.channel.queue_bound = rule
         producer.channel.busy_after = busy_after
+
+
+#: Moves the message of one task from a list to the end of another at which it is read next.
+#: An envelope's head holds the task's id as msgpack writes it, length first.
+_MOVE = """
+for _, message in ipairs(redis.call('LRANGE', KEYS[1], 0, -1)) do
+    if string.find(message, ARGV[1], 1, true) then
+        redis.call('LREM', KEYS[1], -1, message)
+        redis.call('RPUSH', KEYS[2], message)
+        redis.call('EXPIRE', KEYS[2], ARGV[2])
+        return 1
+    end
+end
+return 0
+"""
+
+
+def move_messages(producer: Any, moves: Sequence[tuple[str, str, str]], lifetime: int) -> None:
+    """Move messages that still wait in one short queue to the head of another.
+
+    Each in one step at the broker, and only where it still waits: a message is never in two
+    queues, nor in none.  Does not wait for the broker's replies.  On another transport than
+    ours it does nothing.
+
+    Args:
+        producer: kombu's.
+        moves: the queue that has it, the one that gets it, and the task's id.
+        lifetime: seconds after which the other queue is gone where nobody reads it.
+
+    Raises:
+        OSError: the broker is away.
+        redis.RedisError: likewise, or it refused an earlier command.
+    """
+    channel = producer.channel
+    if not hasattr(channel, "stream"):
+        return
+    prefix = channel.global_keyprefix
+    channel.stream.send(
+        [
+            ("EVAL", _MOVE, 2, prefix + source, prefix + to, msgpack.packb(task), lifetime)
+            for source, to, task in moves
+        ]
+    )
 
 
 class Batch:

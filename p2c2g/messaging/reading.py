@@ -1,31 +1,27 @@
-"""The reading half of the lane's channel: reads sent ahead, and called back before it stops.
+"""The reading half of the lane's channel: reads sent ahead, paused, and ended before it stops.
 
-A message that the broker has popped for a closed socket is lost.  So every read names, before
-the queues, a *recall list* that only this channel knows; as many tokens pushed there as reads
-are outstanding answer each of them, in one round trip and with no administrator's right.
+How outstanding reads are called back is in :mod:`p2c2g.messaging.recalling`.
 
 A channel belongs to the thread of its event loop.  From others come acknowledgements
-(:meth:`QoS.ack` only marks) and :meth:`ReadingChannel.round_trip`.
+(:meth:`QoS.ack` only marks), :meth:`ReadingChannel.pause` and :meth:`~ReadingChannel.resume`
+(likewise) and :meth:`ReadingChannel.round_trip`.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
 from queue import Empty
 from time import monotonic
 from typing import Any
-from uuid import uuid4
 
-import redis
-from kombu.transport import redis as stock
 from kombu.transport import virtual
 from kombu.utils.encoding import bytes_to_str
-from kombu.utils.json import dumps, loads
+from kombu.utils.json import loads
 
 from p2c2g.errors import WireError
 from p2c2g.messaging import envelope
 from p2c2g.messaging.pipelining import CONNECTION_ERRORS
+from p2c2g.messaging.recalling import SOURCE, RecallingChannel, source_of
 
 logger = logging.getLogger(__name__)
 
@@ -33,17 +29,8 @@ logger = logging.getLogger(__name__)
 MAX_READS = 256
 #: Reads are topped up once a window's part by this number is missing.
 TOP_UP = 4
-#: Seconds that the broker is given to answer a recall.
-RECALL_TIMEOUT = 2.0
-#: Seconds after which an abandoned recall list disappears.
-RECALL_EXPIRY = 60
 #: Bytes that one read of the socket may bring: a whole chunk as a rule.
 READ_SIZE = 1 << 17
-
-#: Where a received message remembers the queue that it came from.
-_SOURCE = "p2c2g.queue"
-#: What a call to the broker may raise.
-BROKER_ERRORS = (*CONNECTION_ERRORS, redis.RedisError)
 
 
 class QoS(virtual.QoS):
@@ -58,24 +45,22 @@ class QoS(virtual.QoS):
         self._flush()
         messages = list(self._delivered.values())
         self._delivered.clear()
-        self.channel.hand_back(map(_source, messages))
+        self.channel.hand_back(map(source_of, messages))
         return []
 
 
-class ReadingChannel(stock.Channel):
+class ReadingChannel(RecallingChannel):
     """A channel whose reads are sent ahead."""
 
     ack_emulation = False
     priority_steps = [0]  # noqa: RUF012 - kombu's own attribute, read only
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        self.reads = 0
         self.malformed = 0
         self._stopped = False
-        # A signal handler may cancel a consumer while a reply is half read.
-        self._busy = False
+        self._paused = False
+        self._recall_wanted = False
         self._redirect_later = False
-        self.recall_key = f"p2c2g.recall.{uuid4().hex}"
         super().__init__(*args, **kwargs)
         self.QoS = QoS  # kombu puts its own here where acknowledgements are not emulated.
 
@@ -101,12 +86,6 @@ class ReadingChannel(stock.Channel):
         finally:
             client.connection_pool.release(connection)
 
-    def prefixed(self, commands: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
-        """Return commands with kombu's global prefix on their keys, where one is set."""
-        if not self.global_keyprefix:
-            return commands
-        return [tuple(self.client._prefix_args(command)) for command in commands]
-
     @property
     def credit(self) -> int:
         """Return how many more messages may be asked for.
@@ -115,7 +94,7 @@ class ReadingChannel(stock.Channel):
         read-ahead, less what waits here, what runs and what is already asked for.  With
         none (replies, other consumers): one at a time.
         """
-        if self._stopped:
+        if self._stopped or self._paused:
             return 0
         prefetch = self.qos.prefetch_count
         if not prefetch:
@@ -127,6 +106,9 @@ class ReadingChannel(stock.Channel):
 
     def send_reads(self) -> None:
         """Send as many reads as there is credit for, each led by another queue."""
+        if self._recall_wanted:
+            self._recall_wanted = False
+            self.hand_back(self.recall_reads())
         if self._redirect_later:
             self._redirect_reads()
         count = self.credit
@@ -182,21 +164,12 @@ class ReadingChannel(stock.Channel):
             raise Empty
         return True
 
-    def _read_reply(self, **options: Any) -> tuple[str, bytes] | None:
-        reply = self.client.parse_response(self.client.connection, "BRPOP", **options)
-        self.reads -= 1
-        self._brpop_sent_at = monotonic()
-        if not reply:
-            return None
-        queue = bytes_to_str(reply[0])
-        return None if queue == self.recall_key else (queue, reply[1])
-
     def _deliver_item(self, queue: str, item: bytes) -> bool:
         """Hand one message to its consumer; what cannot be read or taken is logged."""
         payload: dict[str, Any] = {}
         try:
             payload = self._decode(item)
-            payload[_SOURCE] = queue
+            payload[SOURCE] = queue
             self.connection._deliver(payload, queue)
         except WireError as error:
             self._refuse(queue, str(error))
@@ -265,6 +238,24 @@ class ReadingChannel(stock.Channel):
             if queue in active:
                 self._deliver_item(queue, item)
 
+    def pause(self, *, recall: bool = True) -> None:
+        """Ask for no more messages until :meth:`resume`; those received go on.
+
+        Any thread may say so: it is done at the loop's next turn, for which who is not on its
+        thread wakes it.
+
+        Args:
+            recall: call the outstanding reads back and return what came to its queue.  Without
+                it they bring what they bring, which is cheaper for a short pause: a far peer
+                would send a whole window back.
+        """
+        self._paused = True  # First: no read may follow the recall.
+        self._recall_wanted = recall
+
+    def resume(self) -> None:
+        """Ask for messages again; any thread may say so, as for :meth:`pause`."""
+        self._paused = self._recall_wanted = False
+
     def stop_reading(self) -> int:
         """Take no more messages: call reads back and return to the queues what came.
 
@@ -276,76 +267,9 @@ class ReadingChannel(stock.Channel):
         self.hand_back(items)
         return len(items)
 
-    def recall_reads(self) -> list[tuple[str, bytes]]:
-        """End every outstanding read; return the messages that came instead of a token."""
-        items: list[tuple[str, bytes]] = []
-        if not self.reads:
-            return items
-        connection = self.client.connection
-        deadline = monotonic() + RECALL_TIMEOUT
-        self._busy = True
-        try:
-            with self.conn_or_acquire() as client, client.pipeline(transaction=False) as pipe:
-                pipe.rpush(self.recall_key, *([b""] * self.reads))
-                pipe.expire(self.recall_key, RECALL_EXPIRY)
-                pipe.execute()
-                while self.reads:
-                    if not connection.can_read(timeout=max(0.0, deadline - monotonic())):
-                        raise TimeoutError("the broker did not answer the recall of reads")
-                    reply = self._read_reply()
-                    if reply is not None:
-                        items.append(reply)
-                client.delete(self.recall_key)
-        except BROKER_ERRORS as error:
-            logger.warning("Lost %d reads sent ahead: %s", self.reads, error)
-            self._lose_reads()
-        finally:
-            self._busy = False
-        self._in_poll = None
-        return items
-
-    def hand_back(self, items: Iterable[tuple[str, bytes]]) -> None:
-        """Return messages, oldest first, to where they are read next.  Logs what cannot be."""
-        returned = list(items)
-        if not returned:
-            return
-        try:
-            with self.conn_or_acquire() as client, client.pipeline(transaction=False) as pipe:
-                for queue, item in reversed(returned):
-                    pipe.rpush(queue, item)
-                pipe.execute()
-        except BROKER_ERRORS as error:
-            logger.warning("Could not hand %d messages back: %s", len(returned), error)
-
-    def _restore(self, message: Any, leftmost: bool = False) -> None:
-        """Return a message that was received but never started to its queue."""
-        self.hand_back([_source(message)])
-
-    def _lose_reads(self) -> None:
-        self.reads = 0
-        self._in_poll = None
-        connection = getattr(self.__dict__.get("client"), "connection", None)
-        if connection is not None:
-            connection.disconnect()
-
-    def _on_connection_disconnect(self, connection: Any) -> None:
-        if self._in_poll is connection:
-            self.reads = 0
-        super()._on_connection_disconnect(connection)
-
     def close(self) -> None:
         """Call the reads back, hand back what came, and close."""
         if not self.closed:
             self.stop_reading()
             self._lose_reads()
         super().close()
-
-
-def _source(message: Any) -> tuple[str, bytes]:
-    """Return the queue of a received message and the message as it came."""
-    payload = dict(message._raw)
-    # Rejected by a consumer that is gone: kombu made it without our reading it.
-    queue = payload.pop(_SOURCE, None) or message.delivery_info["routing_key"]
-    body = payload["body"]
-    data = envelope.pack(payload) if isinstance(body, bytes) else dumps(payload).encode()
-    return queue, data

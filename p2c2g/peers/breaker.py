@@ -93,6 +93,7 @@ class Board:
         self._breakers: OrderedDict[str, Breaker] = OrderedDict()
         self._changes: deque[Change] = deque(maxlen=MAX_PEERS)  # the oldest is dropped
         self._shared: frozenset[str] = frozenset()
+        self._banned: frozenset[str] = frozenset()
 
     def __len__(self) -> int:
         return len(self._breakers)
@@ -106,6 +107,8 @@ class Board:
 
     def state(self, peer: str, now: float) -> State:
         """Return a peer's state."""
+        if peer in self._banned:
+            return State.OPEN
         breaker = self._breakers.get(peer)
         return State.CLOSED if breaker is None else self._state(breaker, now)
 
@@ -125,10 +128,14 @@ class Board:
         if errors or (late and self._others_in_time(peer)):
             self._open(peer, breaker, now)
 
+    def ban(self, peers: frozenset[str]) -> None:
+        """Take over who is banned: open to nobody, and never probed."""
+        self._banned = peers
+
     def probe(self, now: float) -> str | None:
         """Return a peer that wants a probe chunk now, and note that it gets one."""
         for peer, breaker in self._breakers.items():
-            if self._state(breaker, now) is not State.HALF_OPEN:
+            if self._state(breaker, now) is not State.HALF_OPEN or peer in self._banned:
                 continue
             if breaker.probed_at is None:
                 breaker.probed_at = now

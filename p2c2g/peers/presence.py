@@ -34,6 +34,10 @@ class Presence:
         if len(self._seen) > MAX_PEERS:
             self._seen.popitem(last=False)
 
+    def forget(self, peer: str) -> None:
+        """Note that a peer has left."""
+        self._seen.pop(peer, None)
+
     def other(self, now: float, used: Container[str], allowed: Callable[[str], bool]) -> str | None:
         """Return the peer that answered last, and is allowed and not yet ``used``.
 

@@ -11,4 +11,338 @@ key                          what it holds
 The broker's own clock ends a peer's beat, so nobody's clock has to be trusted: a peer that is
 enrolled and has no beat is dead, and whoever sees that may sweep it.  A peer writes its own
 keys only, in one round trip a beat.
+
+A name belongs to whoever holds its beat.  So a beat is only ever *followed* by one of the same
+instance: who was away for longer than that, asleep perhaps, is told that it is not enrolled,
+and enrols again unless somebody else has the name by now.
 """
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import redis
+from celery.utils.nodenames import worker_direct
+
+from p2c2g.errors import BrokerUnavailableError, UsageError, WireError
+from p2c2g.peers import scripts
+from p2c2g.peers.report import Beat, Enrolment, parse
+
+logger = logging.getLogger(__name__)
+
+PEERS = "p2c2g.peers"
+BANNED = "p2c2g.banned"
+#: Intervals after which a beat is gone, and its peer dead.
+MISSED = 3
+#: Characters of the reason for a ban.
+MAX_REASON = 200
+#: Peers whose nonsense has been logged; a further one is logged again and again.
+MAX_COMPLAINTS = 1_000
+
+#: Celery's remote control: what a worker leaves behind there when it is killed.
+_PIDBOX = "celery.pidbox"
+_BINDING = f"_kombu.binding.{_PIDBOX}"
+_SEPARATOR = "\x06\x16"
+
+_NAME = re.compile(r"[^\s\x00-\x1f\x7f]{1,200}")
+
+T = TypeVar("T", Enrolment, Beat)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What the registry says to a peer's beat.
+
+    ``enrolled`` is False where the broker has forgotten it: it should enrol again.  ``banned``
+    says why it may not take part, or is None.
+    """
+
+    enrolled: bool
+    banned: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pulse:
+    """A peer's latest beat, None of one that is dead, and the chunks in its own queue."""
+
+    beat: Beat | None
+    waiting: int
+
+
+@dataclass(frozen=True, slots=True)
+class PeerRecord:
+    """All that is known of one peer at the broker."""
+
+    enrolment: Enrolment
+    beat: Beat | None
+    waiting: int
+    banned: str | None
+
+
+def is_name(text: str) -> bool:
+    """Tell whether a text can be a peer's id or a queue's name in an enrolment."""
+    return _NAME.fullmatch(text) is not None
+
+
+def beat_key(peer: str) -> str:
+    """Return the key of a peer's beat."""
+    return f"p2c2g.beat.{peer}"
+
+
+def own_queue(peer: str) -> str:
+    """Return the name of a peer's own queue."""
+    return str(worker_direct(peer).name)
+
+
+class Registry:
+    """The registry, through one client of the broker.
+
+    Every method raises :class:`~p2c2g.errors.BrokerUnavailableError` where the broker does not
+    answer.  As safe for threads as the client is.
+
+    Args:
+        client: bytes in, bytes out (``decode_responses`` off).
+    """
+
+    def __init__(self, client: redis.Redis) -> None:
+        self._client = client
+        self._enrol = client.register_script(scripts.ENROL)
+        self._beat = client.register_script(scripts.BEAT)
+        self._leave = client.register_script(scripts.LEAVE)
+        self._complaints: set[tuple[str, str]] = set()
+
+    # -- what a peer does -----------------------------------------------------------------
+
+    def enrol(self, enrolment: Enrolment, beat: Beat, *, control: bool = False) -> Standing:
+        """Write both, so that the peer is known and alive; a banned one is only told so.
+
+        Args:
+            enrolment: who it is.
+            beat: how it is.
+            control: whether it listens to Celery's remote control, to which a sweep may have
+                made it deaf meanwhile.
+
+        Raises:
+            UsageError: a living peer of another instance has this id.
+        """
+        peer = enrolment.id
+        with _translated():
+            taken, reason = self._enrol(
+                keys=[PEERS, beat_key(peer), BANNED, *([_BINDING] if control else [])],
+                args=[
+                    peer,
+                    enrolment.instance,
+                    beat.model_dump_json(),
+                    _lifetime(enrolment),
+                    enrolment.model_dump_json(),
+                    _binding(peer),
+                ],
+            )
+        if taken:
+            raise UsageError(
+                f"Another peer is called {peer}: give this worker a name of its own with -n."
+            )
+        banned = _text(reason)
+        return Standing(enrolled=banned is None, banned=banned)
+
+    def beat(self, enrolment: Enrolment, beat: Beat) -> Standing:
+        """Tell that a peer lives, in one round trip.
+
+        Nothing is written where its last beat is gone or is another instance's: it has to
+        enrol again.
+        """
+        peer = enrolment.id
+        with _translated():
+            enrolled, reason = self._beat(
+                keys=[PEERS, beat_key(peer), BANNED],
+                args=[peer, enrolment.instance, beat.model_dump_json(), _lifetime(enrolment)],
+            )
+        return Standing(enrolled=bool(enrolled), banned=_text(reason))
+
+    def leave(self, id: str, queues: Sequence[str], instance: str = "") -> None:  # noqa: A002
+        """Deregister; what waits in its own queue goes to ``queues[0]``, to be read next.
+
+        Args:
+            id: the peer's.
+            queues: those that it served, the capability queue first; where there is none,
+                what waits is dropped.
+            instance: where given, nothing happens if the name belongs to another by now.
+        """
+        with _translated():
+            self._leave(keys=self._traces(id, queues), args=[id, instance, _binding(id)])
+
+    # -- what others see ------------------------------------------------------------------
+
+    def ids(self) -> frozenset[str]:
+        """Return the ids of all that are enrolled, living or dead."""
+        with _translated():
+            keys: Any = self._client.hkeys(PEERS)
+        return frozenset(name for name in map(self._id, keys) if name is not None)
+
+    def enrolments(self, ids: Collection[str]) -> dict[str, Enrolment]:
+        """Return what these have told of themselves; what cannot be read is left out."""
+        if not ids:
+            return {}
+        with _translated():
+            rows: Any = self._client.hmget(PEERS, list(ids))
+        return self._read_enrolments(dict(zip(ids, rows, strict=True)))
+
+    def beats(self, ids: Sequence[str]) -> dict[str, Pulse]:
+        """Return how these are, in one round trip."""
+        if not ids:
+            return {}
+        with _translated(), self._client.pipeline(transaction=False) as pipe:
+            pipe.mget([beat_key(peer) for peer in ids])
+            for peer in ids:
+                pipe.llen(own_queue(peer))
+            # A list's length is an error where a stranger has made it something else.
+            beats, *waiting = pipe.execute(raise_on_error=False)
+        if isinstance(beats, Exception):
+            raise BrokerUnavailableError(f"The broker does not tell who lives: {beats}.")
+        return {
+            peer: Pulse(self._parse(Beat, peer, data), length if isinstance(length, int) else 0)
+            for peer, data, length in zip(ids, beats, waiting, strict=True)
+        }
+
+    def records(self) -> list[PeerRecord]:
+        """Return everything, in order of the ids: for operators and dashboards."""
+        with _translated(), self._client.pipeline(transaction=False) as pipe:
+            pipe.hgetall(PEERS)
+            pipe.hgetall(BANNED)
+            peers, banned = pipe.execute()
+        named = {self._id(key): data for key, data in peers.items()}
+        enrolments = self._read_enrolments(
+            {peer: data for peer, data in named.items() if peer is not None}
+        )
+        reasons = _reasons(banned)
+        ids = sorted(enrolments)
+        pulses = self.beats(ids)
+        return [
+            PeerRecord(enrolments[peer], pulses[peer].beat, pulses[peer].waiting, reasons.get(peer))
+            for peer in ids
+        ]
+
+    # -- what an operator does, and who sees that a peer is dead ------------------------------
+
+    def sweep(self, ids: Collection[str]) -> list[str]:
+        """Remove those of these that are enrolled and have no beat; return their ids.
+
+        Gone are the enrolment, the own queue (what waits there goes to the capability queue,
+        to be read next), Celery's control queue and its binding.  Whether a beat is there is
+        asked again in the same step, so that one who has just come back stays.
+        """
+        if not ids:
+            return []
+        known = self.enrolments(ids)
+        with _translated(), self._client.pipeline(transaction=False) as pipe:
+            for peer in ids:
+                queues = known[peer].queues if peer in known else ()
+                traces = self._traces(peer, queues)
+                pipe.eval(scripts.SWEEP, len(traces), *traces, peer, "", _binding(peer))
+            swept = pipe.execute(raise_on_error=False)
+        for result in swept:
+            if isinstance(result, Exception):
+                raise BrokerUnavailableError(f"The broker refuses to sweep: {result}.")
+        return [peer for peer, result in zip(ids, swept, strict=True) if result]
+
+    def ban(self, id: str, reason: str) -> None:  # noqa: A002
+        """Shut a peer out; it ends itself at its next beat.
+
+        Raises:
+            UsageError: no peer can have that id.
+        """
+        if not is_name(id):
+            raise UsageError(f"{id!r} is no peer's id: give one such as cpu1@host.")
+        with _translated():
+            self._client.hset(BANNED, id, reason.strip()[:MAX_REASON])
+
+    def unban(self, id: str) -> None:  # noqa: A002
+        """Let a peer back in; nothing happens where it is not banned."""
+        with _translated():
+            self._client.hdel(BANNED, id)
+
+    def banned(self) -> dict[str, str]:
+        """Return the reason of each ban, by the peer's id."""
+        with _translated():
+            rows: Any = self._client.hgetall(BANNED)
+        return _reasons(rows)
+
+    # -- reading what strangers wrote ---------------------------------------------------------
+
+    def _read_enrolments(self, rows: dict[str, bytes | None]) -> dict[str, Enrolment]:
+        read: dict[str, Enrolment] = {}
+        for peer, data in rows.items():
+            enrolment = self._parse(Enrolment, peer, data)
+            if enrolment is None:
+                continue
+            if enrolment.id != peer:
+                self._complain("enrolment", peer, f"it is called {enrolment.id} inside.")
+                continue
+            read[peer] = enrolment
+        return read
+
+    def _parse(self, kind: type[T], peer: str, data: bytes | None) -> T | None:
+        if data is None:
+            return None
+        try:
+            return parse(kind, data)
+        except WireError as error:
+            self._complain(kind.__name__.lower(), peer, str(error))
+            return None
+
+    def _id(self, key: bytes) -> str | None:
+        try:
+            name = key.decode()
+        except UnicodeDecodeError:
+            name = ""
+        if is_name(name):
+            return name
+        self._complain("id", repr(key[:MAX_REASON]), "it is no name.")
+        return None
+
+    def _complain(self, what: str, peer: str, why: str) -> None:
+        # Sessions look every second: once is enough.
+        if (what, peer) in self._complaints:
+            return
+        if len(self._complaints) < MAX_COMPLAINTS:
+            self._complaints.add((what, peer))
+        logger.warning("Left out the %s of peer %s: %s", what, peer, why)
+
+    @staticmethod
+    def _traces(peer: str, queues: Sequence[str]) -> list[str]:
+        """Return the keys that a peer has at the broker, and the queue that inherits."""
+        heir = [queues[0]] if queues else []
+        return [PEERS, beat_key(peer), own_queue(peer), f"{peer}.{_PIDBOX}", _BINDING, *heir]
+
+
+def _binding(peer: str) -> str:
+    """Return a worker's member of the control exchange: routing key, pattern, queue."""
+    return _SEPARATOR.join(("", "", f"{peer}.{_PIDBOX}"))
+
+
+def _lifetime(enrolment: Enrolment) -> int:
+    """Return the milliseconds that a beat lasts."""
+    return round(MISSED * enrolment.interval * 1000)
+
+
+def _reasons(rows: dict[bytes, bytes]) -> dict[str, str]:
+    return {
+        key.decode(errors="replace"): value.decode(errors="replace") for key, value in rows.items()
+    }
+
+
+def _text(value: bytes | None) -> str | None:
+    return None if value is None else value.decode(errors="replace")
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except (redis.RedisError, OSError) as error:
+        raise BrokerUnavailableError(f"The broker does not answer: {error}.") from error

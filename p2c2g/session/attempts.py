@@ -8,6 +8,7 @@ and never a fourth (:data:`MAX_ATTEMPTS`).  A hedge is a run like the others.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -44,13 +45,17 @@ class RunState(Enum):
 class Run:
     """One run: when it was sent (seconds of the session's clock), to whom, and why.
 
-    ``peer`` is empty where any peer of the capability queue may have taken it.
+    ``peer`` is empty where any peer of the capability queue may have taken it; ``moved_from``
+    is the peer from whose own queue it was asked to be taken.  ``is_back`` is whether it no
+    longer counts as with its peer.
     """
 
     sent_at: float
     peer: str = ""
     hedge: bool = False
     state: RunState = RunState.OUT
+    moved_from: str = ""
+    is_back: bool = False
 
 
 @dataclass(slots=True)
@@ -208,6 +213,30 @@ class Attempts:
         flight.runs.append(Run(now, peer, hedge=hedge))
         self.hedges += hedge
         return len(flight.runs)
+
+    def examine(self, key: ChunkKey, peer: str, now: float) -> int | None:
+        """Grant one more run of a chunk that may have its result, to examine ``peer``.
+
+        Returns:
+            Its number, or None where the chunk is not in flight, or has had its runs.
+        """
+        flight = self._flights.get(key)
+        if flight is None or len(flight.runs) >= self.most:
+            return None
+        flight.runs.append(Run(now, peer))
+        return len(flight.runs)
+
+    def out(self) -> Iterator[tuple[ChunkKey, int, Run]]:
+        """Give the runs that are out, of chunks without a result, with their numbers."""
+        for key, flight in self._flights.items():
+            if not flight.done:
+                for number, run in enumerate(flight.runs, 1):
+                    if run.state is RunState.OUT:
+                        yield key, number, run
+
+    def out_at(self, peer: str) -> list[tuple[ChunkKey, int]]:
+        """Return the runs that are out at one peer, of chunks without a result."""
+        return [(key, number) for key, number, run in self.out() if run.peer == peer]
 
     def runs(self, key: ChunkKey) -> list[Run]:
         """Return a chunk's runs, oldest first; none where it is not in flight."""

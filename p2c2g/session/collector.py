@@ -14,16 +14,17 @@ from p2c2g.media.codecs import codec
 from p2c2g.media.frame import Chunk, Pixels
 from p2c2g.media.wire import ResultHeader
 from p2c2g.messaging.inbox import Arrival
-from p2c2g.peers.breaker import Board, Outcome, State
+from p2c2g.peers.breaker import Board, State
 from p2c2g.session.admission import Admission
-from p2c2g.session.attempts import Attempts, ChunkKey, Decision, RunState, Verdict
+from p2c2g.session.attempts import Attempts, ChunkKey, Verdict
 from p2c2g.session.checks import Checker
 from p2c2g.session.dispatcher import parse_task_id
-from p2c2g.session.hedging import Hedging
+from p2c2g.session.examiner import Examination, Examiner, Probe
 from p2c2g.session.peerclock import PeerClock
 from p2c2g.session.plan import FrameInFlight, Part, SessionPlan
 from p2c2g.session.player import Player
-from p2c2g.session.runs import Probe, Runs
+from p2c2g.session.runs import Runs
+from p2c2g.session.sender import Sender
 from p2c2g.session.tally import Tally
 
 logger = logging.getLogger(__name__)
@@ -39,9 +40,10 @@ class Collector:
         plan: the session's.
         attempts: the one table.
         admission: is told what has come back.
-        hedging: is told how long it took.
         board: is told how each peer did.
-        runs: sends what is run again.
+        runs: judges, and sends what is run again.
+        examiner: is told what peers answer to its examinations.
+        sender: sends these.
         player: gets the parts.
         tally: counts.
         lock: guards all of these.
@@ -53,9 +55,10 @@ class Collector:
         plan: SessionPlan,
         attempts: Attempts,
         admission: Admission,
-        hedging: Hedging,
         board: Board,
-        runs: Runs,
+        runs: Runs[FrameInFlight],
+        examiner: Examiner,
+        sender: Sender,
         player: Player,
         tally: Tally,
         lock: threading.Lock,
@@ -67,9 +70,10 @@ class Collector:
         self._checker = Checker(plan.codec, plan.quality, plan.operations.resolve(plan.size))
         self._attempts = attempts
         self._admission = admission
-        self._hedging = hedging
         self._board = board
         self._runs = runs
+        self._examiner = examiner
+        self._sender = sender
         self._player = player
         self._tally = tally
         self._lock = lock
@@ -90,8 +94,12 @@ class Collector:
                 header = ResultHeader.unpack(arrival.header)
                 peer = header.peer
             with self._lock:
+                examination = self._examiner.take(peer, key, header.attempt) if header else None
+                if header is not None and examination is not None:
+                    self._note(examination, header, arrival.payload, now)
+                    return
                 self._admission.returned(*key)
-                probe = self._runs.take_probe(peer, key)
+                probe = self._examiner.take_probe(peer, key)
                 trusted = probe is not None or self._board.state(peer, now) is State.CLOSED
                 flight = self._player.flight(key[0])
             if header is None:
@@ -141,6 +149,15 @@ class Collector:
         self._codec.decode(payload, out=out)
         self._checker.check(flight.frame.pixels, chunk, out)
 
+    def _note(
+        self, examination: Examination, header: ResultHeader, payload: bytes, now: float
+    ) -> None:
+        """Take the answer to an examination: no part of any picture.  The lock is held."""
+        if (header.frame, header.chunk) == examination.key:
+            self._examiner.put(examination, payload)
+        else:
+            self._examiner.failed(examination, now)
+
     def _examine(self, probe: Probe, payload: bytes, peer: str, now: float) -> None:
         """Judge a probe by itself: in time and a picture of its chunk, whoever was first."""
         chunk = self._chunks[probe.key[1]]
@@ -177,20 +194,15 @@ class Collector:
         now: float,
     ) -> None:
         peer = header.peer
+        service = (header.done_us - header.started_us) / 1e6
         with self._lock:
-            runs = self._attempts.runs(key)
-            run = runs[min(max(header.attempt, 1), len(runs)) - 1] if runs else None
-            if run is not None:
-                self._hedging.took(now - run.sent_at)
-            verdict = self._attempts.succeed(key, header.attempt)
-            self._runs.seen(peer, now)
-            if run is None or run.state is RunState.SILENT:
-                self._board.record(peer, Outcome.LATE, now)
-            elif verdict is Verdict.ACCEPTED:
-                self._board.record(peer, Outcome.GOOD, now)
+            verdict = self._runs.succeeded(key, header.attempt, peer, service, now)
             if verdict is not Verdict.ACCEPTED or flight is None or part is None:
                 return
+            examination = self._examiner.accepted(flight, key[1], peer, part.payload, now)
             self._player.place(*key, part, self._clock())
+        if examination is not None:
+            self._sender.send_picture(key[0], *examination)
         # A peer's own queue is a way, not a capability.
         queue = header.queue if header.queue == self._plan.queue else self._plan.queue
         self._tally.chunk(peer, queue, now - part.sent)
@@ -204,29 +216,22 @@ class Collector:
         probe: Probe | None,
         now: float,
     ) -> None:
-        attempts = self._attempts
         with self._lock:
+            examination = self._examiner.take(peer, key, attempt)
+            if examination is not None:
+                self._examiner.failed(examination, now)
+                return
             if probe is not None:
                 self._board.probed(peer, now, good=False)
-            elif peer:
-                self._board.record(peer, Outcome.BAD, now)
-            flight = self._player.flight(key[0])
-            if flight is None or attempts.attempt_of(key) is None:
-                attempts.late += 1
-                return
-            if attempt is None:
-                attempt = attempts.run_of(key, peer)
-            in_time = self._hedging.in_time(now, flight.deadline)
-            decision = attempts.fail(key, attempt, now, may_rerun=in_time)
-            granted = len(attempts.runs(key))
+        decision = self._runs.failed(key, attempt, peer, now, is_probe=probe is not None)
+        if decision is None:
+            return
         self._tally.failure(peer, error)
         logger.warning(
             "Chunk %d of frame %d failed at peer %s: %s (%s)",
             key[1], key[0], peer, error, decision.value,
             extra={"frame": key[0], "chunk": key[1], "attempt": attempt, "peer": peer},
         )  # fmt: skip
-        if decision is Decision.RETRY:
-            self._runs.rerun(key, granted, now)
 
     def _clock_of(self, peer: str) -> PeerClock:
         clock = self._clocks.get(peer)

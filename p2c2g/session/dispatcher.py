@@ -9,7 +9,8 @@ from __future__ import annotations
 import logging
 import re
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from time import monotonic
 from typing import Any
 
@@ -22,7 +23,7 @@ from redis import ResponseError
 from p2c2g.celery import ENHANCE_TASK
 from p2c2g.errors import BrokerUnavailableError
 from p2c2g.messaging.pipelining import CONNECTION_ERRORS, BusyError
-from p2c2g.messaging.publishing import QueueBound, tune_producer
+from p2c2g.messaging.publishing import QueueBound, move_messages, tune_producer
 from p2c2g.messaging.results import stream_key
 
 logger = logging.getLogger(__name__)
@@ -41,6 +42,10 @@ QUEUE_LIFETIME = 10
 DIRECT_LIFETIME = 3
 #: Direct queues whose names are kept; one more forgets them all.
 _MAX_QUEUES = 1024
+
+#: Chunk index, packed header, payload, and the peer to whose own queue it goes; the capability
+#: queue where empty.
+Message = tuple[int, bytes, bytes, str]
 
 _TASK_ID = re.compile(r"[^.]+\.(0|[1-9][0-9]{0,15})\.(0|[1-9][0-9]{0,4})")
 
@@ -128,44 +133,69 @@ class Dispatcher:
         with self._lock:
             self._producer = producer
 
-    def send(
-        self, frame: int, messages: Sequence[tuple[int, bytes, bytes]], peer: str = ""
-    ) -> None:
-        """Send chunks of one frame; never waits for the broker.
-
-        Args:
-            frame: the frame's number.
-            messages: chunk index, packed header and payload of each.
-            peer: the peer to whose own queue they go; the capability queue where empty.
+    def send(self, frame: int, messages: Sequence[Message]) -> None:
+        """Send chunks of one frame, in one write; never waits for the broker.
 
         Raises:
             BrokerUnavailableError: they were not sent, or nobody can tell.
         """
-        queue = self._queue_of(worker_direct(peer).name if peer else self._queue)
+        with self._sending() as producer, producer.batch():
+            for index, header, payload, peer in messages:
+                self._app.send_task(
+                    ENHANCE_TASK,
+                    args=(header, payload),
+                    task_id=task_id(self._session, frame, index),
+                    queue=self._queue_of(worker_direct(peer).name if peer else self._queue),
+                    # Nothing to declare: a round trip for each new queue.
+                    declare=[],
+                    reply_to=self._reply_to,
+                    producer=producer,
+                    # Else a repr of the picture travels in the headers.
+                    argsrepr=f"<frame {frame} chunk {index}>",
+                    kwargsrepr="",
+                    add_to_parent=False,
+                )
+
+    def move(self, moves: Sequence[tuple[int, int, str, str]]) -> None:
+        """Move chunks that still wait in one peer's own queue to another's.
+
+        The broker does it in one step and only where the chunk is still there, so that no
+        chunk is with two peers; what has been taken stays where it is.  Never waits; on
+        another transport than ours it does nothing.
+
+        Args:
+            moves: frame, chunk, the peer that has it and the one that is to get it.
+
+        Raises:
+            BrokerUnavailableError: they were not asked for, or nobody can tell.
+        """
+        with self._sending() as producer:
+            move_messages(
+                producer,
+                [
+                    (
+                        worker_direct(source).name,
+                        worker_direct(to).name,
+                        task_id(self._session, frame, chunk),
+                    )
+                    for frame, chunk, source, to in moves
+                ],
+                DIRECT_LIFETIME,
+            )
+
+    @contextmanager
+    def _sending(self) -> Iterator[Any]:
+        """Give the producer; a connection that fails meanwhile is one to be renewed."""
         with self._lock:
             producer = self._producer
             if producer is None:
                 raise BrokerUnavailableError("The broker is away.")
             try:
-                with producer.batch():
-                    for index, header, payload in messages:
-                        self._app.send_task(
-                            ENHANCE_TASK,
-                            args=(header, payload),
-                            task_id=task_id(self._session, frame, index),
-                            queue=queue,
-                            # Nothing to declare: a round trip for each new queue.
-                            declare=[],
-                            reply_to=self._reply_to,
-                            producer=producer,
-                            # Else a repr of the picture travels in the headers.
-                            argsrepr=f"<frame {frame} chunk {index}>",
-                            kwargsrepr="",
-                            add_to_parent=False,
-                        )
-            except (*CONNECTION_ERRORS, OperationalError) as error:
+                yield producer
+            except (*CONNECTION_ERRORS, OperationalError, BusyError, ResponseError) as error:
                 # A broker that is slow or full is still there.
-                if not isinstance(error.__cause__, BusyError | ResponseError):
+                cause = error if isinstance(error, BusyError | ResponseError) else error.__cause__
+                if not isinstance(cause, BusyError | ResponseError):
                     self._producer = None
                     self._broken.append(producer)
                 raise BrokerUnavailableError(f"The broker does not answer: {error}.") from error

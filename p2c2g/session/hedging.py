@@ -140,6 +140,7 @@ class Hedging:
 class Moment(Enum):
     """What a run's silence has come to."""
 
+    WAITING = "waiting"  # longer than predicted of its peer: another may take it
     SLOW = "slow"  # longer than most: a hedge may help
     SILENT = "silent"  # much longer: it is given up
 
@@ -150,8 +151,8 @@ Entry = tuple[float, int, Moment, ChunkKey, int]
 class Watch:
     """When to look at which run again.
 
-    A heap: what is over is thrown away when it comes up, so it holds at most two moments of
-    each run of the chunks in flight.
+    A heap: what is over is thrown away when it comes up, so it holds at most three moments
+    of each run of the chunks in flight.
     """
 
     def __init__(self) -> None:

@@ -1,8 +1,8 @@
 """A session's housekeeping: whatever has to wait for the broker and is in no hurry.
 
 A thread of its own, so that neither the capture nor the results wait with it: it reconnects
-the sending side, shares the peers' breakers with the other sessions, and asks peers to leave
-the capability queue and to come back.
+the sending side, follows the registry, judges examinations, shares what is known of peers with
+the other sessions, and asks peers to leave the capability queue and to come back.
 """
 
 from __future__ import annotations
@@ -18,13 +18,21 @@ from kombu.exceptions import OperationalError
 from p2c2g.errors import BrokerUnavailableError
 from p2c2g.messaging.pipelining import CONNECTION_ERRORS
 from p2c2g.peers.breaker import Board, Change
+from p2c2g.peers.health import Health
 from p2c2g.peers.shared import SharedBreakers
+from p2c2g.peers.shared_health import SharedHealth
+from p2c2g.peers.trust import Trust
 from p2c2g.session.dispatcher import SOCKET_TIMEOUT, Dispatcher
+from p2c2g.session.examiner import Examiner
+from p2c2g.session.watchman import Watchman
 
 logger = logging.getLogger(__name__)
 
-#: Seconds between two rounds.
+#: Seconds between two rounds, and rounds between two looks at the registry, and between two
+#: exchanges of what is known of peers.
 INTERVAL = 0.25
+WATCH_EVERY = 2
+TELL_EVERY = 20
 
 
 class Keeper:
@@ -36,7 +44,12 @@ class Keeper:
         dispatcher: is reconnected where it has lost its connection.
         board: the session's breakers.
         shared: what sessions tell each other of them.
-        lock: guards the board.
+        watchman: follows the registry.
+        examiner: has answers to be judged.
+        shared_health: what sessions tell each other of the next two.
+        health: what was seen of the peers.
+        trust: how far they are believed.
+        lock: guards these and the board.
         clock: seconds, monotonic.
     """
 
@@ -47,6 +60,11 @@ class Keeper:
         dispatcher: Dispatcher,
         board: Board,
         shared: SharedBreakers,
+        watchman: Watchman,
+        examiner: Examiner,
+        shared_health: SharedHealth,
+        health: Health,
+        trust: Trust,
         lock: threading.Lock,
         clock: Callable[[], float],
     ) -> None:
@@ -55,9 +73,15 @@ class Keeper:
         self._dispatcher = dispatcher
         self._board = board
         self._shared = shared
+        self._watchman = watchman
+        self._examiner = examiner
+        self._shared_health = shared_health
+        self._health = health
+        self._trust = trust
         self._lock = lock
         self._clock = clock
         self._lost = False
+        self._round = 0
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._run, name="p2c2g-keeper", daemon=True)
 
@@ -72,6 +96,8 @@ class Keeper:
             self._thread.join(5 * SOCKET_TIMEOUT)
 
     def _run(self) -> None:
+        # At once: whoever waits for its first frame would like its peers to be known.
+        self.round()
         while not self._ending.wait(INTERVAL):
             self.round()
         self.round()
@@ -82,6 +108,12 @@ class Keeper:
             if not self._ending.is_set():
                 self._dispatcher.connect()
             self._share()
+            self._examiner.judge(self._clock())
+            if self._round % WATCH_EVERY == 0:
+                self._watchman.round()
+            if self._round % TELL_EVERY == 0 or self._ending.is_set():
+                self._tell()
+            self._round += 1
         except BrokerUnavailableError as error:
             self._lost = True
             logger.debug("%s", error)
@@ -102,6 +134,15 @@ class Keeper:
             self._board.share(left, self._clock())
         if changes:
             self._ask(changes)
+
+    def _tell(self) -> None:
+        """Tell what was seen of the peers, and hear what others have seen."""
+        with self._lock:
+            health, trust = self._health.snapshot(), self._trust.snapshot()
+        heard = self._shared_health.sync(health, trust)
+        with self._lock:
+            self._health.merge(heard.health)
+            self._trust.merge(heard.trust)
 
     def _ask(self, changes: list[Change]) -> None:
         """Ask the peers to leave the capability queue, or to come back to it."""

@@ -10,6 +10,7 @@ from p2c2g.media.chunker import Grid, plan_chunks
 from p2c2g.media.codecs import codec
 from p2c2g.media.frame import Chunk, Frame, Pixels, Size
 from p2c2g.media.operations import Pipeline
+from p2c2g.routing.policies import POLICIES
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +29,10 @@ class SessionPlan:
         fps: frames a second that the source is asked for; bounds what is outstanding.
         paced: whether frames are shown on a schedule; else each as soon as it is complete, for
             measuring how fast that can be.
+        policy: who gets a chunk: a name of :data:`p2c2g.routing.policies.POLICIES`.
 
     Raises:
-        UsageError: the codec is unknown, or the grid does not fit the frame.
+        UsageError: the codec or the policy is unknown, or the grid does not fit the frame.
     """
 
     size: Size
@@ -42,17 +44,25 @@ class SessionPlan:
     deadline: float = 0.1
     fps: float = 30.0
     paced: bool = True
+    policy: str = "capability"
 
     def __post_init__(self) -> None:
         if not self.deadline > 0:
             raise UsageError(f"A deadline of {self.deadline:g} s cannot be: give more than 0.")
         codec(self.codec)
+        if self.policy not in POLICIES:
+            raise UsageError(f"{self.policy!r} is no policy: there are {', '.join(POLICIES)}.")
         plan_chunks(self.operations.resolve(self.size), self.grid)
 
     @property
     def output(self) -> Size:
         """Return the size of the enhanced frames."""
         return self.operations.resolve(self.size).output
+
+    @property
+    def megapixels(self) -> tuple[float, ...]:
+        """Return the megapixels of each chunk's result."""
+        return tuple(chunk.target.width * chunk.target.height / 1e6 for chunk in self.chunks)
 
     @property
     def chunks(self) -> tuple[Chunk, ...]:
@@ -104,3 +114,8 @@ class FrameInFlight:
     completed_at: float | None = None
     closed: bool = False
     painting: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def number(self) -> int:
+        """Return the frame's number."""
+        return self.frame.number

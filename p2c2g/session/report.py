@@ -43,6 +43,7 @@ def build_report(session: Session, settings: Mapping[str, object]) -> dict[str, 
             "reruns_refused": hedging.reruns.refused,
         },
         "breakers": session.breakers(),
+        "routing": session.routing(),
         "admission": {
             "refused": session.admission.refused,
             "window": round(session.admission.window, 1),

@@ -1,183 +1,292 @@
-"""Sends the runs of chunks: the first, those that replace one, hedges and probes.
+"""Decides the runs of chunks: the first, those that replace one, hedges, and moves.
 
-The table of attempts says whether there may be another run, the hedging policy when; who gets
-it is decided here: a second run goes to another peer's own queue where one is known, since the
-capability queue may give it to the very peer that keeps the first.
+The table of attempts says whether there may be another run, the hedging policy when, the router
+who gets it; they meet here.  Nothing here knows pixels, sockets or threads but for one lock: the
+session and the simulator both drive it.
 """
 
 from __future__ import annotations
 
-import logging
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
-from p2c2g.errors import BrokerUnavailableError
-from p2c2g.media.wire import ChunkHeader
-from p2c2g.peers.breaker import PROBE_TIMEOUT, Board, Outcome, State
-from p2c2g.peers.presence import Presence
-from p2c2g.session.attempts import Attempts, ChunkKey, Decision, RunState
-from p2c2g.session.dispatcher import Dispatcher
+from p2c2g.peers.breaker import Board, Outcome
+from p2c2g.peers.health import Health
+from p2c2g.routing.router import Router
+from p2c2g.routing.stealing import Move, Waiting, moves
+from p2c2g.session.attempts import Attempts, ChunkKey, Decision, Run, RunState, Verdict
 from p2c2g.session.hedging import Hedging, Moment, Watch
-from p2c2g.session.plan import FrameInFlight, SessionPlan
-from p2c2g.session.tally import Tally
 
-logger = logging.getLogger(__name__)
+#: Seconds between two looks at a chunk that waits at a peer for longer than was predicted.
+STEAL_INTERVAL = 0.004
 
 
-@dataclass(frozen=True, slots=True)
-class Probe:
-    """A run that is to show whether a peer is to be trusted again."""
+class Flight(Protocol):
+    """A frame that has not been shown."""
 
-    key: ChunkKey
+    @property
+    def number(self) -> int:
+        """Return its number."""
+
+    @property
+    def deadline(self) -> float:
+        """Return when it is shown at the latest, in seconds of the session's clock."""
+
+
+class Order(NamedTuple):
+    """One run to be sent: the chunk's index, the run's number, the peer (any where empty)."""
+
+    chunk: int
     attempt: int
-    flight: FrameInFlight
-
-    def is_over(self, now: float) -> bool:
-        """Tell whether nobody waits for it any more."""
-        return now > self.flight.deadline + PROBE_TIMEOUT
+    peer: str
 
 
-#: One run to be sent: its frame, the chunk's index, its number, and to whom (any where empty).
-_Order = tuple[FrameInFlight, int, int, str]
+F = TypeVar("F", bound=Flight)
+#: Sends runs of one frame, in one write; tells whether they have left.
+Send = Callable[[F, Sequence[Order]], bool]
 
 
-class Runs:
+class Runs(Generic[F]):
     """The runs of one session.
 
     Args:
-        session: the session's id.
-        plan: the session's.
-        dispatcher: sends.
+        operation: what is done to every chunk: the pipeline's text.
+        megapixels: of each chunk's result, by its index.
+        send: sends.
         attempts: the one table.
         hedging: when a run is slow, or silent, and how many more there may be.
-        board: the peers' breakers.
-        tally: counts what could not be sent.
+        board: is told how each peer did.
+        health: likewise, with the times.
+        router: who gets a run.
         flight_of: gives a frame that has not been shown.
-        lock: guards all of these; methods that say so want it held.
-        clock: seconds, monotonic.
+        steal: moves what still waits in one peer's own queue to another's; None where the
+            broker cannot.
+        lock: guards all of these; methods that say so want it held, the others take it.
     """
 
     def __init__(
         self,
-        session: str,
-        plan: SessionPlan,
-        dispatcher: Dispatcher,
+        operation: str,
+        megapixels: Sequence[float],
+        send: Send[F],
         attempts: Attempts,
         hedging: Hedging,
         board: Board,
-        tally: Tally,
-        flight_of: Callable[[int], FrameInFlight | None],
+        health: Health,
+        router: Router,
+        flight_of: Callable[[int], F | None],
         lock: threading.Lock,
-        clock: Callable[[], float],
+        steal: Callable[[Sequence[Move[ChunkKey]]], None] | None = None,
     ) -> None:
-        self._session = session
-        self._plan = plan
-        self._chunks = plan.chunks
-        self._dispatcher = dispatcher
+        self._operation = operation
+        self._megapixels = megapixels
+        self._send = send
         self._attempts = attempts
         self._hedging = hedging
         self._board = board
-        self._tally = tally
+        self._health = health
+        self._router = router
         self._flight_of = flight_of
+        self._steal = steal
         self._lock = lock
-        self._clock = clock
-        self._presence = Presence()
         self._watch = Watch()
-        self._probes: dict[str, Probe] = {}
+        #: Chunks that were moved from one peer's own queue to another's, as far as asked for.
+        self.stolen = 0
 
-    def open(self, flight: FrameInFlight, now: float) -> None:
-        """Grant the first run of each chunk of a frame.  The lock is held."""
-        number = flight.frame.number
-        for chunk in self._chunks:
-            self._attempts.open((number, chunk.index), now)
-            self._look_after((number, chunk.index), 1, now)
-        self._hedging.sent(len(self._chunks))
+    # -- a frame's life ------------------------------------------------------------------------
 
-    def send_first(self, flight: FrameInFlight) -> bool:
+    def open(self, flight: F, now: float) -> None:
+        """Grant the first run of each chunk of a frame, and choose its peer.  The lock is held."""
+        for index in range(len(self._megapixels)):
+            key = (flight.number, index)
+            self._attempts.open(key, now)
+            self._place(key, 1, self._router.first(index, flight.deadline, now), now)
+        self._hedging.sent(len(self._megapixels))
+
+    def send_first(self, flight: F) -> bool:
         """Send the first run of each chunk; tell whether they have left."""
-        sent = self._send(flight, [chunk.index for chunk in self._chunks], 1)
         with self._lock:
-            if not sent:
-                for chunk in self._chunks:
-                    self._attempts.close((flight.frame.number, chunk.index))
-                return False
-            probe = self._probe(flight)
-        if probe is not None:
-            self._send_all([probe])
-        return True
+            orders = [
+                Order(index, 1, runs[0].peer)
+                for index in range(len(self._megapixels))
+                if (runs := self._attempts.runs((flight.number, index)))
+            ]
+        if self._send(flight, orders):
+            return True
+        with self._lock:
+            self.close(flight.number)
+        return False
+
+    def close(self, number: int) -> None:
+        """Forget a frame's chunks: it has been shown or dropped.  The lock is held."""
+        for index in range(len(self._megapixels)):
+            for run in self._attempts.runs((number, index)):
+                self._back(run)
+            self._attempts.close((number, index))
+
+    # -- what comes back -----------------------------------------------------------------------
+
+    def succeeded(
+        self, key: ChunkKey, attempt: int, peer: str, service: float, now: float
+    ) -> Verdict:
+        """Judge a good result.  The lock is held.
+
+        Args:
+            key: the chunk.
+            attempt: the number of the run, as the peer tells it.
+            peer: who brings it.
+            service: seconds of work on it, as the peer tells it.
+            now: seconds of the session's clock.
+        """
+        runs = self._attempts.runs(key)
+        run = runs[min(max(attempt, 1), len(runs)) - 1] if runs else None
+        verdict = self._attempts.succeed(key, attempt)
+        late = run is None or run.state is RunState.SILENT
+        if late:
+            self._board.record(peer, Outcome.LATE, now)
+        elif verdict is Verdict.ACCEPTED:
+            self._board.record(peer, Outcome.GOOD, now)
+        if run is None:
+            self._health.failed(peer, self._operation, now)
+            self._router.answered(peer, None, now)
+            return verdict
+        took = now - run.sent_at
+        self._hedging.took(took)
+        self._back(run)
+        service = min(max(service, 0.0), took)
+        # The shortest travel of late: the rest of this one was waiting.
+        travel = self._router.answered(peer, took - service, now)
+        self._health.result(
+            peer, self._operation, self._megapixels[key[1]], service, travel,
+            on_time=not late, now=now,
+        )  # fmt: skip
+        return verdict
+
+    def failed(
+        self, key: ChunkKey, attempt: int | None, peer: str, now: float, *, is_probe: bool = False
+    ) -> Decision | None:
+        """Judge a failed run, and send the next one where there may be one.
+
+        Args:
+            key: the chunk.
+            attempt: the number of the run, or None where the peer does not tell.
+            peer: whose run it was; empty where nobody knows.
+            now: seconds of the session's clock.
+            is_probe: whether its breaker has been told already.
+
+        Returns:
+            What followed; None where the frame has been shown.
+        """
+        attempts = self._attempts
+        with self._lock:
+            if peer and not is_probe:
+                self._board.record(peer, Outcome.BAD, now)
+                self._health.failed(peer, self._operation, now)
+            flight = self._flight_of(key[0])
+            if flight is None or not attempts.runs(key):
+                attempts.late += 1
+                return None
+            if attempt is None:
+                attempt = attempts.run_of(key, peer)
+            runs = attempts.runs(key)
+            if 1 <= attempt <= len(runs):
+                self._back(runs[attempt - 1])
+            in_time = self._hedging.in_time(now, flight.deadline)
+            decision = attempts.fail(key, attempt, now, may_rerun=in_time)
+            order = self._order(flight, key, now) if decision is Decision.RETRY else None
+        if order is not None:
+            self._send(flight, [order])
+        return decision
+
+    def gone(self, peer: str, now: float) -> None:
+        """Have others run at once what a peer had that died or left."""
+        with self._lock:
+            orders: list[tuple[F, Order]] = []
+            for key, number in self._attempts.out_at(peer):
+                flight = self._flight_of(key[0])
+                if flight is None or not self._hedging.in_time(now, flight.deadline):
+                    continue
+                if self._attempts.give_up(key, number, now) is Decision.RETRY:
+                    orders.append((flight, self._order(flight, key, now)))
+        for flight, order in orders:
+            self._send(flight, [order])
+
+    # -- what does not come back -----------------------------------------------------------------
 
     def next_look(self) -> float | None:
         """Return when :meth:`look` is due, or None.  The lock is held."""
         return self._watch.next(self._attempts.is_done)
 
     def look(self, now: float) -> None:
-        """Hedge what is slow by now, and rerun what is silent."""
+        """Move what waits too long, hedge what is slow by now, and rerun what is silent."""
         with self._lock:
-            orders = []
+            orders: list[tuple[F, Order]] = []
+            waits = False
             for moment, key, attempt in self._watch.due(now):
                 flight = self._flight_of(key[0])
                 if flight is None or self._attempts.is_done(key):
                     continue
-                order = (
-                    self._hedge(flight, key, attempt, now)
-                    if moment is Moment.SLOW
-                    else self._give_up(flight, key, attempt, now)
-                )
+                order = None
+                if moment is Moment.WAITING:
+                    waits |= self._still_waits(key, attempt, now)
+                elif moment is Moment.SLOW:
+                    order = self._hedge(flight, key, attempt, now)
+                else:
+                    order = self._give_up(flight, key, attempt, now)
                 if order is not None:
-                    orders.append(order)
-        self._send_all(orders)
+                    orders.append((flight, order))
+            steals = self._steals(now) if waits else []
+        if steals and self._steal is not None:
+            self._steal(steals)
+        for flight, order in orders:
+            self._send(flight, [order])
 
-    def seen(self, peer: str, now: float) -> None:
-        """Note a result of a peer.  The lock is held."""
-        if self._board.state(peer, now) is State.CLOSED:
-            self._presence.seen(peer, now)
+    # -- inside; the lock is held -----------------------------------------------------------------
 
-    def rerun(self, key: ChunkKey, number: int, now: float) -> None:
-        """Send a run that was granted since another one had failed."""
-        with self._lock:
-            flight = self._flight_of(key[0])
-            order = None if flight is None else self._order(flight, key, number, now)
-        if order is not None:
-            self._send_all([order])
-
-    def take_probe(self, peer: str, key: ChunkKey) -> Probe | None:
-        """Take the probe that a result of ``peer`` answers, if it does.  The lock is held."""
-        probe = self._probes.get(peer)
-        if probe is None or probe.key != key:
-            return None
-        return self._probes.pop(peer)
-
-    # -- inside; the lock is held ----------------------------------------------------------
-
-    def _look_after(self, key: ChunkKey, attempt: int, now: float) -> None:
+    def _place(self, key: ChunkKey, number: int, peer: str, now: float) -> None:
+        """Note to whom a run goes, and when to look at it."""
+        self._attempts.runs(key)[number - 1].peer = peer
+        self._router.sent(peer)
         slow = self._hedging.hedge_after
         if slow is None:
-            self._watch.add(now + self._hedging.silent_after, Moment.SILENT, key, attempt)
+            self._watch.add(now + self._hedging.silent_after, Moment.SILENT, key, number)
         else:
-            self._watch.add(now + slow, Moment.SLOW, key, attempt)
+            self._watch.add(now + slow, Moment.SLOW, key, number)
+        self._watch_waiting(key, number, peer, now)
 
-    def _hedge(
-        self, flight: FrameInFlight, key: ChunkKey, attempt: int, now: float
-    ) -> _Order | None:
+    def _watch_waiting(self, key: ChunkKey, number: int, peer: str, now: float) -> None:
+        candidate = self._router.candidate(peer) if peer and self._steal is not None else None
+        if candidate is not None:
+            due = now + candidate.finish(self._megapixels[key[1]])
+            self._watch.add(due, Moment.WAITING, key, number)
+
+    def _back(self, run: Run) -> None:
+        if run.peer and not run.is_back:
+            run.is_back = True
+            self._router.back(run.peer)
+
+    def _used(self, key: ChunkKey) -> set[str]:
+        runs = self._attempts.runs(key)
+        return {run.peer for run in runs} | {run.moved_from for run in runs if run.moved_from}
+
+    def _hedge(self, flight: F, key: ChunkKey, attempt: int, now: float) -> Order | None:
         runs = self._attempts.runs(key)
         run = runs[attempt - 1]
         silent_at = run.sent_at + self._hedging.silent_after
         self._watch.add(max(silent_at, now), Moment.SILENT, key, attempt)
         if run.state is not RunState.OUT or not self._hedging.in_time(now, flight.deadline):
             return None
-        peer = self._presence.other(now, {run.peer for run in runs}, self._is_trusted)
-        if peer is None or len(runs) >= self._attempts.most or not self._hedging.hedges.take():
+        peer = self._router.second(key[1], flight.deadline, self._used(key), now)
+        if not peer or len(runs) >= self._attempts.most or not self._hedging.hedges.take():
             return None
         number = self._attempts.add(key, peer, now)
         if number is None:
             return None
-        self._look_after(key, number, now)
-        return (flight, key[1], number, peer)
+        self._place(key, number, peer, now)
+        return Order(key[1], number, peer)
 
-    def _give_up(
-        self, flight: FrameInFlight, key: ChunkKey, attempt: int, now: float
-    ) -> _Order | None:
+    def _give_up(self, flight: F, key: ChunkKey, attempt: int, now: float) -> Order | None:
         runs = self._attempts.runs(key)
         run = runs[attempt - 1]
         if run.state is not RunState.OUT or not self._hedging.in_time(now, flight.deadline):
@@ -185,70 +294,43 @@ class Runs:
         alone = sum(other.state is RunState.OUT for other in runs) == 1
         if alone and len(runs) < self._attempts.most and not self._hedging.reruns.take():
             return None
-        if run.peer:
+        if run.peer and not run.moved_from:  # Of a moved one nobody knows who kept it.
             self._board.record(run.peer, Outcome.LATE, now)
         if self._attempts.give_up(key, attempt, now) is Decision.RETRY:
-            return self._order(flight, key, len(runs), now)
+            return self._order(flight, key, now)
         return None
 
-    def _order(self, flight: FrameInFlight, key: ChunkKey, number: int, now: float) -> _Order:
-        """Choose who gets a run that was granted in another's place."""
-        runs = self._attempts.runs(key)
-        peer = self._presence.other(now, {run.peer for run in runs}, self._is_trusted) or ""
-        if runs:
-            runs[number - 1].peer = peer
-            self._look_after(key, number, now)
-        return (flight, key[1], number, peer)
+    def _order(self, flight: F, key: ChunkKey, now: float) -> Order:
+        """Choose who gets the run that was granted last, in another's place."""
+        number = len(self._attempts.runs(key))
+        peer = self._router.second(key[1], flight.deadline, self._used(key), now)
+        self._place(key, number, peer, now)
+        return Order(key[1], number, peer)
 
-    def _probe(self, flight: FrameInFlight) -> _Order | None:
-        now = self._clock()
-        peer = self._board.probe(now)
-        if peer is None:
-            return None
-        key = (flight.frame.number, self._chunks[-1].index)
-        number = self._attempts.add(key, peer, now, hedge=False)
-        if number is None:
-            self._board.unprobe(peer)
-            return None
-        # One that is not answered would keep its frame.
-        for name in [n for n, probe in self._probes.items() if probe.is_over(now)]:
-            del self._probes[name]
-        self._probes[peer] = Probe(key, number, flight)
-        return (flight, key[1], number, peer)
-
-    def _is_trusted(self, peer: str) -> bool:
-        return self._board.state(peer, self._clock()) is State.CLOSED
-
-    # -- sending; the lock is not held -------------------------------------------------------
-
-    def _send_all(self, orders: list[_Order]) -> None:
-        for flight, index, attempt, peer in orders:
-            self._send(flight, [index], attempt, peer)
-
-    def _send(
-        self, flight: FrameInFlight, indexes: list[int], attempt: int, peer: str = ""
-    ) -> bool:
-        number = flight.frame.number
-        messages = []
-        for index in indexes:
-            chunk = self._chunks[index]
-            header = ChunkHeader(
-                session=self._session,
-                frame=number,
-                chunk=index,
-                attempt=attempt,
-                codec=self._plan.codec,
-                quality=self._plan.quality,
-                operations=self._plan.operations.text,
-                frame_size=self._plan.size,
-                padded=chunk.padded,
-                crop=chunk.crop,
-            )
-            messages.append((index, header.pack(), flight.payloads[index]))
-        try:
-            self._dispatcher.send(number, messages, peer)
-        except BrokerUnavailableError as error:
-            logger.debug("Frame %d was not sent: %s", number, error)
-            self._tally.failure("", type(error).__name__)
+    def _still_waits(self, key: ChunkKey, attempt: int, now: float) -> bool:
+        run = self._attempts.runs(key)[attempt - 1]
+        if run.state is not RunState.OUT:
             return False
+        self._watch.add(now + STEAL_INTERVAL, Moment.WAITING, key, attempt)
         return True
+
+    def _steals(self, now: float) -> list[Move[ChunkKey]]:
+        """Choose what is moved from one peer's own queue to another's; no run is counted."""
+        pool = self._router.pool
+        waiting = []
+        for key, _number, run in self._attempts.out():
+            flight = self._flight_of(key[0])
+            # What a move has not found is being worked on; it stays where it is.
+            if flight is not None and run.peer in pool and not run.moved_from:
+                size = self._megapixels[key[1]]
+                used = tuple(self._used(key) - {run.peer})
+                waiting.append(Waiting(key, run.peer, run.sent_at, flight.deadline, size, used))
+        chosen = moves(waiting, pool, now)
+        for move in chosen:
+            for run in self._attempts.runs(move.key):
+                if run.peer == move.source and run.state is RunState.OUT:
+                    self._router.back(move.source)
+                    self._router.sent(move.to)
+                    run.peer, run.moved_from = move.to, move.source
+        self.stolen += len(chosen)
+        return chosen

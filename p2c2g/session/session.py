@@ -13,6 +13,7 @@ import logging
 import threading
 from collections.abc import Callable
 from math import ceil
+from random import Random, SystemRandom
 from time import monotonic
 from typing import Any
 from uuid import uuid4
@@ -28,18 +29,27 @@ from p2c2g.media.codecs import codec
 from p2c2g.media.frame import Frame, Picture
 from p2c2g.messaging.inbox import Inbox
 from p2c2g.peers.breaker import Board
+from p2c2g.peers.health import Health
+from p2c2g.peers.registry import Registry
 from p2c2g.peers.shared import SharedBreakers
+from p2c2g.peers.shared_health import SharedHealth
+from p2c2g.peers.trust import Trust
+from p2c2g.routing.policies import make
+from p2c2g.routing.router import Router
 from p2c2g.session.admission import Admission
 from p2c2g.session.attempts import Attempts
 from p2c2g.session.collector import Collector
 from p2c2g.session.dispatcher import QUEUE_LEAST, QUEUE_LENGTH, Dispatcher
+from p2c2g.session.examiner import Examiner
 from p2c2g.session.hedging import Hedging
 from p2c2g.session.keeper import Keeper
 from p2c2g.session.plan import FrameInFlight, Part, SessionPlan
 from p2c2g.session.player import Player
 from p2c2g.session.reassembler import Pending
 from p2c2g.session.runs import Runs
+from p2c2g.session.sender import Sender
 from p2c2g.session.tally import Tally
+from p2c2g.session.watchman import Watchman
 
 __all__ = ["Session", "SessionPlan"]
 
@@ -58,6 +68,7 @@ class Session:
         plan: what is done to each frame.
         sink: called with each picture in order, on the player's thread; must not block.
         clock: seconds, monotonic.
+        random: where its chance comes from.
     """
 
     def __init__(
@@ -67,7 +78,10 @@ class Session:
         plan: SessionPlan,
         sink: Callable[[Picture], None],
         clock: Callable[[], float] = monotonic,
+        random: Random | None = None,
     ) -> None:
+        # A liar shall not foresee when it is examined.
+        random = random or SystemRandom()
         self.id = uuid4().hex[:12]
         self.plan = plan
         self.tally = Tally()
@@ -75,6 +89,8 @@ class Session:
         self.admission = Admission(ceil(plan.deadline * plan.fps) + 1, plan.deadline)
         self.hedging = Hedging(plan.deadline)
         self.board = Board()
+        self.health = Health()
+        self.trust = Trust(random)
         self._chunks = plan.chunks
         self._codec = codec(plan.codec)
         self._clock = clock
@@ -82,16 +98,37 @@ class Session:
         self._dispatcher = Dispatcher(app, self.id, plan.queue, plan.deadline, clock)
         self._inbox = Inbox(client, self.id)
         self.player = Player(plan, self.tally, self._lock, sink, self._released, clock)
+        self.router = Router(
+            make(plan.policy, random),
+            session=self.id,
+            operation=plan.operations.text,
+            megapixels=plan.megapixels,
+            need=plan.fps * sum(plan.megapixels),
+            deadline=plan.deadline,
+            health=self.health,
+            trust=self.trust,
+            board=self.board,
+        )
+        self._sender = Sender(self.id, plan, self._dispatcher, self.tally)
         self._runs = Runs(
-            self.id, plan, self._dispatcher, self.attempts, self.hedging, self.board, self.tally,
-            self.player.flight, self._lock, clock,
+            plan.operations.text, plan.megapixels, self._sender.send, self.attempts, self.hedging,
+            self.board, self.health, self.router, self.player.flight, self._lock,
+            self._sender.move,
+        )  # fmt: skip
+        self._examiner = Examiner(
+            plan, self.attempts, self.board, self.health, self.trust, self.router, self._lock,
+            random,
         )  # fmt: skip
         self._collector = Collector(
-            plan, self.attempts, self.admission, self.hedging, self.board, self._runs,
-            self.player, self.tally, self._lock, clock,
+            plan, self.attempts, self.admission, self.board, self._runs, self._examiner,
+            self._sender, self.player, self.tally, self._lock, clock,
         )  # fmt: skip
+        watchman = Watchman(
+            Registry(client), plan, self.router, self.board, self._runs, self._lock, clock
+        )
         self._keeper = Keeper(
             app, plan.queue, self._dispatcher, self.board, SharedBreakers(client, clock),
+            watchman, self._examiner, SharedHealth(client, self.id), self.health, self.trust,
             self._lock, clock,
         )  # fmt: skip
         self._looks_at = float("-inf")  # when the collector looks again by itself
@@ -150,12 +187,19 @@ class Session:
                 self._runs.open(flight, now)
                 look = self._runs.next_look()
                 wake = look is not None and look < self._looks_at
-        if send and not self._runs.send_first(flight):
+        if not send:
+            return
+        if not self._runs.send_first(flight):
             with self._lock:
                 flight.was_sent = False
                 self.admission.forget(frame.number)
                 self.player.hopeless(flight)
-        elif wake:
+            return
+        with self._lock:
+            probe = self._examiner.probe(flight, now)
+        if probe is not None:
+            self._sender.send(flight, [probe])
+        if wake:
             self._inbox.wake()
 
     def _bound_queue(self) -> None:
@@ -178,6 +222,31 @@ class Session:
             for peer, (state, opened) in sorted(states.items())
         }
 
+    def routing(self) -> dict[str, Any]:
+        """Return who is in the session's pool and how they stand, and what became of moves."""
+        with self._lock:
+            pool = {
+                peer: {
+                    "score": round(candidate.score, 1),
+                    "service_ms": round(candidate.service * 1e3, 2),
+                    "rtt_ms": round(candidate.rtt * 1e3, 2),
+                    "in_a_row": self.trust.in_a_row(peer),
+                }
+                for peer, candidate in self.router.pool.items()
+            }
+            examiner = self._examiner
+            return {
+                "policy": self.plan.policy,
+                "pool": pool,
+                "stolen": self._runs.stolen,
+                "examinations": {
+                    "begun": examiner.begun,
+                    "canaries": examiner.canaries,
+                    "agreed": examiner.agreed,
+                    "differed": examiner.differed,
+                },
+            }
+
     def close(self, due: int) -> None:
         """Show what is still in flight, end the threads and leave nothing at the broker.
 
@@ -197,8 +266,7 @@ class Session:
 
     def _released(self, pending: Pending[FrameInFlight, Part]) -> None:
         """Close a frame's chunks, for the player; the lock is held."""
-        for chunk in self._chunks:
-            self.attempts.close((pending.number, chunk.index))
+        self._runs.close(pending.number)
         if pending.frame.was_sent:
             self.admission.shown(complete=pending.complete, now=self._clock())
 

@@ -5,7 +5,8 @@ each other, so neither step is here.  :class:`ReadAhead` is: it tells the transp
 messages to keep on their way, and calls them back before the worker stops.
 
 A worker ends so: the reads are called back; a warm shutdown finishes what was received, a
-cold one only what runs; the results leave; what never started goes back to its queue.
+cold one only what runs; the results leave; what never started goes back to its queue; then
+the peer deregisters, and what waits in its own queue goes to the capability's.
 """
 
 from __future__ import annotations
@@ -14,9 +15,11 @@ import functools
 import gc
 import logging
 import threading
+from collections.abc import Callable
 from time import monotonic
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import click
 import redis
 from celery import bootsteps, platforms, signals
 from celery.app.task import Task as StockTask
@@ -26,9 +29,13 @@ from celery.worker import state
 from celery.worker.consumer import Consumer as StockConsumer
 from celery.worker.request import Request as StockRequest
 
+from p2c2g.errors import UsageError
 from p2c2g.messaging.readahead import Window
 from p2c2g.messaging.results import FrameResultBackend, flush_results
 from p2c2g.messaging.transport import Transport
+
+if TYPE_CHECKING:
+    from p2c2g_workers.peer import Peer
 
 logger = logging.getLogger(__name__)
 
@@ -101,7 +108,10 @@ class ReadAhead(bootsteps.StartStopStep):
     def _on_end(self, task_id: str = "", **_: Any) -> None:
         started = self._started.pop(task_id, None)
         if started is not None:
-            self._window.served(monotonic() - started)
+            seconds = monotonic() - started
+            self._window.served(seconds)
+            if self._consumer.peer is not None:
+                self._consumer.peer.served(seconds)
             if self._transport is not None:
                 self._transport.read_ahead = self._window.read_ahead
         # Celery does the same a moment later, but then nobody would wake the loop, which
@@ -158,11 +168,25 @@ class Request(StockRequest):
         return super().info(safe=True)
 
 
+class RefusedError(click.ClickException):
+    """What the command line asks for cannot be: it prints the sentence and exits with 2."""
+
+    exit_code = UsageError.exit_code
+
+
 class Consumer(StockConsumer):
-    """Celery's consumer with the steps that a peer needs."""
+    """Celery's consumer with the steps that a peer needs.
+
+    Raises:
+        RefusedError: a step cannot do what the command line asks of it.
+    """
 
     #: Whether the worker ends without finishing what it has received.
     cold = False
+    #: What this worker tells others; None of one that enrols nowhere.
+    peer: Peer | None = None
+    #: Deregisters it, the last thing that it does.
+    leave: Callable[[], None] | None = None
 
     class Blueprint(StockConsumer.Blueprint):
         """The steps, in order of their needs."""
@@ -179,7 +203,11 @@ class Consumer(StockConsumer):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         # Other steps name mingle as what they need, and so bring it back: it waits a second
         # for answers whenever the worker connects.
-        super().__init__(*args, **{**kwargs, "without_mingle": True, "without_gossip": True})
+        kwargs.update(without_mingle=True, without_gossip=True)
+        try:
+            super().__init__(*args, **kwargs)
+        except UsageError as error:
+            raise RefusedError(str(error)) from error
 
     def update_strategies(self) -> None:
         """Have every task's messages checked."""
@@ -214,6 +242,8 @@ class Consumer(StockConsumer):
             gc.collect()
             gc.freeze()
         super().on_ready()
+        if self.peer is not None:
+            self.peer.consuming(True)
 
     def ensure_connected(self, conn: Any) -> Any:
         """Try often to reach a broker that is away: Celery's own pauses grow by 2 s each."""
@@ -245,6 +275,8 @@ class Consumer(StockConsumer):
         """Close; the pool has ended, so the last results are there to be sent."""
         flush_results(self.app)
         super().shutdown()
+        if self.leave is not None:
+            self.leave()
 
 
 def _end_cold(*_: Any) -> None:

@@ -1,0 +1,24 @@
+"""The remote control command ``drain``: finish what is in flight, take no more, and leave.
+
+``celery -A p2c2g control drain -d cpu1@host`` sends it.  It is a warm shutdown that answers
+first, and that the registry hears of at once.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from celery.platforms import EX_OK
+from celery.worker import state as worker_state
+from celery.worker.control import control_command
+
+
+@control_command()  # type: ignore[untyped-decorator]
+def drain(state: Any, **_: Any) -> dict[str, str]:
+    """Finish what is in flight, take no more, and leave."""
+    peer = getattr(state.consumer, "peer", None)
+    if peer is not None:
+        peer.drain()
+    # The loop's next turn ends the worker, after this answer has left.
+    worker_state.should_stop = EX_OK
+    return {"ok": "draining"}

@@ -1,0 +1,328 @@
+"""What one session has seen of each peer: in time or not, how fast, how far.
+
+Pure; every call is told what time it is.  Figures are kept by peer and by operation, since a
+peer that is fast at one may be slow at another; an operation is the pipeline's text, such as
+``upscale:2,sharpen:0.5``.  Means are exponentially weighted: the latest fifty results make most
+of the share in time, the latest sixteen of the times.
+
+Other sessions' word (:meth:`Health.merge`) stands in for results that this one does not have
+yet: it is worth as many results as are missing to :data:`ENOUGH`, and nothing after that.  What
+they told is never told on: no rumour feeds on itself.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, OrderedDict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from math import ceil
+from typing import Annotated, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from p2c2g.peers.report import Count, Name, Seconds, Share
+from p2c2g.peers.sketch import BUCKETS, Sketch
+
+#: Peers, and operations of one, that are told apart; one more drops the one that was heard of
+#: least lately.
+MAX_PEERS = 256
+MAX_OPERATIONS = 8
+#: Weight of the latest outcome in the share in time, and of the latest result in the times.
+OUTCOME_WEIGHT = 1 / 50
+TIME_WEIGHT = 1 / 16
+#: Results or failures of its own after which a session heeds no other's word.
+ENOUGH = 20
+#: Seconds that any single figure is cut off at.
+MAX_SECONDS = 1e3
+
+VERSION: Final = 1
+Bucket = Annotated[int, Field(ge=0, lt=BUCKETS)]
+Weight = Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)]
+Operation = Annotated[str, Field(min_length=1, max_length=256)]
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What is known of one peer at one operation.
+
+    ``count`` results came back and ``failed`` were an error or no picture of their chunk;
+    ``on_time`` is the share of both that came back in time.  ``service`` is the mean of seconds
+    a megapixel of the result and ``service_p95`` its 95th percentile; ``rtt`` seconds of travel
+    without work.  ``checks_passed`` and ``checks_failed`` are of the peer at any operation.
+    ``told`` says that part of it is other sessions' word.
+    """
+
+    count: int
+    failed: int
+    on_time: float
+    service: float
+    service_p95: float
+    rtt: float
+    checks_passed: int = 0
+    checks_failed: int = 0
+    told: bool = False
+
+
+class Told(BaseModel):
+    """The same as one session tells it: ``spread`` holds a sketch's weights."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    count: Count = 0
+    failed: Count = 0
+    on_time: Share = 1.0
+    service: Seconds = 0.0
+    rtt: Seconds = 0.0
+    spread: Annotated[dict[Bucket, Weight], Field(max_length=BUCKETS)] = {}
+
+
+class Snapshot(BaseModel):
+    """All that one session has seen itself, by operation and peer.
+
+    ``checks`` holds the checks passed and failed by peer.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    v: Literal[1] = VERSION
+    operations: Annotated[
+        dict[Operation, Annotated[dict[Name, Told], Field(max_length=MAX_PEERS)]],
+        Field(max_length=MAX_OPERATIONS),
+    ] = {}
+    checks: Annotated[dict[Name, tuple[Count, Count]], Field(max_length=MAX_PEERS)] = {}
+
+
+@dataclass(slots=True)
+class _Seen:
+    """One peer at one operation."""
+
+    count: int = 0
+    failed: int = 0
+    on_time: float = 0.0
+    service: float = 0.0
+    rtt: float = 0.0
+    sketch: Sketch = field(default_factory=Sketch)
+    heard: float = 0.0
+
+    def ended(self, on_time: float) -> None:
+        """Take one outcome into the share in time."""
+        # The first outcomes are a plain mean, or the very first would weigh for long.
+        weight = max(1 / (self.count + self.failed), OUTCOME_WEIGHT)
+        self.on_time += weight * (on_time - self.on_time)
+
+    def add(self, told: Told) -> None:
+        """Add what another session told: a mean by the number of results."""
+        outcomes, more = self.count + self.failed, told.count + told.failed
+        if more:
+            self.on_time += more / (outcomes + more) * (told.on_time - self.on_time)
+        if told.count:
+            part = told.count / (self.count + told.count)
+            self.service += part * (told.service - self.service)
+            self.rtt += part * (told.rtt - self.rtt)
+        self.count += told.count
+        self.failed += told.failed
+        self.sketch.merge(told.spread)
+
+
+@dataclass(slots=True)
+class _Peer:
+    """One peer, by operation; the one heard of last is last."""
+
+    operations: OrderedDict[str, _Seen] = field(default_factory=OrderedDict)
+    passed: int = 0
+    failed: int = 0
+
+
+class Health:
+    """What a session knows of its peers.  Not thread-safe."""
+
+    def __init__(self) -> None:
+        self._own: OrderedDict[str, _Peer] = OrderedDict()
+        self._others: tuple[Snapshot, ...] = ()
+        # What they told of one peer at one operation, put together when it is asked for.
+        self._told: dict[tuple[str, str], _Seen] = {}
+
+    def result(
+        self,
+        peer: str,
+        operation: str,
+        megapixels: float,
+        service: float,
+        travel: float,
+        *,
+        on_time: bool,
+        now: float,
+    ) -> None:
+        """Note a result.
+
+        Args:
+            peer: whose.
+            operation: the pipeline's text.
+            megapixels: of the result, in 10⁶ pixels, above 0.
+            service: seconds that the peer worked on it.
+            travel: seconds that it was away in all, without that work and without waiting.
+            on_time: whether it came before it was given up and its frame was shown.
+            now: seconds of the caller's clock.
+        """
+        seen = self._seen(peer, operation)
+        seen.heard = now
+        seen.count += 1
+        seen.ended(float(on_time))
+        each = min(max(service / megapixels, 0.0), MAX_SECONDS)
+        weight = max(1 / seen.count, TIME_WEIGHT)
+        seen.service += weight * (each - seen.service)
+        seen.rtt += weight * (min(max(travel, 0.0), MAX_SECONDS) - seen.rtt)
+        seen.sketch.add(each)
+
+    def failed(self, peer: str, operation: str, now: float) -> None:
+        """Note a run of a peer that ended in an error, or in no picture of its chunk."""
+        seen = self._seen(peer, operation)
+        seen.heard = now
+        seen.failed += 1
+        seen.ended(0.0)
+
+    def checked(self, peer: str, *, good: bool) -> None:
+        """Note that a result was compared with a known answer or another peer's."""
+        mine = self._peer(peer)
+        if good:
+            mine.passed += 1
+        else:
+            mine.failed += 1
+
+    def of(self, peer: str, operation: str) -> Record | None:
+        """Return what is known of a peer at an operation, or None."""
+        mine = self._own.get(peer)
+        own = mine.operations.get(operation) if mine else None
+        told = None
+        if own is None or own.count + own.failed < ENOUGH:
+            told = self._told_of(peer, operation)
+        if told is not None:
+            known = _both(own, told) if own else told
+        elif own is not None:
+            known = own
+        else:
+            return None
+        checks = [s.checks[peer] for s in self._others if peer in s.checks]
+        return Record(
+            count=known.count,
+            failed=known.failed,
+            on_time=known.on_time,
+            service=known.service,
+            service_p95=known.sketch.value,
+            rtt=known.rtt,
+            checks_passed=(mine.passed if mine else 0) + sum(passed for passed, _ in checks),
+            checks_failed=(mine.failed if mine else 0) + sum(failed for _, failed in checks),
+            told=told is not None,
+        )
+
+    def peers(self) -> list[str]:
+        """Return the peers of which anything is known; this session's own last."""
+        told = {
+            peer: None
+            for snapshot in self._others
+            for peers in snapshot.operations.values()
+            for peer in peers
+            if peer not in self._own
+        }
+        return [*told, *self._own]
+
+    def operations(self, peer: str) -> list[str]:
+        """Return the operations at which a peer is known, the one it did most often first."""
+        counts: Counter[str] = Counter()
+        mine = self._own.get(peer)
+        for operation, seen in mine.operations.items() if mine else ():
+            counts[operation] += seen.count
+        for snapshot in self._others:
+            for operation, peers in snapshot.operations.items():
+                if peer in peers:
+                    counts[operation] += peers[peer].count
+        return sorted(counts, key=lambda operation: (-counts[operation], operation))
+
+    def forget(self, peer: str) -> None:
+        """Forget what this session has seen of a peer."""
+        self._own.pop(peer, None)
+
+    # -- what sessions tell each other ------------------------------------------------------
+
+    def snapshot(self) -> Snapshot:
+        """Return what this session itself has seen, the peer heard of last first."""
+        operations: dict[str, dict[str, Told]] = {}
+        checks: dict[str, tuple[int, int]] = {}
+        for peer, known in reversed(self._own.items()):
+            if not 1 <= len(peer) <= 200 or any(c.isspace() or not c.isprintable() for c in peer):
+                continue  # a name that no peer may have, and no session would read
+            if known.passed or known.failed:
+                checks[peer] = (known.passed, known.failed)
+            for operation, seen in reversed(known.operations.items()):
+                if operation in operations or len(operations) < MAX_OPERATIONS:
+                    operations.setdefault(operation, {})[peer] = Told(
+                        count=seen.count,
+                        failed=seen.failed,
+                        on_time=_short(seen.on_time),
+                        service=_short(seen.service),
+                        rtt=_short(seen.rtt),
+                        spread=seen.sketch.weights(),
+                    )
+        return Snapshot(operations=operations, checks=checks)
+
+    def merge(self, others: Iterable[Snapshot]) -> None:
+        """Take what other sessions have seen, in place of what they told before."""
+        self._others = tuple(others)
+        self._told.clear()
+
+    # -- inside -----------------------------------------------------------------------------
+
+    def _told_of(self, peer: str, operation: str) -> _Seen | None:
+        told = self._told.get((peer, operation))
+        if told is None:
+            for snapshot in self._others:
+                word = snapshot.operations.get(operation, {}).get(peer)
+                if word is not None:
+                    told = told or _Seen()
+                    told.add(word)
+            if told is not None:
+                self._told[peer, operation] = told
+        return told
+
+    def _seen(self, peer: str, operation: str) -> _Seen:
+        operations = self._peer(peer).operations
+        seen = operations.get(operation)
+        if seen is None:
+            seen = operations[operation] = _Seen()
+            if len(operations) > MAX_OPERATIONS:
+                operations.popitem(last=False)
+        operations.move_to_end(operation)
+        return seen
+
+    def _peer(self, peer: str) -> _Peer:
+        known = self._own.get(peer)
+        if known is None:
+            known = self._own[peer] = _Peer()
+            if len(self._own) > MAX_PEERS:
+                self._own.popitem(last=False)
+        self._own.move_to_end(peer)
+        return known
+
+
+def _both(own: _Seen, told: _Seen) -> _Seen:
+    """Return own results and as much of others' word as is missing to :data:`ENOUGH`."""
+    missing = ENOUGH - own.count - own.failed
+    share = min(1.0, missing / max(1, told.count + told.failed))
+    both = _Seen(own.count, own.failed, own.on_time, own.service, own.rtt)
+    both.sketch.merge(own.sketch.weights())
+    both.add(
+        Told(
+            count=ceil(told.count * share),
+            failed=round(told.failed * share),
+            on_time=told.on_time,
+            service=told.service,
+            rtt=told.rtt,
+            spread={bucket: weight * share for bucket, weight in told.sketch.weights().items()},
+        )
+    )
+    return both
+
+
+def _short(number: float) -> float:
+    """Return a number with as many digits as matter."""
+    return float(f"{number:.4g}")

@@ -1,0 +1,112 @@
+"""The options that a peer's worker has beyond Celery's: who it is, and how much it may use.
+
+They are Celery's *user options*: ``celery -A p2c2g worker --help`` shows them, and the worker
+hands their values to its steps by name.  Each has a variable of the environment too.  A value
+that is wrong is refused here, in one sentence and with exit code 2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from p2c2g.errors import UsageError
+from p2c2g.peers.guest import Hours, parse_mbps, parse_share
+
+#: Characters of a name and of a region at most, as enrolments have them.
+MAX_NAME = 200
+MAX_REGION = 64
+_PREFIX = "P2C2G_WORKER_"
+
+#: Reads a text; raises UsageError where it cannot.
+Read = Callable[[str], object]
+
+
+def parse_label(text: str, longest: int) -> str:
+    """Return a name as people write it, without blanks around it.
+
+    Raises:
+        UsageError: it is empty, too long or not printable.
+    """
+    label = text.strip()
+    if not label or len(label) > longest or not label.isprintable():
+        raise UsageError(
+            f"{text!r} is no name: give from 1 to {longest} printable characters, such as attic."
+        )
+    return label
+
+
+class PeerOption(click.Option):
+    """An option of a peer's worker, under a heading of its own in Celery's help."""
+
+    help_group = "Peer Options"
+
+
+def _option(flag: str, text: str, kind: str = "", read: Read | None = None) -> click.Option:
+    """Return one option: a flag, or a text of a kind that ``read`` can read.
+
+    What ``read`` returns is not kept, since the worker's steps read the text themselves; where
+    it raises UsageError, its sentence is shown.
+    """
+
+    def check(ctx: click.Context, option: click.Parameter, value: str | None) -> str | None:
+        try:
+            if value is not None and read is not None:
+                read(value)
+        except UsageError as error:
+            raise click.BadParameter(str(error), ctx, option) from error
+        return value
+
+    shape: dict[str, Any] = {"is_flag": True}
+    if read is not None:
+        shape = {"metavar": kind, "callback": check}
+    return PeerOption(
+        (flag,),
+        envvar=_PREFIX + flag.strip("-").replace("-", "_").upper(),
+        show_envvar=True,
+        help=text,
+        **shape,
+    )
+
+
+def worker_options() -> list[click.Option]:
+    """Return the options, anew: Celery adds them to its command in place."""
+    return [
+        _option(
+            "--peer-name",
+            "What people call this peer.",
+            "NAME",
+            lambda text: parse_label(text, MAX_NAME),
+        ),
+        _option(
+            "--region",
+            "Where this peer is; sessions may prefer peers of their own region.",
+            "NAME",
+            lambda text: parse_label(text, MAX_REGION),
+        ),
+        _option(
+            "--cpu-fallback", "Serve the queue 'cpu' where -Q asks for 'gpu' and no GPU is found."
+        ),
+        _option(
+            "--max-cpu",
+            "Use at most this share of the machine's CPU, such as 50%.",
+            "SHARE",
+            parse_share,
+        ),
+        _option("--only-idle", "Work only while nobody else uses the machine."),
+        _option(
+            "--hours", "Work only at these hours of the day, such as 22-7.", "FROM-TO", Hours.parse
+        ),
+        _option(
+            "--max-mbps",
+            "Use at most so many megabits a second for chunks and results.",
+            "NUMBER",
+            parse_mbps,
+        ),
+    ]
+
+
+#: The environment's variables that these options read.
+VARIABLES = tuple(str(option.envvar) for option in worker_options())

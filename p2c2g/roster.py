@@ -1,0 +1,194 @@
+"""The pool as an operator sees it: who is there, how each is, and what it is worth.
+
+One look gathers what the registry, the shared breakers and the sessions' health know, in five
+round trips.  Peers without a beat are swept and not shown.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from random import Random
+from typing import Any
+
+import redis
+
+from p2c2g.errors import UsageError
+from p2c2g.peers.breaker import State
+from p2c2g.peers.health import Health, Record
+from p2c2g.peers.ranking import Score, merits, score
+from p2c2g.peers.registry import PeerRecord, Registry
+from p2c2g.peers.report import Beat, PeerState
+from p2c2g.peers.shared import SharedBreakers
+from p2c2g.peers.shared_health import SharedHealth
+from p2c2g.peers.trust import Trust
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One living peer.
+
+    ``operations`` is what sessions have seen of it, by operation; ``in_a_row`` and ``caught``
+    are comparisons that agreed since the last that did not, and those that did not.
+    """
+
+    record: PeerRecord
+    beat: Beat
+    breaker: State
+    score: Score
+    in_a_row: int = 0
+    caught: int = 0
+    operations: dict[str, Record] = field(default_factory=dict)
+
+    @property
+    def id(self) -> str:
+        """Return its id."""
+        return self.record.enrolment.id
+
+    @property
+    def state(self) -> str:
+        """Return its state in a word; a ban goes before what it says of itself."""
+        return "banned" if self.record.banned is not None else self.beat.state.value
+
+    @property
+    def rate(self) -> float:
+        """Return the chunks that it ended a second, over its last beat."""
+        return self.beat.served / self.record.enrolment.interval
+
+    def row(self) -> dict[str, Any]:
+        """Return what a list shows, for JSON; times in milliseconds."""
+        enrolment, beat = self.record.enrolment, self.beat
+        return {
+            "id": self.id,
+            "name": enrolment.name,
+            "region": enrolment.region,
+            "state": self.state,
+            "reason": beat.reason if beat.state is PeerState.PAUSED else self.record.banned,
+            "queues": list(enrolment.queues),
+            "slots": enrolment.slots,
+            "in_flight": beat.in_flight,
+            "waiting": self.record.waiting,
+            "load": beat.load,
+            "chunks_per_second": round(self.rate, 3),
+            "service_ms": round(beat.service * 1e3, 3),
+            "rtt_ms": round(beat.rtt * 1e3, 3),
+            "score": round(self.score.value, 1),
+            "moved": self.score.moved,
+            "breaker": self.breaker.value,
+        }
+
+    def details(self) -> dict[str, Any]:
+        """Return all that is known of it, for JSON."""
+        return {
+            **self.row(),
+            "factors": {name: round(value, 3) for name, value in self.score.factors.items()},
+            "comparisons_in_a_row": self.in_a_row,
+            "caught": self.caught,
+            "operations": {name: asdict(record) for name, record in self.operations.items()},
+            "beat": self.beat.model_dump(mode="json"),
+            "enrolment": self.record.enrolment.model_dump(mode="json"),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """All living peers in order of their ids, and the bans by id, of whoever has left too.
+
+    ``operation`` is what the scores are of: the pipeline of which most results were seen, or
+    empty where none was.
+    """
+
+    members: tuple[Member, ...]
+    banned: dict[str, str]
+    operation: str = ""
+
+    def ranked(self) -> list[Member]:
+        """Return the members, the best first."""
+        return sorted(self.members, key=lambda member: (-member.score.value, member.id))
+
+    def member(self, peer: str) -> Member:
+        """Return one by its id.
+
+        Raises:
+            UsageError: it is not there; the sentence names those that are.
+        """
+        for member in self.members:
+            if member.id == peer:
+                return member
+        raise unknown(peer, [member.id for member in self.members], "is no peer of this pool")
+
+
+class Roster:
+    """Looks at a pool through one client of its broker.
+
+    Every look raises :class:`~p2c2g.errors.BrokerUnavailableError` where the broker does not
+    answer.
+    """
+
+    def __init__(self, client: redis.Redis) -> None:
+        self.registry = Registry(client)
+        self._breakers = SharedBreakers(client)
+        self._health = SharedHealth(client)
+
+    def look(self) -> Pool:
+        """Sweep the dead; return the living."""
+        records = self.registry.records()
+        self.registry.sweep([each.enrolment.id for each in records if each.beat is None])
+        banned = self.registry.banned()
+        left = self._breakers.sync([])
+        heard = self._health.read()
+        health, trust = Health(), Trust(Random(0))  # noqa: S311 - nothing is drawn
+        health.merge(heard.health)
+        trust.merge(heard.trust)
+        operation = _commonest(health)
+        return Pool(
+            tuple(
+                _member(each, each.beat, left, health, trust, operation)
+                for each in records
+                if each.beat is not None
+            ),
+            banned,
+            operation,
+        )
+
+
+def _member(
+    record: PeerRecord,
+    beat: Beat,
+    left: dict[str, float],
+    health: Health,
+    trust: Trust,
+    operation: str,
+) -> Member:
+    peer = record.enrolment.id
+    breaker = State.CLOSED
+    if record.banned is not None:
+        breaker = State.OPEN
+    elif peer in left:
+        breaker = State.OPEN if left[peer] > 0 else State.HALF_OPEN
+    known = {name: health.of(peer, name) for name in health.operations(peer)}
+    in_a_row = trust.in_a_row(peer)
+    return Member(
+        record=record,
+        beat=beat,
+        breaker=breaker,
+        score=score(merits(known.get(operation), in_a_row, breaker, rtt=beat.rtt or None)),
+        in_a_row=in_a_row,
+        caught=trust.caught(peer),
+        operations={name: each for name, each in known.items() if each is not None},
+    )
+
+
+def _commonest(health: Health) -> str:
+    """Return the operation of which most results were seen: speeds of others are no match."""
+    counts: dict[str, int] = {}
+    for peer in health.peers():
+        for operation in health.operations(peer):
+            seen = health.of(peer, operation)
+            counts[operation] = counts.get(operation, 0) + (seen.count if seen else 0)
+    return max(sorted(counts), key=lambda operation: counts[operation], default="")
+
+
+def unknown(peer: str, known: list[str], what: str) -> UsageError:
+    """Return the error that names the ids there are."""
+    verb = "is" if len(known) == 1 else "are"
+    return UsageError(f"{peer!r} {what}: there {verb} {', '.join(sorted(known)) or 'none'}.")

@@ -1,0 +1,208 @@
+"""Tables of the pool for a terminal of a hundred columns."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from p2c2g.peers.breaker import State
+from p2c2g.roster import Member, Pool
+
+_STATES = {
+    "starting": "cyan",
+    "ready": "green",
+    "paused": "yellow",
+    "draining": "magenta",
+    "banned": "red",
+}
+_BREAKERS = {State.CLOSED: "green", State.HALF_OPEN: "yellow", State.OPEN: "red"}
+
+
+def listed(pool: Pool) -> RenderableType:
+    """Return the list of all peers; name and region only where any has one."""
+    if not pool.members:
+        return _with_bans(Text("No peer is enrolled."), pool)
+    table = _table()
+    named = any(member.record.enrolment.name for member in pool.members)
+    placed = any(member.record.enrolment.region for member in pool.members)
+    table.add_column("id", no_wrap=True)
+    if named:
+        table.add_column("name", overflow="ellipsis", max_width=10, no_wrap=True)
+    if placed:
+        table.add_column("region", overflow="ellipsis", max_width=7, no_wrap=True)
+    table.add_column("state", no_wrap=True)
+    table.add_column("queues", overflow="fold")
+    for heading in (
+        "busy/\nslots", "wait-\ning", "load\n%", "chunks\n/s", "work\nms", "RTT\nms", "score",
+    ):  # fmt: skip
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("breaker")
+    for member in pool.members:
+        enrolment, beat = member.record.enrolment, member.beat
+        cells: list[str | Text] = [_safe(member.id)]
+        cells += [_safe(enrolment.name)] if named else []
+        cells += [_safe(enrolment.region)] if placed else []
+        table.add_row(
+            *cells,
+            Text(member.state, _STATES[member.state]),
+            _safe(" ".join(enrolment.queues)),
+            f"{beat.in_flight}/{enrolment.slots}",
+            str(member.record.waiting),
+            f"{beat.load * 100:.0f}",
+            _rate(member.rate),
+            _ms(beat.service),
+            _ms(beat.rtt),
+            _score(member),
+            Text(member.breaker.value, _BREAKERS[member.breaker]),
+        )
+    return _with_bans(table, pool)
+
+
+def ranked(pool: Pool) -> RenderableType:
+    """Return the peers by score, with each factor and what moved it."""
+    if not pool.members:
+        return _with_bans(Text("No peer is enrolled."), pool)
+    table = _table()
+    table.add_column("", justify="right", style="dim")
+    table.add_column("id", no_wrap=True)
+    table.add_column("score", justify="right")
+    for factor in pool.members[0].score.factors:
+        table.add_column(factor, justify="right", style="dim")
+    table.add_column("what costs most", overflow="fold")
+    for place, member in enumerate(pool.ranked(), 1):
+        table.add_row(
+            str(place),
+            _safe(member.id),
+            _score(member),
+            *(f"{factor:.2f}" for factor in member.score.factors.values()),
+            _safe(member.score.moved),
+        )
+    of = f"Scores at {pool.operation}" if pool.operation else "No session has told of results yet"
+    return _with_bans(Group(table, Text(f"{of}.", "dim")), pool)
+
+
+def shown(member: Member) -> RenderableType:
+    """Return everything of one peer."""
+    enrolment, beat = member.record.enrolment, member.beat
+    can = enrolment.capabilities
+    about = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    about.add_column(style="dim", no_wrap=True)
+    about.add_column(overflow="fold")
+    state = Text(member.state, _STATES[member.state])
+    if beat.reason or member.record.banned:
+        state.append(f": {_plain(member.record.banned or beat.reason)}", "default")
+    breaker = Text(member.breaker.value, _BREAKERS[member.breaker])
+    rows: list[tuple[str, str | Text]] = [
+        ("id", _safe(member.id)),
+        ("name", _safe(enrolment.name)),
+        ("region", _safe(enrolment.region)),
+        ("state", state),
+        ("score", _safe(f"{member.score.value:.0f}: {member.score.moved}")),
+        ("made of", ", ".join(f"{name} {each:.2f}" for name, each in member.score.factors.items())),
+        ("breaker", breaker),
+        ("trust", f"{member.in_a_row} comparisons in a row agreed, {member.caught} ever did not"),
+        ("queues", _safe(" ".join(enrolment.queues))),
+        ("chunks", (f"{beat.in_flight} in flight in {enrolment.slots} slots, "
+                    f"{member.record.waiting} wait in its own queue")),
+        ("pace", (f"{_rate(member.rate)} chunks/s, {_ms(beat.service)} ms each "
+                  f"(95th percentile {_ms(beat.service_p95)} ms)")),
+        ("broker", f"{_ms(beat.rtt)} ms away"),
+        ("machine", _safe(f"{can.cpu or 'CPU unknown'}, {can.cores} cores, "
+                          f"{can.memory / 2**30:.1f} GiB, load {beat.load * 100:.0f} %")),
+        *(("GPU", _safe(f"{gpu.name} ({gpu.kind}), {gpu.memory / 2**30:.1f} GiB"))
+          for gpu in can.gpus),
+        ("line", f"{_bits(can.up)} up, {_bits(can.down)} down" if can.up or can.down else ""),
+        ("up for", f"{beat.uptime:.0f} s, a beat every {enrolment.interval:g} s"),
+        ("versions", _safe(", ".join(f"{name} {v}" for name, v in can.versions.items()))),
+    ]  # fmt: skip
+    for name, value in rows:
+        if value:
+            about.add_row(name, value)
+    parts: list[RenderableType] = [about]
+    if member.operations:
+        parts += [Text(), _operations(member)]
+    speeds = {**can.speeds, **can.codecs}
+    if speeds:
+        parts += [Text(), _speeds(speeds)]
+    return Group(*parts)
+
+
+def _operations(member: Member) -> Table:
+    table = _table("What sessions have seen of it")
+    table.add_column("operation", overflow="fold")
+    for heading in ("results", "failed", "in time", "ms/MP", "p95", "RTT ms"):
+        table.add_column(heading, justify="right")
+    for name, seen in member.operations.items():
+        table.add_row(
+            _safe(name),
+            str(seen.count),
+            str(seen.failed),
+            f"{seen.on_time * 100:.1f} %",
+            _ms(seen.service),
+            _ms(seen.service_p95),
+            _ms(seen.rtt),
+        )
+    return table
+
+
+def _speeds(speeds: dict[str, float]) -> Table:
+    table = _table("What it has measured of itself")
+    table.add_column("work")
+    table.add_column("megapixels/s", justify="right")
+    for name, speed in sorted(speeds.items()):
+        table.add_row(_safe(name), f"{speed:.1f}")
+    return table
+
+
+def _table(title: str | None = None) -> Table:
+    return Table(
+        box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold",
+        title=title, title_justify="left", title_style="bold",
+    )  # fmt: skip
+
+
+def _with_bans(table: RenderableType, pool: Pool) -> RenderableType:
+    """Add the bans of those that are not there."""
+    there = {member.id for member in pool.members}
+    gone = {peer: why for peer, why in sorted(pool.banned.items()) if peer not in there}
+    lines = [Text(f"Banned: {_plain(peer)} ({_plain(why)})", "dim") for peer, why in gone.items()]
+    return Group(table, *lines)
+
+
+def _plain(text: str) -> str:
+    """Return a stranger's text without what a terminal would obey."""
+    return "".join(letter if letter.isprintable() else "�" for letter in text)
+
+
+def _safe(text: str) -> Text:
+    # As Text, so that a stranger's square brackets are no markup.
+    return Text(_plain(text))
+
+
+def _score(member: Member) -> Text:
+    value = member.score.value
+    style = "green" if value >= 50 else "yellow" if value >= 20 else "red"
+    return Text(f"{value:.0f}", style)
+
+
+def _ms(seconds: float) -> str:
+    return f"{seconds * 1e3:.1f}" if seconds < 0.0995 else f"{seconds * 1e3:.0f}"
+
+
+def _rate(rate: float) -> str:
+    return f"{rate:.1f}" if rate < 99.5 else f"{rate:.0f}"
+
+
+def _bits(rate: float) -> str:
+    return f"{rate / 1e6:.1f} Mbit/s"
+
+
+def counts(pool: Pool) -> dict[str, Any]:
+    """Return the pool as JSON: its peers, and the bans."""
+    return {
+        "peers": [member.row() for member in pool.members],
+        "banned": pool.banned,
+    }

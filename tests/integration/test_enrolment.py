@@ -1,0 +1,319 @@
+"""Real workers that enrol, beat, drain, die, sleep and come back, on a real broker."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from p2c2g.messaging.embedded import EmbeddedBroker
+from p2c2g.peers.registry import PeerRecord, Registry, beat_key, own_queue
+from p2c2g.peers.report import PeerState
+from tests.lane import PATIENCE, Lane, MakeWorker, Worker, settings
+
+#: Seconds between beats here, so that three of them are soon over.
+INTERVAL = "0.2"
+QUICK = {"P2C2G_WORKER_BEAT_INTERVAL": INTERVAL}
+W = "w@test"
+BINDINGS = "_kombu.binding.celery.pidbox"
+
+MakePeer = Callable[..., Worker]
+
+
+@pytest.fixture
+def registry(lane: Lane) -> Registry:
+    return Registry(lane.client)
+
+
+@pytest.fixture
+def peer(worker: MakeWorker, registry: Registry, lane: Lane) -> MakePeer:
+    """Make workers that have enrolled and are ready."""
+
+    def make(*options: str, name: str = "w", **keywords: Any) -> Worker:
+        environment = QUICK | keywords.pop("environment", {})
+        made = worker(*options, name=name, environment=environment, **keywords)
+        wait_for_state(lane, registry, PeerState.READY, made.name)
+        return made
+
+    return make
+
+
+def record(registry: Registry, name: str = W) -> PeerRecord | None:
+    return next((each for each in registry.records() if each.enrolment.id == name), None)
+
+
+def state_of(registry: Registry, name: str = W) -> PeerState | None:
+    pulse = registry.beats([name])[name]
+    return None if pulse.beat is None else pulse.beat.state
+
+
+def wait_for_state(lane: Lane, registry: Registry, state: PeerState | None, name: str = W) -> None:
+    lane.wait_until(lambda: state_of(registry, name) is state)
+
+
+def instance(registry: Registry) -> str:
+    seen = record(registry)
+    assert seen is not None
+    return seen.enrolment.instance
+
+
+def assert_no_trace(lane: Lane, name: str = W) -> None:
+    keys = [beat_key(name), own_queue(name), f"{name}.celery.pidbox"]
+    assert lane.client.exists(*keys) == 0
+    assert not lane.client.hexists("p2c2g.peers", name)
+    assert not any(name.encode() in member for member in lane.client.smembers(BINDINGS))
+
+
+def test_a_worker_registers_by_itself(lane: Lane, registry: Registry, peer: MakePeer) -> None:
+    peer("-Q", "cpu,extra", "-c", "3", "--peer-name", "Attic", "--region", "eu")
+    seen = record(registry)
+    assert seen is not None
+    told = seen.enrolment
+    assert (told.name, told.region, told.slots) == ("Attic", "eu", 3)
+    assert told.queues == ("cpu", "extra")
+    assert told.interval == float(INTERVAL)
+    assert told.capabilities.cores >= 1
+    assert "cpu" in told.capabilities.queues
+    # What takes some time to measure is told when it is known.
+    lane.wait_until(lambda: registry.enrolments([W])[W].capabilities.speeds)
+    assert registry.enrolments([W])[W].instance == told.instance
+
+
+def test_its_beats_tell_of_its_work(lane: Lane, registry: Registry, peer: MakePeer) -> None:
+    peer("-Q", "cpu", "-c", "2")
+    lane.send(3, task="lane.hold")
+    lane.wait_started()
+    lane.wait_until(lambda: record(registry).beat.in_flight >= 2)  # type: ignore[union-attr]
+    lane.release_held(3)
+    lane.wait(3)
+
+    seen = []
+
+    def told() -> bool:
+        lane.send(4, 0.02)
+        beat = registry.beats([W])[W].beat
+        if beat is not None and beat.served:
+            seen.append(beat)
+        return bool(seen)
+
+    lane.wait_until(told)
+    (beat,) = seen
+    assert beat.service >= 0.02
+    assert beat.service_p95 >= beat.service / 2
+    assert beat.rtt > 0
+    assert beat.uptime > 0
+    assert 0 <= beat.load <= 1
+
+
+def test_queues_that_come_and_go_are_told(lane: Lane, registry: Registry, peer: MakePeer) -> None:
+    peer("-Q", "cpu")
+    for command, queues in (("add_consumer", ("cpu", "extra")), ("cancel_consumer", ("cpu",))):
+        lane.app.control.broadcast(
+            command, arguments={"queue": "extra"}, reply=True, limit=1, timeout=PATIENCE
+        )
+        lane.wait_until(lambda wanted=queues: registry.enrolments([W])[W].queues == wanted)
+
+
+def test_a_killed_peer_is_dead_in_three_beats_and_can_be_swept(
+    lane: Lane, registry: Registry, peer: MakePeer
+) -> None:
+    running = peer("-Q", "cpu", "-c", "1")
+    lane.send(task="lane.hold")
+    lane.wait_started()
+    assert lane.client.pttl(beat_key(W)) <= 3 * 1000 * float(INTERVAL)
+    running.signal(signal.SIGKILL)
+    running.wait(PATIENCE)
+    lane.send(3, queue=own_queue(W))
+    lane.confirm()
+    assert registry.ids() == {W}
+    wait_for_state(lane, registry, None)
+    assert registry.sweep([W]) == [W]
+    assert_no_trace(lane)
+    # One of them may have gone to a read that the killed worker had sent ahead.
+    assert len(lane.queued("cpu")) >= 2
+
+
+@pytest.mark.parametrize("how", ["drain", "SIGTERM"])
+def test_a_draining_peer_finishes_and_leaves_without_a_trace(
+    lane: Lane, registry: Registry, peer: MakePeer, how: str
+) -> None:
+    leaving = peer("-Q", "cpu", "-c", "2", name="leaving")
+    held = lane.send(2, task="lane.hold")
+    lane.wait_started()
+    lane.wait_started()
+    if how == "drain":
+        reply: Any = lane.app.control.broadcast(
+            "drain", destination=[leaving.name], reply=True, limit=1, timeout=PATIENCE
+        )
+        assert reply == [{leaving.name: {"ok": "draining"}}]
+    else:
+        leaving.signal(signal.SIGTERM)
+    wait_for_state(lane, registry, PeerState.DRAINING, leaving.name)
+    lane.release_held(2)
+    assert leaving.wait(PATIENCE) == 0, leaving.log()
+    lane.wait_for(held)
+    assert registry.ids() == frozenset()
+    assert_no_trace(lane, leaving.name)
+
+
+def test_a_drain_under_load_loses_nothing(lane: Lane, registry: Registry, peer: MakePeer) -> None:
+    leaving = peer("-Q", "cpu", "-c", "2", name="leaving")
+    sent = lane.send(20, 0.05)
+    sent += lane.send(20, 0.05, queue=own_queue(leaving.name))
+    lane.wait(2)
+    lane.app.control.broadcast("drain", destination=[leaving.name], reply=True, limit=1)
+    assert leaving.wait(PATIENCE) == 0, leaving.log()
+    left = lane.queued("cpu")
+    assert left, "the test wants a peer that leaves with work left"
+    assert lane.client.exists(own_queue(leaving.name)) == 0
+    peer("-Q", "cpu", "-c", "2", name="staying")
+    lane.wait_for(sent)
+    assert sorted(lane.done()) == sorted(sent), "a chunk was done twice"
+    assert registry.ids() == {"staying@test"}
+
+
+def test_a_broker_that_was_restarted_is_told_again(tmp_path: Path) -> None:
+    with EmbeddedBroker() as broker, Lane(settings(broker.url)) as lane:
+        registry = Registry(lane.client)
+        running = Worker(lane, broker.url, tmp_path / "w.log", "-Q", "cpu", environment=QUICK)
+        try:
+            running.start()
+            wait_for_state(lane, registry, PeerState.READY)
+            before = instance(registry)
+            broker.kill()
+            broker.restart()
+            wait_for_state(lane, registry, PeerState.READY)
+            assert instance(registry) == before
+            lane.open()
+            lane.round_trip_in_the_end()
+            running.wait_until_ready()
+        finally:
+            running.stop()
+
+
+def test_a_peer_that_slept_enrols_again_and_gets_work(
+    lane: Lane, registry: Registry, peer: MakePeer
+) -> None:
+    running = peer("-Q", "cpu", "-c", "2")
+    before = instance(registry)
+    running.signal(signal.SIGSTOP)
+    wait_for_state(lane, registry, None)
+    assert registry.sweep([W]) == [W]
+    assert_no_trace(lane)
+    running.signal(signal.SIGCONT)
+    wait_for_state(lane, registry, PeerState.READY)
+    assert instance(registry) == before
+    lane.round_trip()
+    lane.round_trip(queue=own_queue(W))
+    running.wait_until_ready()  # Celery's remote control, which the sweep had cut off.
+
+
+def launch(worker: Worker) -> None:
+    """Start a worker without waiting for its answer: a namesake might give it."""
+    worker.wait_until_ready = lambda: None  # type: ignore[method-assign]
+    worker.start()
+
+
+@pytest.fixture
+def second(lane: Lane, broker: EmbeddedBroker, tmp_path: Path) -> Iterator[Callable[..., Worker]]:
+    """Start a worker that nobody waits for."""
+    made: list[Worker] = []
+
+    def start(*options: str, name: str = "w") -> Worker:
+        log = tmp_path / "second.log"
+        worker = Worker(lane, broker.url, log, *options, name=name, environment=QUICK)
+        launch(worker)
+        made.append(worker)
+        return worker
+
+    yield start
+    for each in made:
+        each.stop()
+
+
+def test_a_second_worker_of_a_name_ends_and_the_first_goes_on(
+    lane: Lane, registry: Registry, peer: MakePeer, second: Callable[..., Worker]
+) -> None:
+    first = peer("-Q", "cpu")
+    before = instance(registry)
+    other = second("-Q", "cpu")
+    assert other.wait(PATIENCE) == 2, other.log()
+    assert "Another peer is called w@test: give this worker a name of its own with -n." in (
+        other.log()
+    )
+    assert instance(registry) == before
+    wait_for_state(lane, registry, PeerState.READY)
+    lane.round_trip(queue=own_queue(W))
+    first.wait_until_ready()
+    first.signal(signal.SIGTERM)
+    assert first.wait(PATIENCE) == 0, first.log()
+
+
+def test_the_ghost_of_a_killed_worker_does_not_keep_its_name(
+    lane: Lane, registry: Registry, peer: MakePeer, second: Callable[..., Worker]
+) -> None:
+    first = peer("-Q", "cpu")
+    before = instance(registry)
+    first.signal(signal.SIGSTOP)  # Beats no more, and its last beat is young.
+    heir = second("-Q", "cpu")
+    lane.wait_until(lambda: (seen := record(registry)) and seen.enrolment.instance != before)
+    wait_for_state(lane, registry, PeerState.READY)
+    # Now the first is the second of that name.
+    first.signal(signal.SIGCONT)
+    assert first.wait(PATIENCE) == 2, first.log()
+    assert heir.process is not None
+    assert heir.process.poll() is None
+    wait_for_state(lane, registry, PeerState.READY)
+
+
+def test_a_banned_peer_says_so_and_ends(lane: Lane, registry: Registry, peer: MakePeer) -> None:
+    running = peer("-Q", "cpu")
+    registry.ban(W, "It sends noise.")
+    assert running.wait(PATIENCE) == 1, running.log()
+    assert "This peer, w@test, is banned: It sends noise." in running.log()
+    assert registry.ids() == frozenset()
+
+
+def test_a_broker_that_is_slow_does_not_hold_up_the_work(
+    lane: Lane, registry: Registry, peer: MakePeer
+) -> None:
+    peer("-Q", "cpu")
+    # The heart's own connection, and no other, waits for a lock that this test holds: a
+    # script that runs long would stop everybody, so its connection is killed again and again.
+    for _ in range(5):
+        for row in lane.client.client_list():
+            if row["cmd"] in ("evalsha", "eval"):
+                lane.client.client_kill_filter(_id=row["id"])
+        lane.round_trip()
+    wait_for_state(lane, registry, PeerState.READY)
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (("--max-cpu", "500%"), "'500%' is no share"),
+        (("--hours", "25-3"), "'25-3' are no hours"),
+        (("--max-mbps", "-1"), "'-1' is no bandwidth"),
+        (("--region", " "), "' ' is no name"),
+        (("-n", "two words@test"), "'two words@test' cannot be a peer's id"),
+        (("-P", "prefork", "--max-mbps", "5"), "cannot be kept with -P prefork"),
+    ],
+)
+def test_a_wrong_option_is_refused_in_one_sentence(
+    second: Callable[..., Worker], options: tuple[str, ...], sentence: str
+) -> None:
+    refused = second("-Q", "cpu", *options)
+    assert refused.wait(PATIENCE) == 2, refused.log()
+    (line,) = [line for line in refused.log().splitlines() if line.startswith("Error: ")]
+    assert sentence in line
+    assert "Traceback" not in refused.log()
+
+
+def test_options_can_come_from_the_environment(registry: Registry, peer: MakePeer) -> None:
+    peer("-Q", "cpu", environment={"P2C2G_WORKER_PEER_NAME": "Attic"})
+    seen = record(registry)
+    assert seen is not None
+    assert seen.enrolment.name == "Attic"

@@ -1,0 +1,214 @@
+"""A guest on a real broker: what it does not take, what it uses, and that it loses nothing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import psutil
+import pytest
+
+from p2c2g.messaging.embedded import HOST, EmbeddedBroker
+from p2c2g.peers.registry import Registry
+from p2c2g.peers.report import Beat, PeerState
+from p2c2g.testing import DelayProxy
+from p2c2g_workers.probe import cores
+from tests.guest_app import CLOCK
+from tests.lane import Lane, MakeWorker, Worker, by_port, connections
+
+OPEN, SHUT = "12:00", "20:00"
+HOURS = ("--hours", "8-17")
+#: What a limit may be missed by: the machine is busy, and a chunk is not cut in half.
+GENEROUS = 1.6
+
+MakeGuest = Callable[..., Worker]
+
+
+@pytest.fixture
+def guest(worker: MakeWorker) -> Iterator[MakeGuest]:
+    def make(*options: str, **keywords: Any) -> Worker:
+        return worker("-Q", "cpu", *options, application="tests.guest_app", **keywords)
+
+    return make
+
+
+@pytest.fixture
+def proxy(broker: EmbeddedBroker) -> Iterator[DelayProxy]:
+    with DelayProxy(HOST, broker.port) as opened:
+        yield opened
+
+
+def beat(lane: Lane) -> Beat | None:
+    """Return the only peer's latest beat."""
+    records = Registry(lane.client).records()
+    return records[0].beat if records else None
+
+
+def state(lane: Lane) -> PeerState | None:
+    last = beat(lane)
+    return last.state if last is not None else None
+
+
+def assert_each_once(lane: Lane, sent: list[str]) -> None:
+    """Wait until all are done, and see that none was done twice."""
+    lane.wait(len(sent))
+    lane.look(1)
+    assert sorted(lane.done()) == sorted(sent)
+
+
+def test_outside_its_hours_a_guest_takes_nothing_and_says_why(lane: Lane, guest: MakeGuest) -> None:
+    lane.client.set(CLOCK, SHUT)
+    guest("-c", "2", *HOURS)
+    lane.wait_until(lambda: state(lane) is PeerState.PAUSED)
+    last = beat(lane)
+    assert last is not None
+    assert "8 to 17" in last.reason
+    # No read is out, so nothing can come; and nothing has.
+    assert list(connections(lane.client, "brpop")) == []
+    sent = lane.send(5)
+    lane.confirm()
+    assert sorted(lane.queued()) == sorted(sent)
+    lane.client.set(CLOCK, OPEN)
+    assert_each_once(lane, sent)
+    lane.wait_until(lambda: state(lane) is PeerState.READY)
+
+
+@pytest.mark.parametrize("rtt_ms", [0.0, 40.0])
+def test_a_pause_in_the_middle_loses_nothing(
+    lane: Lane, guest: MakeGuest, broker: EmbeddedBroker, proxy: DelayProxy, rtt_ms: float
+) -> None:
+    proxy.rtt_ms = rtt_ms
+    guest("-c", "2", *HOURS, url=by_port(broker.url, proxy.port))
+    sent = lane.send(50, task="lane.hold")
+    lane.wait_started()
+    lane.wait_started()
+    lane.client.set(CLOCK, SHUT)
+    lane.wait_until(lambda: state(lane) is PeerState.PAUSED)
+    lane.wait_until(lambda: not list(connections(lane.client, "brpop")))
+    queued = lane.queued()
+    assert queued
+    # What it has received goes on, and no more comes.
+    lane.release_held(50)
+    lane.wait(50 - len(queued))
+    lane.look(1)
+    assert sorted(lane.done() + lane.queued()) == sorted(sent)
+    assert lane.queued() == queued
+    lane.client.set(CLOCK, OPEN)
+    assert_each_once(lane, sent)
+    assert lane.client.keys("p2c2g.recall.*") == []
+
+
+def test_pauses_one_after_the_other_keep_the_order_of_what_goes_back(
+    lane: Lane, guest: MakeGuest
+) -> None:
+    lane.client.set(CLOCK, SHUT)
+    guest("-c", "1", "--prefetch-multiplier", "1", *HOURS)
+    sent = lane.send(12, task="lane.hold")
+    for turn in range(3):
+        lane.client.set(CLOCK, OPEN)
+        lane.wait_started()
+        lane.client.set(CLOCK, SHUT)
+        lane.wait_until(lambda: state(lane) is PeerState.PAUSED)
+        lane.wait_until(lambda: not list(connections(lane.client, "brpop")))
+        assert lane.queued() == sorted(lane.queued(), key=sent.index, reverse=True), turn
+        lane.release_held(12)
+        lane.wait(12 - len(lane.queued()))
+        lane.client.delete("gate", "started")
+    lane.release_held(12)
+    lane.client.set(CLOCK, OPEN)
+    assert_each_once(lane, sent)
+
+
+def test_a_guest_that_is_paused_when_its_broker_is_lost_stays_so(
+    lane: Lane, guest: MakeGuest, broker: EmbeddedBroker, proxy: DelayProxy
+) -> None:
+    lane.client.set(CLOCK, SHUT)
+    running = guest("-c", "2", *HOURS, url=by_port(broker.url, proxy.port))
+    lane.wait_until(lambda: state(lane) is PeerState.PAUSED)
+    proxy.cut()
+    running.wait_until_ready()
+    sent = lane.send(5)
+    lane.confirm()
+    assert running.answers(5)
+    assert sorted(lane.queued()) == sorted(sent)
+    assert state(lane) is PeerState.PAUSED
+    lane.client.set(CLOCK, OPEN)
+    assert_each_once(lane, sent)
+
+
+def test_a_guest_uses_no_more_than_its_share_of_the_cpu(lane: Lane, guest: MakeGuest) -> None:
+    # Less than the one core that threads under the interpreter's lock can use.
+    share = 0.3 / cores()
+    running = guest("-c", "2", f"--max-cpu={100 * share:.4f}%")
+    lane.round_trip(task="lane.burn", seconds=0.02)
+    assert running.process is not None
+    process = psutil.Process(running.process.pid)
+    assert process.nice() >= 10
+    before, began = process.cpu_times(), time.monotonic()
+    sent = lane.send(60, 0.02, task="lane.burn")
+    lane.wait_for(sent)
+    after, passed = process.cpu_times(), time.monotonic() - began
+    used = after.user + after.system - before.user - before.system
+    # They are 1.2 s of work at least, so there is something to limit.
+    assert used > 1.0
+    assert used / passed <= GENEROUS * share * cores()
+
+
+def test_a_guest_uses_no_more_than_its_share_of_the_line(lane: Lane, guest: MakeGuest) -> None:
+    guest("-c", "2", "--max-mbps", "4")
+    lane.round_trip()
+    payload = bytes(25_000)
+    began = time.monotonic()
+    sent = lane.send(60, payload=payload)
+    lane.wait_for(sent)
+    passed = time.monotonic() - began
+    # There and back.
+    assert 2 * 60 * len(payload) * 8 / passed <= GENEROUS * 4e6
+
+
+@pytest.mark.needs("Xvfb")
+def test_a_guest_makes_room_for_its_owner(
+    lane: Lane, guest: MakeGuest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from Xlib import X, display
+    from Xlib.ext import xtest
+
+    from p2c2g.media.frame import Size
+    from p2c2g_capture.sources.xvfb import VirtualDisplay
+
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    monkeypatch.delenv("XDG_SESSION_TYPE", raising=False)
+    with VirtualDisplay(Size(320, 240)) as screen:
+        guest("-c", "2", "--only-idle", environment={"DISPLAY": screen.name})
+        lane.wait_until(lambda: state(lane) is PeerState.READY)
+        owner = display.Display(screen.name)
+        try:
+
+            def typed() -> bool:
+                for kind in (X.KeyPress, X.KeyRelease):
+                    xtest.fake_input(owner, kind, 38)
+                owner.sync()
+                return state(lane) is PeerState.PAUSED
+
+            lane.wait_until(typed)
+            last = beat(lane)
+            assert last is not None
+            assert "owner" in last.reason
+        finally:
+            owner.close()
+        lane.wait_until(lambda: state(lane) is PeerState.READY)
+        lane.round_trip()
+
+
+def test_limits_that_cannot_be_are_one_sentence(lane: Lane, worker: MakeWorker) -> None:
+    for options, words in [
+        (("--hours", "7-7"), "22-7"),
+        (("--max-cpu", "200%"), "50%"),
+        (("--max-mbps", "5", "-P", "prefork"), "-P threads"),
+    ]:
+        with pytest.raises(AssertionError) as ended:
+            worker("-Q", "cpu", *options, application="tests.guest_app")
+        log = str(ended.value)
+        assert words in log
+        assert "Traceback" not in log

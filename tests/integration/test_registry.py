@@ -1,0 +1,317 @@
+"""The registry on a real broker: who is there, who is dead, and what strangers may write."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from p2c2g.celery import redis_client
+from p2c2g.errors import BrokerUnavailableError, UsageError
+from p2c2g.messaging.embedded import EmbeddedBroker
+from p2c2g.peers.registry import (
+    BANNED,
+    MAX_REASON,
+    PEERS,
+    Registry,
+    Standing,
+    beat_key,
+    own_queue,
+)
+from p2c2g.peers.report import MAX_ENROLMENT, Beat, Enrolment, PeerState
+from tests.lane import Lane, settings
+
+ATTIC = "attic@test"
+PIDBOX = f"{ATTIC}.celery.pidbox"
+BINDINGS = "_kombu.binding.celery.pidbox"
+BINDING = f"\x06\x16\x06\x16{PIDBOX}".encode()
+
+
+def enrolment(name: str = ATTIC, instance: str = "one", **more: Any) -> Enrolment:
+    return Enrolment(id=name, instance=instance, queues=("cpu",), **more)
+
+
+def beat(instance: str = "one", state: PeerState = PeerState.READY) -> Beat:
+    return Beat(instance=instance, state=state)
+
+
+@pytest.fixture
+def registry(lane: Lane) -> Registry:
+    return Registry(lane.client)
+
+
+def die(lane: Lane) -> None:
+    """End a peer's beat, as the broker's clock does."""
+    assert lane.client.delete(beat_key(ATTIC)) == 1
+
+
+def test_an_enrolled_peer_is_known_and_alive(lane: Lane, registry: Registry) -> None:
+    told, how = enrolment(region="eu"), beat()
+    assert registry.enrol(told, how) == Standing(enrolled=True)
+    assert registry.ids() == {ATTIC}
+    assert registry.enrolments([ATTIC, "nobody@test"]) == {ATTIC: told}
+    lane.client.lpush(own_queue(ATTIC), "chunk")
+    (record,) = registry.records()
+    assert (record.enrolment, record.beat, record.waiting, record.banned) == (told, how, 1, None)
+
+
+def test_a_beat_lasts_three_intervals(lane: Lane, registry: Registry) -> None:
+    registry.enrol(enrolment(interval=20.0), beat())
+    assert 55_000 < lane.client.pttl(beat_key(ATTIC)) <= 60_000
+    lane.client.pexpire(beat_key(ATTIC), 30_000)
+    assert registry.beat(enrolment(interval=20.0), beat()).enrolled
+    assert 55_000 < lane.client.pttl(beat_key(ATTIC)) <= 60_000
+
+
+def test_a_beat_replaces_the_last_one(registry: Registry) -> None:
+    registry.enrol(enrolment(), beat(state=PeerState.STARTING))
+    assert registry.beat(enrolment(), beat()) == Standing(enrolled=True)
+    pulses = registry.beats([ATTIC])
+    assert pulses[ATTIC].beat == beat()
+
+
+def test_one_round_trip_a_beat(lane: Lane, registry: Registry) -> None:
+    registry.enrol(enrolment(), beat())
+    registry.beat(enrolment(), beat())  # The broker knows the script from here on.
+    before = calls(lane)
+    registry.beat(enrolment(), beat())
+    after = calls(lane)
+    # What the script itself calls is counted too; what is sent is one call of it.
+    assert after["evalsha"] == before["evalsha"] + 1
+    assert all(after[name] == before[name] for name in ("eval", "script|load", "script|exists"))
+
+
+def calls(lane: Lane) -> Counter[str]:
+    rows: Any = lane.client.info("commandstats")
+    return Counter({name.removeprefix("cmdstat_"): row["calls"] for name, row in rows.items()})
+
+
+def test_who_is_not_enrolled_is_told_so_and_writes_nothing(lane: Lane, registry: Registry) -> None:
+    assert registry.beat(enrolment(), beat()) == Standing(enrolled=False)
+    assert lane.client.exists(PEERS, beat_key(ATTIC)) == 0
+
+
+def test_who_was_away_for_too_long_has_to_enrol_again(lane: Lane, registry: Registry) -> None:
+    registry.enrol(enrolment(), beat())
+    die(lane)
+    assert not registry.beat(enrolment(), beat()).enrolled
+    assert registry.enrol(enrolment(), beat()).enrolled
+
+
+def test_a_broker_that_forgot_its_scripts_is_told_them_again(
+    lane: Lane, registry: Registry
+) -> None:
+    registry.enrol(enrolment(), beat())
+    registry.beat(enrolment(), beat())
+    lane.client.script_flush()
+    assert registry.beat(enrolment(), beat()).enrolled
+
+
+def test_a_name_belongs_to_whoever_beats(lane: Lane, registry: Registry) -> None:
+    registry.enrol(enrolment(), beat())
+    other, others = enrolment(instance="two"), beat("two")
+    with pytest.raises(UsageError, match=r"^Another peer is called attic@test: .* with -n\.$"):
+        registry.enrol(other, others)
+    assert not registry.beat(other, others).enrolled
+    assert registry.beats([ATTIC])[ATTIC].beat == beat()
+
+    die(lane)
+    assert registry.enrol(other, others).enrolled
+    assert not registry.beat(enrolment(), beat()).enrolled
+    registry.leave(ATTIC, ("cpu",), "one")
+    assert registry.ids() == {ATTIC}, "the first took the second's enrolment with it"
+
+
+def test_an_unreadable_beat_holds_no_name(lane: Lane, registry: Registry) -> None:
+    for nonsense in (b"", b"[", b'{"instance": 7}', b"[" * 5000):
+        lane.client.set(beat_key(ATTIC), nonsense)
+        assert registry.enrol(enrolment(), beat()).enrolled
+        lane.client.delete(beat_key(ATTIC))
+        lane.client.hset(beat_key(ATTIC), "no", "string")
+        assert not registry.beat(enrolment(), beat()).enrolled
+        lane.client.delete(beat_key(ATTIC))
+
+
+def test_who_leaves_hands_its_chunks_on_to_be_read_next(lane: Lane, registry: Registry) -> None:
+    registry.enrol(enrolment(), beat(), control=True)
+    lane.client.lpush(own_queue(ATTIC), "old", "new")
+    lane.client.lpush("cpu", "waits")
+    registry.leave(ATTIC, ("cpu", "gpu"))
+    # Lists are read from their right.
+    assert lane.client.lrange("cpu", 0, -1) == [b"waits", b"new", b"old"]
+    assert set(lane.client.keys("*")) == {b"cpu", lane.stream.encode()}
+
+
+@pytest.mark.parametrize("queues", [(), ("p2c2g.peers",)])
+def test_chunks_without_an_heir_are_dropped(
+    lane: Lane, registry: Registry, queues: tuple[str, ...]
+) -> None:
+    registry.enrol(enrolment(), beat())
+    registry.enrol(enrolment("cellar@test"), beat())
+    lane.client.lpush(own_queue(ATTIC), "chunk")
+    registry.leave(ATTIC, queues)
+    assert registry.ids() == {"cellar@test"}
+    assert lane.client.exists(own_queue(ATTIC)) == 0
+
+
+def test_a_queue_that_is_made_by_leaving_does_not_stay_for_good(
+    lane: Lane, registry: Registry
+) -> None:
+    registry.enrol(enrolment(), beat())
+    lane.client.lpush(own_queue(ATTIC), "chunk")
+    lane.client.expire(own_queue(ATTIC), 100)
+    registry.leave(ATTIC, ("cpu",))
+    assert 90 < lane.client.ttl("cpu") <= 100
+
+
+def test_a_sweep_takes_all_traces_of_the_dead_and_none_of_the_living(
+    lane: Lane, registry: Registry
+) -> None:
+    living = enrolment("cellar@test")
+    for each in (enrolment(), living):
+        registry.enrol(each, beat(), control=True)
+        lane.client.lpush(own_queue(each.id), each.id)
+        lane.client.lpush(f"{each.id}.celery.pidbox", "ping")
+    die(lane)
+    assert registry.sweep([ATTIC, living.id, "nobody@test"]) == [ATTIC]
+    assert registry.ids() == {living.id}
+    assert lane.client.lrange("cpu", 0, -1) == [ATTIC.encode()]
+    assert lane.client.exists(own_queue(ATTIC), PIDBOX) == 0
+    assert BINDING not in lane.client.smembers(BINDINGS)
+    assert lane.client.scard(BINDINGS) == 1
+    assert lane.client.exists(own_queue(living.id), f"{living.id}.celery.pidbox") == 2
+    assert registry.sweep([ATTIC, living.id]) == []
+
+
+def test_who_enrols_after_a_sweep_hears_remote_control_again(
+    lane: Lane, registry: Registry
+) -> None:
+    registry.enrol(enrolment(), beat(), control=True)
+    die(lane)
+    registry.sweep([ATTIC])
+    registry.enrol(enrolment(), beat(), control=True)
+    assert lane.client.smembers(BINDINGS) == {BINDING}
+
+
+def test_a_peer_that_comes_back_while_it_is_swept_stays(lane: Lane, registry: Registry) -> None:
+    registry.enrol(enrolment(), beat())
+    die(lane)
+
+    class Slow(Registry):
+        """Somebody who looks, and is then overtaken."""
+
+        def enrolments(self, ids: Any) -> dict[str, Enrolment]:
+            seen = super().enrolments(ids)
+            registry.enrol(enrolment(), beat())
+            return seen
+
+    assert Slow(lane.client).sweep([ATTIC]) == []
+    assert registry.beats([ATTIC])[ATTIC].beat == beat()
+
+
+def test_who_is_banned_is_told_why_and_is_not_written(registry: Registry) -> None:
+    registry.enrol(enrolment(), beat())
+    registry.ban(ATTIC, " sends noise ")
+    assert registry.banned() == {ATTIC: "sends noise"}
+    assert registry.beat(enrolment(), beat()) == Standing(enrolled=False, banned="sends noise")
+    (record,) = registry.records()
+    assert record.banned == "sends noise"
+    registry.leave(ATTIC, ("cpu",))
+    assert registry.enrol(enrolment(), beat()) == Standing(enrolled=False, banned="sends noise")
+    assert registry.ids() == frozenset()
+    registry.unban(ATTIC)
+    registry.unban(ATTIC)
+    assert registry.enrol(enrolment(), beat()) == Standing(enrolled=True)
+    registry.ban(ATTIC, "x" * 1000)
+    assert registry.banned() == {ATTIC: "x" * MAX_REASON}
+
+
+def test_what_no_peer_can_be_called_cannot_be_banned(registry: Registry) -> None:
+    with pytest.raises(UsageError, match=r"'two words' is no peer's id: give one such as"):
+        registry.ban("two words", "")
+    assert registry.banned() == {}
+
+
+def test_nonsense_is_left_out_and_logged_once(
+    lane: Lane, registry: Registry, caplog: pytest.LogCaptureFixture
+) -> None:
+    registry.enrol(enrolment(), beat())
+    hostile = {
+        "liar@test": enrolment("somebody@else").model_dump_json(),
+        "json@test": b"{",
+        "long@test": b" " * (MAX_ENROLMENT + 1),
+        "slots@test": enrolment().model_dump_json().replace('"slots":1', '"slots":-1'),
+        "two words": enrolment().model_dump_json(),
+        b"\xff\xfe": b"",
+    }
+    lane.client.hset(PEERS, mapping=hostile)
+    registry.enrol(enrolment("mute@test"), beat())
+    lane.client.set(beat_key("mute@test"), b'{"instance": "x", "state": "dancing"}')
+    lane.client.set(own_queue("mute@test"), "no list")
+    with caplog.at_level(logging.WARNING):
+        seen = registry.records()
+        assert registry.records() == seen
+    assert [record.enrolment.id for record in seen] == [ATTIC, "mute@test"]
+    assert (seen[1].beat, seen[1].waiting) == (None, 0)
+    assert registry.ids() == {
+        ATTIC, "mute@test", "liar@test", "json@test", "long@test", "slots@test",
+    }  # fmt: skip
+    lines = [line.message for line in caplog.records]
+    assert len(lines) == len(set(lines)) == len(hostile) + 1
+    assert "Left out the enrolment of peer liar@test: it is called somebody@else inside." in lines
+    assert any("long@test" in line and "16385 bytes" in line for line in lines)
+    # Nobody beats for the nonsense, so a sweep takes it away.
+    assert set(registry.sweep(registry.ids())) == {
+        "liar@test", "json@test", "long@test", "slots@test",
+    }  # fmt: skip
+
+
+def test_a_ban_in_other_bytes_is_read_all_the_same(lane: Lane, registry: Registry) -> None:
+    lane.client.hset(BANNED, ATTIC, b"\xff")
+    assert registry.enrol(enrolment(), beat()) == Standing(False, "�")
+    assert registry.banned() == {ATTIC: "�"}
+
+
+def test_nothing_is_asked_for_nobody(registry: Registry) -> None:
+    assert registry.enrolments([]) == registry.beats([]) == {}
+    assert registry.sweep([]) == registry.records() == []
+
+
+CALLS: dict[str, Callable[[Registry], object]] = {
+    "enrol": lambda registry: registry.enrol(enrolment(), beat()),
+    "beat": lambda registry: registry.beat(enrolment(), beat()),
+    "leave": lambda registry: registry.leave(ATTIC, ("cpu",)),
+    "ids": lambda registry: registry.ids(),
+    "enrolments": lambda registry: registry.enrolments([ATTIC]),
+    "beats": lambda registry: registry.beats([ATTIC]),
+    "records": lambda registry: registry.records(),
+    "sweep": lambda registry: registry.sweep([ATTIC]),
+    "ban": lambda registry: registry.ban(ATTIC, ""),
+    "unban": lambda registry: registry.unban(ATTIC),
+    "banned": lambda registry: registry.banned(),
+}
+
+
+@pytest.fixture(scope="module")
+def nobody() -> Registry:
+    """A registry at a broker that has ended."""
+    with EmbeddedBroker() as broker:
+        client = redis_client(settings(broker.url))
+        client.ping()
+    return Registry(client)
+
+
+def test_every_method_is_asked_of_a_broker_that_is_away() -> None:
+    public = {name for name in vars(Registry) if not name.startswith("_")}
+    assert public == set(CALLS)
+
+
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+def test_a_broker_that_is_away_is_told_in_our_words(
+    nobody: Registry, call: Callable[[Registry], object]
+) -> None:
+    with pytest.raises(BrokerUnavailableError, match=r"^The broker does not answer: "):
+        call(nobody)

@@ -1,0 +1,199 @@
+"""What a guest promises, and that it keeps it whatever happens to be measured."""
+
+from __future__ import annotations
+
+from datetime import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from p2c2g.errors import UsageError
+from p2c2g.peers.guest import Hours, Limits, parse_mbps, parse_share
+from p2c2g_workers.guest_policy import (
+    BURST,
+    OTHERS_MOST,
+    TOLD_AFTER,
+    Bucket,
+    Policy,
+    Readings,
+    Verdict,
+)
+
+NOON = time(12)
+
+
+@pytest.mark.parametrize(
+    ("text", "share"), [("50%", 0.5), ("0.5", 0.5), ("100 %", 1), (".25", 0.25)]
+)
+def test_a_share_is_read(text: str, share: float) -> None:
+    assert parse_share(text) == share
+
+
+@pytest.mark.parametrize("text", ["", "0", "0%", "101%", "1.5", "50", "-5%", "half", "nan", "5%%"])
+def test_what_is_no_share_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="50%"):
+        parse_share(text)
+
+
+@pytest.mark.parametrize("text", ["", "0", "-1", "inf", "1e3", "1000000", "20 Mbit"])
+def test_what_is_no_bandwidth_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="megabits"):
+        parse_mbps(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "7", "7-7", "0-24", "24-7", "22-25", "8:60-9", "a-b", "1-2-3"]
+)
+def test_what_are_no_hours_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="22-7"):
+        Hours.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "inside", "outside"),
+    [
+        ("22-7", [time(22), time(23, 59), time(0), time(6, 59)], [time(7), time(21, 59)]),
+        ("8:30-17", [time(8, 30), time(16, 59)], [time(8, 29), time(17), time(0)]),
+        ("8-24", [time(8), time(23, 59)], [time(0), time(7, 59)]),
+    ],
+)
+def test_hours_have_their_start_and_not_their_end(
+    text: str, inside: list[time], outside: list[time]
+) -> None:
+    hours = Hours.parse(text)
+    assert all(moment in hours for moment in inside)
+    assert not any(moment in hours for moment in outside)
+
+
+@given(st.times(), st.times(), st.times())
+def test_a_moment_is_in_a_span_or_in_the_rest_of_the_day(
+    start: time, end: time, moment: time
+) -> None:
+    first, second = (60 * each.hour + each.minute for each in (start, end))
+    if first == second:
+        return
+    span, rest = Hours(first, second), Hours(second, first)
+    assert (moment in span) != (moment in rest)
+    assert Hours.parse(str(span)) == span
+
+
+def test_no_limits_are_none() -> None:
+    assert not Limits.parse()
+    assert not Limits.parse(max_cpu="", hours="", max_mbps="")
+    assert Limits.parse(only_idle=True)
+    assert Limits.parse(max_cpu="25%", hours="22-7", max_mbps="20") == Limits(
+        0.25, False, Hours(22 * 60, 7 * 60), 20.0
+    )
+
+
+# -- the buckets
+
+
+@given(
+    rate=st.floats(0.01, 100),
+    # How long each turn is, and what it would use if it may.
+    turns=st.lists(st.tuples(st.floats(0.001, 1), st.floats(0, 10)), max_size=200),
+)
+def test_a_bucket_holds_its_average_but_for_one_burst_and_one_overdraft(
+    rate: float, turns: list[tuple[float, float]]
+) -> None:
+    bucket = Bucket(rate)
+    now = used = largest = 0.0
+    paused = bucket.paused(now, used)
+    for seconds, wish in turns:
+        now += seconds
+        if not paused:
+            used += wish
+            largest = max(largest, wish)
+        paused = bucket.paused(now, used)
+    assert used <= rate * (now + BURST) + largest + 1e-6
+
+
+@given(rate=st.floats(0.01, 100), debt=st.floats(0, 1000))
+def test_a_bucket_is_open_again_once_its_debt_is_paid(rate: float, debt: float) -> None:
+    bucket = Bucket(rate)
+    assert not bucket.paused(0.0, 0.0)
+    # What it held is used up too.
+    spent = debt + rate * BURST
+    assert bucket.paused(0.0, spent)
+    due = debt / rate + BURST / 2
+    assert bucket.paused(0.99 * due, spent)
+    assert not bucket.paused(1.01 * due + 1e-6, spent)
+
+
+def test_a_count_that_goes_back_and_a_clock_that_stands_still_do_no_harm() -> None:
+    bucket = Bucket(1.0)
+    bucket.paused(0.0, 100.0)
+    before = bucket.tokens
+    bucket.paused(0.0, 50.0)
+    bucket.paused(-1.0, 50.0)
+    assert bucket.tokens == before
+
+
+# -- the verdicts
+
+
+def test_outside_its_hours_it_pauses_and_says_so() -> None:
+    policy = Policy(Limits.parse(hours="22-7"), cores=4)
+    verdict = policy.judge(Readings(0.0, NOON))
+    assert verdict.paused
+    assert "22 to 7" in verdict.reason
+    assert policy.judge(Readings(1.0, time(23))) == Verdict(False)
+
+
+def test_it_pauses_for_its_owner_until_all_has_been_quiet() -> None:
+    policy = Policy(Limits(only_idle=True), cores=4, quiet=60)
+    assert policy.judge(Readings(0, NOON, idle=3600)) == Verdict(False)
+    at_work = policy.judge(Readings(100, NOON, idle=0.5))
+    assert at_work.paused
+    assert "owner" in at_work.reason
+    assert policy.judge(Readings(159, NOON, idle=59.5)).paused
+    assert policy.judge(Readings(160, NOON, idle=60.5)) == Verdict(False)
+
+
+def test_it_pauses_for_other_programs_and_where_nobody_tells_of_input() -> None:
+    policy = Policy(Limits(only_idle=True), cores=4, quiet=60)
+    assert policy.judge(Readings(0, NOON, others=OTHERS_MOST)) == Verdict(False)
+    busy = policy.judge(Readings(1, NOON, others=OTHERS_MOST + 0.01))
+    assert busy.paused
+    assert "CPU" in busy.reason
+    assert policy.judge(Readings(60.9, NOON)).paused
+    assert policy.judge(Readings(61, NOON)) == Verdict(False)
+
+
+def test_the_owner_is_nothing_to_a_guest_that_did_not_promise_it() -> None:
+    policy = Policy(Limits(max_cpu=1.0), cores=4)
+    assert policy.judge(Readings(0, NOON, idle=0.0, others=1.0)) == Verdict(False)
+
+
+@pytest.mark.parametrize(
+    ("limits", "word"), [(Limits(max_cpu=0.25), "25 %"), (Limits(max_mbps=8e-6 * 1000), "Mbit/s")]
+)
+def test_a_pause_for_a_rate_is_told_once_it_lasts(limits: Limits, word: str) -> None:
+    policy = Policy(limits, cores=4)  # A CPU second, or 1000 bytes, a second.
+    used = 1000.0
+    assert not policy.judge(Readings(0, NOON)).paused
+    assert policy.judge(Readings(1, NOON, cpu=used, traffic=1000 * int(used))) == Verdict(True)
+    for later in (1.5, 1 + TOLD_AFTER - 0.01):
+        assert policy.judge(Readings(later, NOON, cpu=used, traffic=1000 * int(used))) == Verdict(
+            True
+        )
+    told = policy.judge(Readings(1 + TOLD_AFTER, NOON, cpu=used, traffic=1000 * int(used)))
+    assert told.paused
+    assert word in told.reason
+    assert not policy.judge(Readings(1002, NOON, cpu=used, traffic=1000 * int(used))).paused
+
+
+def test_what_was_used_before_the_first_look_costs_nothing() -> None:
+    policy = Policy(Limits(max_cpu=0.01), cores=1)
+    assert policy.judge(Readings(0, NOON, cpu=50.0)) == Verdict(False)
+
+
+def test_a_bucket_goes_on_while_something_else_is_the_reason() -> None:
+    policy = Policy(Limits.parse(hours="8-17", max_cpu="25%"), cores=4)
+    policy.judge(Readings(0, NOON))
+    policy.judge(Readings(1, NOON, cpu=10.0))
+    assert "o'clock" in policy.judge(Readings(2, time(20), cpu=10.0)).reason
+    # The debt of nine CPU seconds was paid meanwhile.
+    assert policy.judge(Readings(12, NOON, cpu=10.0)) == Verdict(False)

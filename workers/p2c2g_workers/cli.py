@@ -1,0 +1,137 @@
+"""``p2c2g peer``: what this machine can do, and lending it to the pool.
+
+``p2c2g`` finds these commands by the entry point ``p2c2g.commands``.  Each imports what it
+needs when it runs, so that the others' help does not wait for it.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from p2c2g.commandline import new_typer
+from p2c2g.errors import BrokerUnavailableError
+from p2c2g.logs import configure
+from p2c2g.settings import Settings, load
+
+if TYPE_CHECKING:
+    from p2c2g.peers.report import Capabilities
+
+app = new_typer("Lend this machine to the pool, and see what it can do.")
+
+BrokerOption = Annotated[
+    str | None,
+    typer.Option(metavar="URL", help="The broker; else P2C2G_BROKER_URL or this machine's."),
+]
+
+
+@app.command()
+def probe(
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON, for machines.")] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Measure again, not by heart.")] = False,
+    broker: BrokerOption = None,
+) -> None:
+    """Measure what this machine can do for the pool."""
+    from rich.console import Console
+
+    from p2c2g_workers.probe.table import show
+
+    configure()
+    settings = _settings(broker)
+    console = Console(highlight=False)
+    if as_json:
+        typer.echo(_measure(settings, fresh, asked=broker is not None).model_dump_json(indent=2))
+        return
+    with console.status("Measuring, some seconds…"):
+        measured = _measure(settings, fresh, asked=broker is not None)
+    show(measured, console)
+
+
+@app.command()
+def run(
+    *,
+    queues: Annotated[
+        str, typer.Option(metavar="NAMES", help="Queues to serve, such as cpu,gpu.")
+    ] = "cpu",
+    name: Annotated[str, typer.Option(metavar="NAME", help="What people call this peer.")] = "peer",
+    region: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Where it is, such as berlin.")
+    ] = None,
+    slots: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, max=256, help="Chunks at once; else one a core."),
+    ] = None,
+    broker: BrokerOption = None,
+    max_cpu: Annotated[
+        str | None, typer.Option(metavar="SHARE", help="Of the CPU at most, such as 50%.")
+    ] = None,
+    only_idle: Annotated[
+        bool, typer.Option("--only-idle", help="Only while nobody else uses this machine.")
+    ] = False,
+    hours: Annotated[
+        str | None, typer.Option(metavar="FROM-TO", help="Only at these hours, such as 22-7.")
+    ] = None,
+    max_mbps: Annotated[
+        str | None,
+        typer.Option(metavar="N", help="Megabits a second at most, such as 20."),
+    ] = None,
+    cpu_fallback: Annotated[
+        bool, typer.Option("--cpu-fallback", help="Serve cpu where gpu is asked for and none is.")
+    ] = False,
+) -> int:
+    """Serve the pool: becomes a Celery worker with options that suit this machine."""
+    from p2c2g.peers.guest import Limits
+    from p2c2g_workers.launch import Launch
+    from p2c2g_workers.probe.machine import cores
+
+    settings = _settings(broker)
+    settings.broker.tls()  # Says what is wrong with it now, and not in the worker.
+    launch = Launch(
+        queues=queues,
+        name=name,
+        region=region,
+        slots=slots,
+        limits=Limits.parse(max_cpu=max_cpu, only_idle=only_idle, hours=hours, max_mbps=max_mbps),
+        cpu_fallback=cpu_fallback,
+    )
+    command = [sys.executable, "-m", "celery", *launch.arguments(cores())]
+    # By the environment: a command line is seen by everybody on the machine.
+    environment = {**os.environ, "P2C2G_BROKER_URL": settings.broker.url}
+    if os.name == "posix":
+        sys.stdout.flush()
+        os.execve(command[0], command, environment)  # noqa: S606 - no shell is wanted
+    return subprocess.call(command, env=environment)  # noqa: S603 - each argument is checked
+
+
+def _settings(broker: str | None) -> Settings:
+    settings = load()
+    if broker is not None:
+        settings.broker.url = broker
+    settings.broker.checked_url()
+    return settings
+
+
+def _measure(settings: Settings, fresh: bool, *, asked: bool) -> Capabilities:
+    """Measure; a broker that was asked for has to answer, the usual one need not be there."""
+    import redis
+
+    from p2c2g.celery import redis_client
+    from p2c2g.settings import redacted
+    from p2c2g_workers import probe
+
+    with redis_client(settings) as client:
+        try:
+            client.ping()
+        except (redis.RedisError, OSError) as error:
+            if asked:
+                raise BrokerUnavailableError(
+                    f"The broker {redacted(settings.broker.url)} does not answer: "
+                    f"{str(error).rstrip('.')}."
+                ) from error
+            return probe.capabilities(fresh=fresh)
+        return probe.capabilities(client, fresh=fresh)

@@ -1,0 +1,179 @@
+"""The worker's step that makes it a peer: it enrols, beats, and leaves in good order.
+
+It is the first to know what the worker serves.  Before anything is consumed it drops the
+queues that this machine cannot serve, or refuses to start where it was told to serve them.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import Any
+from uuid import uuid4
+
+import psutil
+from celery import bootsteps, signals
+from celery.worker import state
+
+import p2c2g.messaging.drain  # noqa: F401 - the command that ends this peer in good order
+from p2c2g.celery import CAPABILITIES, redis_client
+from p2c2g.errors import P2C2GError, UsageError
+from p2c2g.peers.registry import Registry, is_name, own_queue
+from p2c2g.peers.report import Capabilities
+from p2c2g.peers.report import Enrolment as Told
+from p2c2g.settings import load
+from p2c2g_workers import probe
+from p2c2g_workers.heart import Heart
+from p2c2g_workers.peer import Peer
+
+logger = logging.getLogger(__name__)
+
+#: Queues that are told to others at most.
+MAX_QUEUES = 64
+
+
+class Enrolment(bootsteps.StartStopStep):
+    """Keeps the registry informed of this worker.
+
+    It adds ``consumer.peer``, by which other steps tell what the worker does.
+
+    Raises:
+        UsageError: the queues or the name that the worker was told cannot be.
+    """
+
+    # Stopped before the reads are called back, so that the first to know is the registry.
+    requires = ("p2c2g_workers.consumer:ReadAhead",)
+
+    def __init__(
+        self,
+        consumer: Any,
+        peer_name: str | None = None,
+        region: str | None = None,
+        cpu_fallback: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(consumer, **kwargs)
+        settings = load()
+        self._app = consumer.app
+        self._capabilities: Capabilities = probe.quick()
+        self._probing: threading.Thread | None = None
+        choose_queues(self._app.amqp.queues, self._capabilities, cpu_fallback)
+        id = str(consumer.hostname)  # noqa: A001 - the registry's word
+        if not is_name(id):
+            raise UsageError(
+                f"{id!r} cannot be a peer's id: give one of at most 200 characters without "
+                "blanks with -n."
+            )
+        self._first = Told(
+            id=id,
+            name=(peer_name or "").strip(),
+            region=(region or "").strip(),
+            instance=uuid4().hex,
+            slots=consumer.pool.num_processes or 1,
+            queues=self._queues(id),
+            interval=settings.worker.beat_interval,
+            capabilities=self._capabilities,
+        )
+        self._client = redis_client(settings)
+        psutil.cpu_percent()  # Of the time since the last call, hence a first one.
+        consumer.peer = self.peer = Peer(
+            in_flight=lambda: len(state.reserved_requests),
+            load=lambda: psutil.cpu_percent() / 100,
+        )
+        self._heart = Heart(
+            Registry(self._client),
+            self.peer,
+            self._describe,
+            self._fail,
+            control=bool(self._app.conf.worker_enable_remote_control),
+        )
+        self._consumer = consumer
+        consumer.leave = self._leave
+        # Weakly held by the signal, strongly by the consumer's list of steps.
+        signals.worker_shutting_down.connect(self._on_signal, dispatch_uid="p2c2g-enrolment")
+
+    def start(self, consumer: Any) -> None:
+        """Enrol as soon as the broker answers; runs again after a reconnect."""
+        self._heart.start()
+        if self._probing is None:
+            self._probing = threading.Thread(target=self._probe, name="p2c2g-probe", daemon=True)
+            self._probing.start()
+
+    def close(self, consumer: Any) -> None:
+        """Tell that the worker ends, before anything else does."""
+        self.peer.drain()
+
+    def stop(self, consumer: Any) -> None:
+        """Tell that no chunks are asked for: the connection is lost, or the worker ends."""
+        self.peer.consuming(False)
+
+    def _leave(self) -> None:
+        self._heart.leave()
+        self._client.close()
+
+    def _on_signal(self, **_: Any) -> None:
+        self.peer.drain()
+
+    def _queues(self, id: str) -> tuple[str, ...]:  # noqa: A002
+        own = own_queue(id)
+        names = list(self._app.amqp.queues.consume_from)
+        return tuple(name for name in names if name != own and is_name(name))[:MAX_QUEUES]
+
+    def _describe(self) -> Told:
+        """Return the enrolment of now: queues come and go by remote control."""
+        changes = {
+            "queues": self._queues(self._first.id),
+            "capabilities": self._capabilities,
+        }
+        return self._first.model_copy(update=changes)
+
+    def _probe(self) -> None:
+        """Measure the machine, or recall what was measured, and tell others."""
+        try:
+            self._capabilities = probe.capabilities(self._client)
+        except P2C2GError as error:
+            logger.warning("Could not measure this machine: %s", error)
+            return
+        self.peer.wake()
+
+    def _fail(self, sentence: str, code: int) -> None:
+        """End the worker from the heart's thread."""
+        logger.critical("%s", sentence)
+        state.should_stop = code
+        if self._consumer.hub is not None:
+            self._consumer.hub.call_soon(_nothing)
+
+
+def choose_queues(queues: Any, capabilities: Capabilities, cpu_fallback: bool) -> None:
+    """Leave only queues that this machine can serve.
+
+    Args:
+        queues: Celery's, with what ``-Q`` chose.
+        capabilities: the machine's.
+        cpu_fallback: whether ``cpu`` may take the place of what was asked for.
+
+    Raises:
+        UsageError: it was told to serve a queue that it cannot.
+    """
+    missing = [
+        name
+        for name in queues.consume_from
+        if name in CAPABILITIES and name not in capabilities.queues
+    ]
+    if not missing:
+        return
+    told = queues._consume_from is not None
+    names = ", ".join(missing)
+    if told and not cpu_fallback:
+        raise UsageError(
+            f"This machine cannot serve the queue {names}: looked for CUDA, OpenCL and Metal and "
+            "found no GPU. Give --cpu-fallback or -Q cpu to serve the queue cpu."
+        )
+    queues.deselect(missing)
+    if told:
+        queues.select_add(queues["cpu"])
+        logger.warning("Found no GPU: serving the queue cpu in place of %s.", names)
+
+
+def _nothing() -> None:
+    """Wake the loop."""

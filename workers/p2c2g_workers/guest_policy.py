@@ -1,0 +1,143 @@
+"""When a guest pauses, decided from readings alone: no clock, no I/O.
+
+Two kinds of reason.  *Told* ones last: the hour, the owner at the machine.  The two *rates*,
+CPU and bandwidth, are token buckets: work may overdraw one, since nobody knows what a chunk
+will cost, and then there is a pause until the debt is paid, so the average holds.  Such a
+pause is told only once it has lasted :data:`TOLD_AFTER`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import time
+
+from p2c2g.peers.guest import Limits
+
+#: Seconds without anybody at the machine after which an ``only_idle`` guest works again.
+QUIET = 60.0
+#: Share of the machine's CPU in use by others above which somebody is at work there.
+OTHERS_MOST = 0.25
+#: Seconds that a pause for a rate lasts before it is told.
+TOLD_AFTER = 1.0
+#: Seconds of its rate that a bucket holds: how unevenly it may be used.
+BURST = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Readings:
+    """What is known of the machine at one moment.
+
+    Args:
+        now: seconds, monotonic.
+        clock: the local time of day.
+        cpu: CPU seconds that this peer has used so far.
+        traffic: bytes of chunks and results so far.
+        idle: seconds since the owner's last input; None where that cannot be known.
+        others: share of the machine's CPU in use by others lately, 0 to 1.
+    """
+
+    now: float
+    clock: time
+    cpu: float = 0.0
+    traffic: int = 0
+    idle: float | None = None
+    others: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether to pause; ``reason`` is what others are told, "" where they need not be."""
+
+    paused: bool
+    reason: str = ""
+
+
+class Bucket:
+    """A token bucket that may be overdrawn; pauses when empty, until it is half full.
+
+    Args:
+        rate: tokens a second.
+        burst: seconds of them that it holds.
+    """
+
+    def __init__(self, rate: float, burst: float = BURST) -> None:
+        self._rate = rate
+        self._most = rate * burst
+        self.tokens = self._most
+        self._paused = False
+        self._last: tuple[float, float] | None = None
+
+    def paused(self, now: float, used: float) -> bool:
+        """Tell whether to pause, ``used`` tokens in all at ``now`` seconds.
+
+        A count that went backwards (a child process of the pool has ended) costs nothing.
+        """
+        if self._last is not None:
+            seconds, spent = now - self._last[0], used - self._last[1]
+            self.tokens += max(0.0, seconds) * self._rate - max(0.0, spent)
+            self.tokens = min(self.tokens, self._most)
+        self._last = (now, used)
+        self._paused = self.tokens < self._most / 2 if self._paused else self.tokens <= 0
+        return self._paused
+
+
+class Policy:
+    """One guest's decisions.  Belongs to one thread.
+
+    Args:
+        limits: what it keeps to.
+        cores: the machine's; ``max_cpu`` is a share of them all.
+        quiet: seconds without the owner after which it works again.
+    """
+
+    def __init__(self, limits: Limits, cores: int, quiet: float = QUIET) -> None:
+        self._limits = limits
+        self._quiet = quiet
+        self._cpu = Bucket(limits.max_cpu * cores) if limits.max_cpu is not None else None
+        self._line = Bucket(limits.max_mbps * 125_000) if limits.max_mbps is not None else None
+        self._owner_at = float("-inf")
+        self._owner = ""
+        self._rate_since: float | None = None
+
+    @property
+    def quick(self) -> bool:
+        """Return whether it has to be asked many times a second."""
+        return self._cpu is not None or self._line is not None
+
+    def judge(self, readings: Readings) -> Verdict:
+        """Return whether to pause now.  Readings come in the order of their time."""
+        # Both buckets are filled whatever the outcome.
+        rate = self._over_rate(readings)
+        reason = self._away(readings)
+        if reason:
+            self._rate_since = None
+            return Verdict(True, reason)
+        if not rate:
+            self._rate_since = None
+            return Verdict(False)
+        if self._rate_since is None:
+            self._rate_since = readings.now
+        told = readings.now - self._rate_since >= TOLD_AFTER
+        return Verdict(True, rate if told else "")
+
+    def _away(self, readings: Readings) -> str:
+        hours = self._limits.hours
+        if hours is not None and readings.clock not in hours:
+            return f"it works from {str(hours).replace('-', ' to ')} o'clock only"
+        if not self._limits.only_idle:
+            return ""
+        if readings.others > OTHERS_MOST:
+            self._owner_at = readings.now
+            self._owner = "other programs need the CPU"
+        if readings.idle is not None and readings.now - readings.idle > self._owner_at:
+            self._owner_at = readings.now - readings.idle
+            self._owner = "its owner is at the machine"
+        return self._owner if readings.now - self._owner_at < self._quiet else ""
+
+    def _over_rate(self, readings: Readings) -> str:
+        reason = ""
+        if self._line is not None and self._line.paused(readings.now, readings.traffic):
+            reason = f"it may send and receive {self._limits.max_mbps:g} Mbit/s at most"
+        if self._cpu is not None and self._cpu.paused(readings.now, readings.cpu):
+            reason = f"it may use {100 * (self._limits.max_cpu or 0):g} % of the CPU at most"
+        return reason

@@ -1,0 +1,115 @@
+"""From what a person asks for to the options of the ``celery`` command that does it."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import socket
+import uuid
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from p2c2g.errors import UsageError
+from p2c2g.peers.guest import Limits
+
+#: Characters of a node's name before the @, at most.
+_LONGEST = 40
+_MACHINE_ID = Path("/etc/machine-id")
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """A worker to be started.
+
+    Args:
+        queues: names joined by commas.
+        name: what people call the peer.
+        region: where it is, None where it does not say.
+        slots: chunks at once; None for one a core, fewer where ``limits`` has a share.
+        limits: what it keeps to.
+        cpu_fallback: whether it may serve ``cpu`` where it has no GPU.
+    """
+
+    queues: str = "cpu"
+    name: str = "peer"
+    region: str | None = None
+    slots: int | None = None
+    limits: Limits = field(default_factory=Limits)
+    cpu_fallback: bool = False
+
+    def arguments(self, cores: int, node: str | None = None) -> list[str]:
+        """Return the arguments of ``celery``.
+
+        Args:
+            cores: that this machine has.
+            node: the part of its name that tells machines apart; this machine's where None.
+
+        Raises:
+            UsageError: the queues, the name or the region cannot be.
+        """
+        limits = self.limits
+        options: dict[str, str | None] = {
+            "peer-name": _label("name", self.name, 200),
+            "region": _label("region", self.region, 64) if self.region is not None else None,
+            "max-cpu": None if limits.max_cpu is None else f"{100 * limits.max_cpu:g}%",
+            "hours": None if limits.hours is None else str(limits.hours),
+            "max-mbps": None if limits.max_mbps is None else f"{limits.max_mbps:g}",
+        }
+        flags = {"only-idle": limits.only_idle, "cpu-fallback": self.cpu_fallback}
+        return [
+            "-A", "p2c2g", "worker",
+            "-Q", _queues(self.queues),
+            "-n", f"{slug(self.name)}@{node or this_machine()}",
+            "-c", str(self.slots or concurrency(cores, limits.max_cpu)),
+            # Celery's heartbeat is for monitors that gather events; ours is the registry's.
+            "--without-heartbeat",
+            "-l", "info",
+            *(f"--{option}={value}" for option, value in options.items() if value is not None),
+            *(f"--{flag}" for flag, wanted in flags.items() if wanted),
+        ]  # fmt: skip
+
+
+def concurrency(cores: int, max_cpu: float | None) -> int:
+    """Return how many chunks to work on at once: no more than the share has cores for."""
+    return max(1, cores if max_cpu is None else int(cores * max_cpu + 0.5))
+
+
+def slug(name: str) -> str:
+    """Return a name as a node's name can have it: ASCII letters, digits, dot and dash."""
+    plain = re.sub(r"[^A-Za-z0-9.]+", "-", name).strip("-.")[:_LONGEST]
+    if plain:
+        return plain
+    return f"peer-{hashlib.sha256(name.encode()).hexdigest()[:6]}"
+
+
+def this_machine() -> str:
+    """Return the host's name and four digits that stay the same and differ between machines.
+
+    Many machines are called localhost.  What the digits come from is not to be had from them.
+    """
+    host = re.sub(r"[^A-Za-z0-9.-]+", "-", socket.gethostname()).strip("-.")[:_LONGEST] or "host"
+    try:
+        identity = _MACHINE_ID.read_text().strip()
+    except OSError:
+        identity = ""
+    digest = hashlib.sha256(f"p2c2g {identity or uuid.getnode()}".encode()).hexdigest()
+    return f"{host}-{digest[:4]}"
+
+
+def _queues(text: str) -> str:
+    names = [name.strip() for name in text.split(",")]
+    if not all(re.fullmatch(r"[\w.-]{1,200}", name, re.ASCII) for name in names):
+        raise UsageError(
+            f"{text!r} are no queues: give names of letters, digits, dots and dashes, joined by "
+            "commas, such as cpu,gpu."
+        )
+    return ",".join(dict.fromkeys(names))
+
+
+def _label(what: str, text: str, longest: int) -> str:
+    label = text.strip()
+    if not label or len(label) > longest or not label.isprintable():
+        raise UsageError(
+            f"{text!r} is no {what}: give from 1 to {longest} printable characters, such as attic."
+        )
+    return label

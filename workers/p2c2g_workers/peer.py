@@ -1,0 +1,145 @@
+"""What this worker is doing, as its beats tell it; the worker's other steps change it.
+
+:attr:`Consumer.peer <p2c2g_workers.consumer.Consumer.peer>` is the one of a running worker.
+Any thread may call it, and so may a signal's handler: changes are single assignments, and
+the waker is a queue whose ``put`` may interrupt itself.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections import deque
+from collections.abc import Callable
+from queue import Empty, SimpleQueue
+from time import monotonic
+
+from p2c2g.peers.report import Beat, PeerState
+
+#: Service times kept between two beats; the oldest are dropped.
+MAX_TIMES = 1024
+#: Characters of a pause's reason that are told.
+MAX_REASON = 200
+
+
+class Times:
+    """The service times since the last beat: kept up to :data:`MAX_TIMES`, all counted."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._kept: deque[float] = deque(maxlen=MAX_TIMES)
+        self._count = 0
+
+    def add(self, seconds: float) -> None:
+        """Note how long one chunk took."""
+        with self._lock:
+            self._kept.append(seconds)
+            self._count += 1
+
+    def take(self) -> tuple[int, float, float]:
+        """Return count, mean and 95th percentile (nearest rank), and begin anew."""
+        with self._lock:
+            kept, count = sorted(self._kept), self._count
+            self._kept.clear()
+            self._count = 0
+        if not kept:
+            return count, 0.0, 0.0
+        return count, sum(kept) / len(kept), kept[math.ceil(0.95 * len(kept)) - 1]
+
+
+class Peer:
+    """The state of one worker.
+
+    Args:
+        in_flight: tells how many chunks are received and not ended.
+        load: tells the share of the machine's CPU that is in use, 0 to 1.
+        clock: seconds, monotonic.
+    """
+
+    def __init__(
+        self,
+        in_flight: Callable[[], int],
+        load: Callable[[], float],
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
+        self._in_flight = in_flight
+        self._load = load
+        self._clock = clock
+        self._started = clock()
+        self._consuming = False
+        self._reason = ""
+        self._draining = False
+        self._times = Times()
+        self._woken: SimpleQueue[None] = SimpleQueue()
+
+    @property
+    def state(self) -> PeerState:
+        """Return what it is doing; draining is for good, and a pause outlasts a reconnect."""
+        if self._draining:
+            return PeerState.DRAINING
+        if self._reason:
+            return PeerState.PAUSED
+        return PeerState.READY if self._consuming else PeerState.STARTING
+
+    def consuming(self, now: bool) -> None:
+        """Note whether the worker asks for chunks."""
+        if now != self._consuming:
+            self._consuming = now
+            self.wake()
+
+    def pause(self, reason: str) -> None:
+        """Tell that it takes nothing for a while, and why.  It only tells: see ``guest``."""
+        reason = reason.strip()[:MAX_REASON] or "paused"
+        if reason != self._reason:
+            self._reason = reason
+            self.wake()
+
+    def resume(self) -> None:
+        """Tell that the pause is over."""
+        if self._reason:
+            self._reason = ""
+            self.wake()
+
+    def drain(self) -> None:
+        """Tell that it finishes what it has, and leaves."""
+        if not self._draining:
+            self._draining = True
+            self.wake()
+
+    def served(self, seconds: float) -> None:
+        """Note that a chunk has ended, and the seconds that it took."""
+        self._times.add(seconds)
+
+    def beat(self, instance: str, rtt: float) -> Beat:
+        """Return how it is; the service times begin anew.
+
+        Args:
+            instance: tells this worker from others of its name.
+            rtt: seconds to the broker and back.
+        """
+        served, mean, p95 = self._times.take()
+        state = self.state
+        return Beat(
+            instance=instance,
+            state=state,
+            load=min(max(self._load(), 0.0), 1.0),
+            in_flight=self._in_flight(),
+            served=served,
+            service=mean,
+            service_p95=p95,
+            rtt=rtt,
+            uptime=max(self._clock() - self._started, 0.0),
+            reason=self._reason if state is PeerState.PAUSED else "",
+        )
+
+    def wake(self) -> None:
+        """Have the next beat go out now."""
+        if self._woken.empty():  # One is enough, however many changes there are.
+            self._woken.put(None)
+
+    def wait(self, seconds: float) -> None:
+        """Wait for so long, or until somebody wakes."""
+        try:
+            self._woken.get(timeout=max(seconds, 0.0))
+        except Empty:
+            return

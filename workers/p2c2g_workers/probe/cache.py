@@ -1,0 +1,85 @@
+"""What was measured, remembered in the user's folder for caches.
+
+One small file.  A broken or strange one is as good as none, and one that cannot be written is
+measured again the next time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import platformdirs
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from p2c2g.peers.report import Rate, Text
+
+logger = logging.getLogger(__name__)
+
+#: Of the file's form and of how things are measured.
+VERSION = 1
+#: Bytes of the file at most.
+_MOST = 65_536
+
+
+class Measured(BaseModel):
+    """Megapixels a second, by processor and by codec."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    speeds: Annotated[dict[Text, Rate], Field(max_length=256)] = {}
+    codecs: Annotated[dict[Text, Rate], Field(max_length=64)] = {}
+
+
+class _File(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    key: str
+    measured: Measured
+
+
+def path() -> Path:
+    """Return where it is."""
+    return Path(platformdirs.user_cache_dir("p2c2g", appauthor=False)) / "probe.json"
+
+
+def key(*parts: object) -> str:
+    """Return one key of all that the figures depend on."""
+    text = json.dumps([VERSION, *parts], sort_keys=True, default=list)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def load(key: str) -> Measured | None:
+    """Return what is remembered under a key; None where nothing is."""
+    try:
+        with path().open("rb") as stream:
+            data = stream.read(_MOST)
+        file = _File.model_validate_json(data)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValidationError) as error:
+        logger.info("What was measured before cannot be read: %s", error)
+        return None
+    return file.measured if file.key == key else None
+
+
+def save(key: str, measured: Measured) -> None:
+    """Remember, in place of what was there; whole or not at all."""
+    target = path()
+    data = _File(key=key, measured=measured).model_dump_json(indent=1)
+    part = ""
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, part = tempfile.mkstemp(dir=target.parent, prefix="probe-", suffix=".part")
+        with os.fdopen(handle, "w") as stream:
+            stream.write(data)
+        Path(part).replace(target)
+    except OSError as error:
+        logger.warning("What was measured cannot be remembered in %s: %s", target, error)
+        if part:
+            Path(part).unlink(missing_ok=True)

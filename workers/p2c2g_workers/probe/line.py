@@ -1,0 +1,89 @@
+"""The way to the broker: its round trip, and how much goes up and down in a second."""
+
+from __future__ import annotations
+
+import logging
+import os
+from dataclasses import dataclass
+from time import perf_counter
+from uuid import uuid4
+
+import redis
+
+logger = logging.getLogger(__name__)
+
+#: Bytes of the first and of the largest value that is sent, and by how much it grows.
+FIRST, LARGEST, GROWTH = 16 << 10, 256 << 10, 4
+#: Values of the largest size in one go.
+TOGETHER = 4
+#: Seconds for each direction, about.
+BUDGET = 0.4
+PINGS = 7
+#: Seconds after which the broker forgets the value by itself.
+_EXPIRY = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """Bits a second up to the broker and down from it, and a round trip in seconds."""
+
+    up: float = 0.0
+    down: float = 0.0
+    rtt: float = 0.0
+
+
+def measure(client: redis.Redis) -> Line:
+    """Measure for about a second; what the broker does not answer is 0 and a line in the log.
+
+    More is sent step by step, for as long as it can be expected to end in time: a far peer's
+    line would not carry the largest at all.
+    """
+    up = down = rtt = 0.0
+    key = f"p2c2g.probe.{uuid4().hex}"
+    try:
+        client.ping()  # Connects.
+        rtt = min(_ping(client) for _ in range(PINGS))
+        up = _grow(client, key, rtt, down=False)
+        down = _grow(client, key, rtt, down=True)
+        client.delete(key)
+    except (redis.RedisError, OSError) as error:
+        logger.warning("Could not measure the way to the broker: %s", error)
+    return Line(up, down, rtt)
+
+
+def _ping(client: redis.Redis) -> float:
+    start = perf_counter()
+    client.ping()
+    return perf_counter() - start
+
+
+def _grow(client: redis.Redis, key: str, rtt: float, *, down: bool) -> float:
+    """Return the bits a second of the largest transfer that fits into the budget."""
+    size, together = FIRST, 1
+    spent = rate = 0.0
+    while True:
+        seconds = _transfer(client, key, size, together, down=down)
+        spent += seconds
+        # A round trip of it is no transfer; on loopback nothing else would be left.
+        rate = 8 * size * together / max(seconds - rtt, seconds / 10)
+        if together > 1 or spent + GROWTH * seconds > BUDGET:
+            return rate
+        if size < LARGEST:
+            size *= GROWTH
+        else:
+            together = TOGETHER
+
+
+def _transfer(client: redis.Redis, key: str, size: int, together: int, *, down: bool) -> float:
+    value = os.urandom(size)  # Nothing on the way can compress it.
+    if down:
+        client.set(key, value, ex=_EXPIRY)
+    start = perf_counter()
+    with client.pipeline(transaction=False) as pipe:
+        for _ in range(together):
+            if down:
+                pipe.get(key)
+            else:
+                pipe.set(key, value, ex=_EXPIRY)
+        pipe.execute()
+    return perf_counter() - start

@@ -1,0 +1,62 @@
+"""What was measured, for a person to read."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.table import Table
+
+from p2c2g.peers.report import Capabilities
+
+#: Megapixels of the frame that people know.
+_HD = 1280 * 720 / 1e6
+
+
+def show(measured: Capabilities, console: Console) -> None:
+    """Print the machine, the way to its broker, and how fast it is."""
+    facts = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    facts.add_column(style="bold")
+    facts.add_column()
+    plural = "" if measured.cores == 1 else "s"
+    facts.add_row("Machine", f"{measured.cpu}, {measured.cores} core{plural}")
+    facts.add_row("Memory", f"{measured.memory / 2**30:.1f} GiB")
+    facts.add_row("GPU", ", ".join(_gpus(measured)) or "none found by CUDA, OpenCL or Metal")
+    facts.add_row("Queues", ", ".join(measured.queues))
+    facts.add_row("Broker", _way(measured))
+    console.print(facts)
+    console.print()
+    console.print(_speeds("Processor", measured.speeds, "1280x720 results/s"))
+    console.print()
+    console.print(_speeds("Codec, both ways", measured.codecs, "1280x720 frames/s"))
+
+
+def _speeds(what: str, speeds: dict[str, float], frames: str) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    table.add_column(what, min_width=18)
+    table.add_column("Megapixels/s", justify="right")
+    table.add_column(frames, justify="right", style="dim")
+    for name, speed in sorted(speeds.items(), key=lambda item: -item[1]):
+        table.add_row(name, f"{speed:,.0f}" if speed >= 10 else f"{speed:.1f}", _frames(speed))
+    if not speeds:
+        table.add_row("none works", "", "")
+    return table
+
+
+def _frames(speed: float) -> str:
+    # What does nothing has no speed worth telling.
+    return f"{speed / _HD:,.0f}" if speed < 20_000 else ""
+
+
+def _gpus(measured: Capabilities) -> list[str]:
+    return [
+        f"{gpu.name} ({gpu.kind}" + (f", {gpu.memory / 2**30:.1f} GiB)" if gpu.memory else ")")
+        for gpu in measured.gpus
+    ]
+
+
+def _way(measured: Capabilities) -> str:
+    if not measured.rtt:
+        return "does not answer; give --broker URL to measure the way to it"
+    return (
+        f"{measured.rtt * 1000:.2f} ms there and back, {measured.up / 1e6:,.0f} Mbit/s up, "
+        f"{measured.down / 1e6:,.0f} Mbit/s down"
+    )
