@@ -19,11 +19,12 @@ import math
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from random import Random
 
 from p2c2g.routing.candidate import Candidate, Job, Policy
 from p2c2g.routing.policies import make
-from p2c2g.routing.pool import SessionPool
+from p2c2g.routing.pool import MOST, SPARE, SessionPool
 from p2c2g.routing.stealing import Waiting, moves
 
 MEGAPIXELS = 0.2304  # a quarter of 1280x720
@@ -40,7 +41,7 @@ class Terms:
     """What one run is of.
 
     ``load`` is the share of what all peers together can do; ``stalls`` whether the busiest peer
-    stalls; ``ahead`` whether peers read ahead for their round trip; ``pooled`` whether sessions
+    stalls; ``pooled`` whether sessions
     send to a pool of their own, or to all peers.
     """
 
@@ -51,7 +52,6 @@ class Terms:
     seconds: float = 30.0
     stalls: bool = False
     stealing: bool = False
-    ahead: bool = True
     pooled: bool = True
     seed: int = 7
 
@@ -88,10 +88,11 @@ class _Peer:
     reads: int = 0  # outstanding at the broker
     stalled_until: float = 0.0
 
-    def window(self, *, ahead: bool) -> int:
+    @property
+    def window(self) -> int:
         """Return how many chunks it keeps, on their way to it or there."""
         travelling = math.ceil(self.slots * self.rtt / (self.service * MEGAPIXELS))
-        return self.slots + (min(8 * self.slots, travelling) if ahead else 0)
+        return self.slots + min(8 * self.slots, travelling)
 
 
 @dataclass(slots=True, eq=False)
@@ -136,8 +137,8 @@ class Model:
                 },
                 SessionPool(
                     MEGAPIXELS,
-                    most=32 if terms.pooled else terms.peers,
-                    spare=1.5 if terms.pooled else 1e9,
+                    most=MOST if terms.pooled else terms.peers,
+                    spare=SPARE if terms.pooled else math.inf,
                 ),
                 need,
             )
@@ -157,7 +158,7 @@ class Model:
     def run(self) -> Outcome:
         """Run it, and return what came of chunks sent after the first two seconds."""
         for peer in self.peers.values():
-            for _ in range(peer.window(ahead=self.terms.ahead)):
+            for _ in range(peer.window):
                 self._read(peer)
         for number, session in enumerate(self.sessions):
             offset = number / self.terms.sessions
@@ -165,14 +166,14 @@ class Model:
                 peer = self.peers[candidate.id]
                 candidate.service = peer.service * self.random.uniform(0.8, 1.25)
                 candidate.service_p95 = candidate.service * P95
-            self._every(BEAT, offset * BEAT, lambda session=session: self._beat(session))
+            self._every(BEAT, offset * BEAT, partial(self._beat, session))
             frames = FPS * CHUNKS * MEGAPIXELS
             # As many chunks a frame as the load asks for, so the frame rate stays.
             chunks = max(1, round(session.need / frames * CHUNKS))
             rate = session.need / (chunks * MEGAPIXELS)
-            self._every(1 / rate, offset / rate, lambda s=session, n=chunks: self._frame(s, n))
+            self._every(1 / rate, offset / rate, partial(self._frame, session, chunks))
             if self.terms.stealing:
-                self._every(STEAL_EVERY, 0.0, lambda session=session: self._steal(session))
+                self._every(STEAL_EVERY, 0.0, partial(self._steal, session))
         if self.terms.stalls:
             self._every(STALL_EVERY, STALL_EVERY, self._stall)
         while self._events and self._events[0][0] < self.terms.seconds:
@@ -301,18 +302,18 @@ class Model:
             peer.working += 1
             mean = peer.service * MEGAPIXELS
             took = self.random.lognormvariate(math.log(mean) - SIGMA**2 / 2, SIGMA)
-            self._at(self.now + took, lambda chunk=chunk, took=took: self._end(peer, chunk, took))
+            self._at(self.now + took, partial(self._end, peer, chunk, took))
 
     def _end(self, peer: _Peer, chunk: _Chunk, took: float) -> None:
         if self.now < peer.stalled_until:
-            self._at(peer.stalled_until, lambda: self._end(peer, chunk, took))
+            self._at(peer.stalled_until, partial(self._end, peer, chunk, took))
             return
         peer.working -= 1
-        self._at(self.now + peer.rtt / 2, lambda: self._back(chunk, peer, took))
-        self._at(self.now + peer.rtt / 2, lambda: self._read(peer))
+        self._at(self.now + peer.rtt / 2, partial(self._back, chunk, peer, took))
+        self._at(self.now + peer.rtt / 2, partial(self._read, peer))
         self._work(peer)
 
     def _stall(self) -> None:
         peer = max(self.peers.values(), key=lambda each: len(each.here) + each.working)
         peer.stalled_until = self.now + STALL
-        self._at(peer.stalled_until, lambda: self._work(peer))
+        self._at(peer.stalled_until, partial(self._work, peer))

@@ -94,7 +94,7 @@ class ReadingChannel(RecallingChannel):
         read-ahead, less what waits here, what runs and what is already asked for.  With
         none (replies, other consumers): one at a time.
         """
-        if self._stopped or self._paused:
+        if self._stopped or self._paused or self.allowance <= 0:
             return 0
         prefetch = self.qos.prefetch_count
         if not prefetch:

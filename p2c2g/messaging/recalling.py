@@ -8,6 +8,7 @@ are outstanding answer each of them, in one round trip and with no administrator
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Iterable
 from time import monotonic
 from typing import Any
@@ -37,12 +38,13 @@ class RecallingChannel(stock.Channel):
     """A channel with reads outstanding, each of which it can call back.
 
     ``reads`` counts them; ``traffic`` counts the bytes of the messages that they brought and
-    of those that went back.
+    of those that went back.  Once ``allowance``, in bytes, is used up, no more is asked for.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.reads = 0
         self.traffic = 0
+        self.allowance = math.inf
         # A signal handler may cancel a consumer while a reply is half read.
         self._busy = False
         self.recall_key = f"p2c2g.recall.{uuid4().hex}"
@@ -110,6 +112,7 @@ class RecallingChannel(stock.Channel):
         if queue == self.recall_key:
             return None
         self.traffic += len(reply[1])
+        self.allowance -= len(reply[1])
         return queue, reply[1]
 
     def _lose_reads(self) -> None:

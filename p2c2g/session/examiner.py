@@ -240,7 +240,12 @@ class Examiner:
     # -- inside -------------------------------------------------------------------------------
 
     def _canary(self, index: int) -> Canary | None:
-        """Draw a canary, for a chunk that has its result: another one may want its runs."""
+        """Draw a canary, for a chunk that has its result: another one may want its runs.
+
+        Every second time at most, since only copies make new ones.
+        """
+        if self._random.random() < 0.5:
+            return None
         canary = self._canaries.pick(self._settings, self._random)
         return canary if canary is not None and canary.chunk == index else None
 

@@ -11,6 +11,7 @@ import pytest
 
 from p2c2g.messaging.embedded import EmbeddedBroker
 from tests.lane import Lane, MakeWorker, Worker, settings
+from tests.pool import Pool
 
 
 @pytest.fixture(scope="session")
@@ -43,3 +44,10 @@ def worker(broker: EmbeddedBroker, lane: Lane, tmp_path: Path) -> Iterator[MakeW
             return made
 
         yield make
+
+
+@pytest.fixture
+def pool(tmp_path: Path) -> Iterator[Pool]:
+    """A broker that a test may harm, and its peers."""
+    with EmbeddedBroker() as broker, ExitStack() as stack:
+        yield Pool(stack, broker, tmp_path)

@@ -299,7 +299,6 @@ def test_a_broker_that_is_slow_does_not_hold_up_the_work(
         (("--max-mbps", "-1"), "'-1' is no bandwidth"),
         (("--region", " "), "' ' is no name"),
         (("-n", "two words@test"), "'two words@test' cannot be a peer's id"),
-        (("-P", "prefork", "--max-mbps", "5"), "cannot be kept with -P prefork"),
     ],
 )
 def test_a_wrong_option_is_refused_in_one_sentence(

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -22,45 +21,8 @@ from p2c2g.peers.breaker import State
 from p2c2g.session.dispatcher import DIRECT_LENGTH, QUEUE_LENGTH
 from p2c2g.testing import DelayProxy
 from tests.gamer import Gamer
-from tests.lane import Lane, Worker, by_port, settings
-
-HONEST = "p2c2g"
-LIAR = "tests.liar_app"
-
-
-class Pool:
-    """A broker and its peers."""
-
-    def __init__(self, stack: ExitStack, broker: EmbeddedBroker, logs: Path) -> None:
-        self._stack = stack
-        self._logs = logs
-        self.broker = broker
-        self.lane = stack.enter_context(Lane(settings(broker.url)))
-        self.client = self.lane.client
-        self.client.delete(self.lane.stream)
-
-    def peer(self, name: str, application: str = HONEST) -> Worker:
-        worker = Worker(
-            self.lane, self.broker.url, self._logs / f"{name}.log", "-Q", "cpu", "-c", "1",
-            name=name, application=application,
-        )  # fmt: skip
-        self._stack.callback(worker.stop)
-        worker.start()
-        return worker
-
-    def left(self) -> list[bytes]:
-        """Return what is at the broker and belongs to a session or to nobody."""
-        keys: list[bytes] = self.client.keys("*")  # type: ignore[assignment]
-        # What peers tell of themselves, and sessions of peers, is for the next session.
-        kept = (b"p2c2g.peers", b"p2c2g.beat.", b"p2c2g.health")
-        ours = (b"celery-task-meta", b"_kombu", *kept)
-        return [key for key in keys if not key.startswith(ours)]
-
-
-@pytest.fixture
-def pool(tmp_path: Path) -> Iterator[Pool]:
-    with EmbeddedBroker() as broker, ExitStack() as stack:
-        yield Pool(stack, broker, tmp_path)
+from tests.lane import by_port
+from tests.pool import LIAR, Pool
 
 
 def test_a_peer_that_stops_and_goes_on_costs_no_picture(pool: Pool) -> None:

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import math
+import subprocess
+import sys
 from datetime import time
+from time import thread_time
+from types import SimpleNamespace
 
+import psutil
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from p2c2g.errors import UsageError
 from p2c2g.peers.guest import Hours, Limits, parse_mbps, parse_share
+from p2c2g_workers.guest import Guest
 from p2c2g_workers.guest_policy import (
     BURST,
     OTHERS_MOST,
@@ -19,6 +26,7 @@ from p2c2g_workers.guest_policy import (
     Readings,
     Verdict,
 )
+from p2c2g_workers.owner import OthersCpu, idle_time, own_cpu
 
 NOON = time(12)
 
@@ -85,6 +93,47 @@ def test_no_limits_are_none() -> None:
     assert Limits.parse(max_cpu="25%", hours="22-7", max_mbps="20") == Limits(
         0.25, False, Hours(22 * 60, 7 * 60), 20.0
     )
+
+
+def test_a_pool_whose_results_nobody_counts_cannot_have_a_line() -> None:
+    consumer = SimpleNamespace(pool=SimpleNamespace(uses_semaphore=True))
+    with pytest.raises(UsageError, match="-P threads"):
+        Guest(consumer, max_mbps="5")
+
+
+def test_a_worker_without_limits_has_no_guest() -> None:
+    consumer = SimpleNamespace(pool=SimpleNamespace(uses_semaphore=False))
+    assert not Guest(consumer).enabled
+
+
+def test_the_cpu_of_the_pools_processes_counts_and_of_those_that_ended() -> None:
+    burn = "x = sum(range(3_000_000)); print(flush=True); input()"
+    command = [sys.executable, "-c", burn]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        assert child.stdin is not None
+        assert child.stdout is not None
+        child.stdout.readline()
+        alone, both = sum(own_cpu()), sum(own_cpu([child.pid]))
+        assert both >= alone + 0.01
+        child.communicate(b"\n")
+    # It is among this process's own children now.
+    assert sum(own_cpu([child.pid])) >= both
+
+
+def test_others_cpu_is_not_ones_own() -> None:
+    # What the machine is seen to do, all of it by this process.
+    watch = OthersCpu(lambda: (psutil.cpu_times().user, psutil.cpu_times().system))
+    end = thread_time() + 0.3
+    while thread_time() < end:
+        sum(range(1000))
+    assert 0 <= watch.share() < 0.2
+
+
+def test_a_terminal_tells_the_last_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DISPLAY", raising=False)
+    if sys.platform == "linux":
+        idle = idle_time()()
+        assert idle is None or idle >= 0
 
 
 # -- the buckets
@@ -183,6 +232,17 @@ def test_a_pause_for_a_rate_is_told_once_it_lasts(limits: Limits, word: str) -> 
     assert told.paused
     assert word in told.reason
     assert not policy.judge(Readings(1002, NOON, cpu=used, traffic=1000 * int(used))).paused
+
+
+def test_what_may_come_is_half_of_what_the_line_has_left() -> None:
+    policy = Policy(Limits(max_mbps=8.0), cores=4)  # A megabyte a second.
+    policy.judge(Readings(0, NOON))
+    assert policy.allowance == pytest.approx(1e6 * BURST / 2)
+    policy.judge(Readings(0, NOON, traffic=150_000))
+    assert policy.allowance == pytest.approx(25_000)
+    policy.judge(Readings(0, NOON, traffic=250_000))
+    assert policy.allowance == 0
+    assert Policy(Limits(max_cpu=0.5), cores=4).allowance == math.inf
 
 
 def test_what_was_used_before_the_first_look_costs_nothing() -> None:

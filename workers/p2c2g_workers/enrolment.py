@@ -14,6 +14,7 @@ from uuid import uuid4
 import psutil
 from celery import bootsteps, signals
 from celery.worker import state
+from kombu import Exchange, Queue
 
 import p2c2g.messaging.drain  # noqa: F401 - the command that ends this peer in good order
 from p2c2g.celery import CAPABILITIES, redis_client
@@ -57,7 +58,8 @@ class Enrolment(bootsteps.StartStopStep):
         self._app = consumer.app
         self._capabilities: Capabilities = probe.quick()
         self._probing: threading.Thread | None = None
-        choose_queues(self._app.amqp.queues, self._capabilities, cpu_fallback)
+        queues = self._app.amqp.queues
+        choose_queues(queues, self._capabilities, cpu_fallback)
         id = str(consumer.hostname)  # noqa: A001 - the registry's word
         if not is_name(id):
             raise UsageError(
@@ -74,6 +76,7 @@ class Enrolment(bootsteps.StartStopStep):
             interval=settings.worker.beat_interval,
             capabilities=self._capabilities,
         )
+        queues.select_add(_direct_queue(id))
         self._client = redis_client(settings)
         psutil.cpu_percent()  # Of the time since the last call, hence a first one.
         consumer.peer = self.peer = Peer(
@@ -173,6 +176,16 @@ def choose_queues(queues: Any, capabilities: Capabilities, cpu_fallback: bool) -
     if told:
         queues.select_add(queues["cpu"])
         logger.warning("Found no GPU: serving the queue cpu in place of %s.", names)
+
+
+def _direct_queue(id: str) -> Queue:  # noqa: A002
+    """Return a peer's own queue, on which sessions send it what is meant for it.
+
+    It has the name that Celery's ``worker_direct`` would give it, but no exchange of its own:
+    that setting would leave a binding at the broker for every peer that ever was.
+    """
+    name = own_queue(id)
+    return Queue(name, Exchange("", type="direct"), routing_key=name)
 
 
 def _nothing() -> None:

@@ -71,7 +71,7 @@ class Guest(bootsteps.StartStopStep):
         )
         if self._prefork and limits.max_mbps is not None:
             raise UsageError(
-                "--max-mbps cannot be kept with -P prefork, whose results leave by themselves: "
+                "--max-mbps cannot be kept with -P processes, whose results leave by themselves: "
                 "use -P threads."
             )
         self.enabled = bool(limits)
@@ -112,6 +112,7 @@ class Guest(bootsteps.StartStopStep):
     def _decide(self, consumer: Any) -> None:
         before, self._verdict = self._verdict, self._policy.judge(self._readings())
         verdict = self._verdict
+        self._channel.allowance = self._policy.allowance
         if verdict == before:
             return
         if not verdict.paused:

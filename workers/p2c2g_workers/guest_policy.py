@@ -8,6 +8,7 @@ pause is told only once it has lasted :data:`TOLD_AFTER`.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from datetime import time
 
@@ -103,6 +104,14 @@ class Policy:
     def quick(self) -> bool:
         """Return whether it has to be asked many times a second."""
         return self._cpu is not None or self._line is not None
+
+    @property
+    def allowance(self) -> float:
+        """Return the bytes of chunks that may come until it is asked again.
+
+        Half of what the line's bucket holds: a result is on its way for each.
+        """
+        return math.inf if self._line is None else max(0.0, self._line.tokens) / 2
 
     def judge(self, readings: Readings) -> Verdict:
         """Return whether to pause now.  Readings come in the order of their time."""

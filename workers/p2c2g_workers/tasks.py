@@ -11,8 +11,6 @@ from typing import Any
 
 import cv2
 from celery import Task, shared_task, signals
-from celery.utils.nodenames import worker_direct
-from kombu import Exchange, Queue
 
 from p2c2g.errors import ChunkError, UsageError, WireError
 from p2c2g.logs import rebind
@@ -51,17 +49,6 @@ class EnhancedChunk:
 def _set_up(**_: Any) -> None:
     cv2.setNumThreads(load().worker.opencv_threads)
     keep_freed_memory()
-
-
-@signals.worker_init.connect
-def _add_direct_queue(sender: Any, **_: Any) -> None:
-    """Consume a queue of this peer's own too, on which sessions send it a second run.
-
-    It has the name that Celery's ``worker_direct`` would give it, but no exchange of its own:
-    that setting would leave a binding at the broker for every peer that ever was.
-    """
-    name = worker_direct(sender.hostname).name
-    sender.app.amqp.queues.select_add(Queue(name, Exchange("", type="direct"), routing_key=name))
 
 
 @signals.task_postrun.connect

@@ -1,0 +1,163 @@
+"""``p2c2g peer``, as a person calls it, on a real broker."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+
+from p2c2g import processes
+from p2c2g.celery import redis_client
+from p2c2g.messaging.embedded import HOST, EmbeddedBroker
+from p2c2g.peers.registry import Registry
+from p2c2g.peers.report import Capabilities, PeerState
+from p2c2g.testing import DelayProxy
+from p2c2g_workers.probe import line
+from tests.lane import PATIENCE, ROOT, Lane, settings
+
+COMMAND = [sys.executable, "-c", "from p2c2g.cli import main; main()", "peer"]
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One folder for what is measured, so that it is measured once."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture
+def environment(cache: Path) -> dict[str, str]:
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("P2C2G_")}
+    paths = os.pathsep.join(map(str, [ROOT, ROOT / "workers", ROOT / "capture"]))
+    return clean | {"PYTHONPATH": paths, "XDG_CACHE_HOME": str(cache), "COLUMNS": "100"}
+
+
+def finish(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*COMMAND, *arguments],
+        env=environment, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+
+
+def test_a_probe_as_json_is_what_a_peer_tells(
+    environment: dict[str, str], broker: EmbeddedBroker, lane: Lane
+) -> None:
+    done = finish(environment, "probe", "--json", "--broker", broker.url)
+    assert done.returncode == 0, done.stderr
+    told = Capabilities.model_validate(json.loads(done.stdout))
+    assert told.speeds["upscale:bicubic"] > 0
+    assert told.codecs["jpeg"] > 0
+    assert min(told.rtt, told.up, told.down) > 0
+    assert lane.client.keys("p2c2g.probe.*") == []
+
+
+def test_a_probe_for_people_has_its_figures_in_a_table(environment: dict[str, str]) -> None:
+    environment["P2C2G_BROKER_URL"] = f"redis://{HOST}:1/0"
+    done = finish(environment, "probe")
+    assert done.returncode == 0, done.stderr
+    for word in ("Machine", "GiB", "upscale:bicubic", "jpeg", "Megapixels/s", "does not answer"):
+        assert word in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["probe", "--broker", "nonsense"], 2, "is not a broker's URL"),
+        (["probe", "--broker", f"redis://:secret@{HOST}:1/0"], 1, "does not answer"),
+        (["run", "--hours", "7"], 2, "22-7"),
+        (["run", "--max-cpu", "0"], 2, "50%"),
+        (["run", "--max-mbps", "fast"], 2, "megabits"),
+        (["run", "--queues", "a b"], 2, "cpu,gpu"),
+        (["run", "--name", " "], 2, "is no name"),
+        (["run", "--slots", "0"], 2, "range"),
+        (["run", "--broker", "http://host"], 2, "is not a broker's URL"),
+    ],
+)
+def test_what_is_asked_wrongly_is_one_sentence(
+    environment: dict[str, str], arguments: list[str], code: int, words: str
+) -> None:
+    done = finish(environment, *arguments)
+    assert done.returncode == code, done
+    assert words in done.stderr
+    assert "secret" not in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert done.stdout == ""
+
+
+def test_a_run_becomes_a_worker_that_enrols_as_it_was_told(
+    environment: dict[str, str], broker: EmbeddedBroker, lane: Lane, tmp_path: Path
+) -> None:
+    secret = broker.url.replace("redis://", "redis://default:@", 1)
+    wishes = ["--name", "Old Attic", "--region", "berlin", "--slots", "3", "--hours", "0-23:59"]
+    log = tmp_path / "peer.log"
+    with log.open("wb") as output:
+        process = processes.start(
+            [*COMMAND, "run", *wishes, "--max-cpu", "90%", "--broker", broker.url],
+            env=environment, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+    try:
+        registry = Registry(lane.client)
+        deadline = time.monotonic() + PATIENCE
+        while not (records := registry.records()):
+            lane.look(50)
+            assert process.poll() is None, log.read_text()
+            assert time.monotonic() < deadline, log.read_text()
+        enrolment = records[0].enrolment
+        assert enrolment.id.startswith("Old-Attic@")
+        assert (enrolment.name, enrolment.region) == ("Old Attic", "berlin")
+        assert (enrolment.slots, enrolment.queues) == (3, ("cpu",))
+        beat = records[0].beat
+        assert beat is not None
+        assert beat.state in {PeerState.STARTING, PeerState.READY, PeerState.PAUSED}
+        if sys.platform == "linux":
+            # It is the very process, and its command line has no address and no password.
+            words = Path(f"/proc/{process.pid}/cmdline").read_text().split("\0")
+            assert "celery" in words
+            assert not any("redis:" in word for word in words)
+        assert secret not in log.read_text()
+        process.terminate()
+        assert process.wait(PATIENCE) == 0, log.read_text()
+    finally:
+        processes.stop(process)
+    assert registry.records() == []
+
+
+# -- the way to the broker
+
+
+@pytest.fixture
+def proxy(broker: EmbeddedBroker) -> Iterator[DelayProxy]:
+    with DelayProxy(HOST, broker.port, rtt_ms=20.0, bandwidth_bps=20e6) as opened:
+        yield opened
+
+
+def test_a_slow_line_is_measured(proxy: DelayProxy, lane: Lane) -> None:
+    with redis_client(settings(f"redis://{HOST}:{proxy.port}/0")) as client:
+        way = line.measure(client)
+    assert 0.020 <= way.rtt < 0.1
+    # The proxy lets no more through; how much less is the machine's doing.
+    assert 4e6 < way.up < 30e6
+    assert 4e6 < way.down < 30e6
+    assert lane.client.keys("p2c2g.probe.*") == []
+
+
+def test_a_line_too_slow_for_the_largest_is_measured_by_what_it_carries(
+    proxy: DelayProxy,
+) -> None:
+    proxy.bandwidth_bps = 1e6
+    with redis_client(settings(f"redis://{HOST}:{proxy.port}/0")) as client:
+        way = line.measure(client)
+    assert 0.2e6 < way.up < 2e6
+    assert 0.2e6 < way.down < 2e6
+
+
+def test_a_broker_that_refuses_is_no_line(caplog: pytest.LogCaptureFixture) -> None:
+    with redis.Redis(host=HOST, port=1) as client:
+        assert line.measure(client) == line.Line()
+    assert "Could not measure" in caplog.text

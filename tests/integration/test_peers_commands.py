@@ -1,0 +1,259 @@
+"""``p2c2g peers`` as an operator runs it, on a real broker and with real workers."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from p2c2g.messaging.embedded import EmbeddedBroker
+from p2c2g.peers.breaker import Change
+from p2c2g.peers.health import Health
+from p2c2g.peers.registry import Registry
+from p2c2g.peers.report import Beat, Enrolment, PeerState
+from p2c2g.peers.shared import SharedBreakers
+from p2c2g.peers.shared_health import SharedHealth
+from p2c2g.peers.trust import Trust
+from tests.lane import PATIENCE, ROOT, Lane, MakeWorker
+
+COMMAND = [sys.executable, "-c", "from p2c2g.cli import main; main()", "peers"]
+OPERATION = "upscale:2,sharpen:0.5"
+
+
+def environment(url: str) -> dict[str, str]:
+    paths = [ROOT, ROOT / "workers", ROOT / "capture"]
+    return os.environ | {
+        "P2C2G_BROKER_URL": url,
+        "PYTHONPATH": os.pathsep.join(map(str, paths)),
+        "COLUMNS": "100",
+    }
+
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def run(broker: EmbeddedBroker) -> Run:
+    """Run a command to its end: ``run("list", "--json")``."""
+
+    def go(*arguments: str, url: str = broker.url) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*COMMAND, *arguments],
+            env=environment(url),
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+
+    return go
+
+
+@contextmanager
+def watching(url: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    process = subprocess.Popen(
+        [*COMMAND, *arguments, "--watch", "--json"],
+        env=environment(url),
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def ids(answer: Any) -> list[str]:
+    return [peer["id"] for peer in answer["peers"]]
+
+
+def enrol(lane: Lane, peer: str, **told: Any) -> None:
+    """Write a peer that nobody is."""
+    beat = {name: told.pop(name) for name in ("in_flight", "rtt", "reason") if name in told}
+    state = told.pop("state", PeerState.READY)
+    Registry(lane.client).enrol(
+        Enrolment(id=peer, instance="x", interval=20, **told),
+        Beat(instance="x", state=state, served=40, service=0.02, load=0.4, **beat),
+    )
+
+
+def tell(lane: Lane, **services: float) -> None:
+    """Publish what a session has seen: by peer, its seconds a megapixel."""
+    health, trust = Health(), Trust(random.Random(1))
+    for peer, service in services.items():
+        for _ in range(50):
+            health.result(f"{peer}@x", OPERATION, 1.0, service, 0.01, on_time=True, now=1.0)
+        for _ in range(12):
+            trust.valid(f"{peer}@x")
+    SharedHealth(lane.client, "s").sync(health.snapshot(), trust.snapshot())
+
+
+def test_a_list_of_all_that_live(run: Run, lane: Lane) -> None:
+    enrol(lane, "a@x", name="attic", region="eu", queues=("gpu", "cpu"), slots=4, in_flight=3)
+    enrol(lane, "b@x", state=PeerState.PAUSED, reason="its owner plays")
+    enrol(lane, "c@x")
+    SharedBreakers(lane.client).sync([Change("b@x", 30.0), Change("c@x", -1.0)])
+    tell(lane, a=0.01)
+    done = run("list", "--json")
+    assert done.returncode == 0, done.stderr
+    a, b, c = json.loads(done.stdout)["peers"]
+    assert a == {
+        "id": "a@x", "name": "attic", "region": "eu", "state": "ready", "reason": None,
+        "queues": ["gpu", "cpu"], "slots": 4, "in_flight": 3, "waiting": 0, "load": 0.4,
+        "chunks_per_second": 2.0, "service_ms": 20.0, "rtt_ms": 0.0, "score": a["score"],
+        "moved": a["moved"], "breaker": "closed",
+    }  # fmt: skip
+    assert 50 < a["score"] <= 100
+    assert (b["state"], b["reason"], b["breaker"], b["score"]) == (
+        "paused", "its owner plays", "open", 0.0,
+    )  # fmt: skip
+    assert c["breaker"] == "half-open"
+
+
+def test_a_table_fits_a_hundred_columns_and_obeys_no_stranger(run: Run, lane: Lane) -> None:
+    enrol(lane, "cpu1@some-host", name="[red]me\x1b[2J", region="eu-west", slots=16)
+    enrol(lane, "gpu1@other-host", queues=("gpu", "cpu"), state=PeerState.DRAINING)
+    tell(lane, a=0.01)
+    for command in ("list", "rank"):
+        done = run(command)
+        assert done.returncode == 0, done.stderr
+        assert max(map(len, done.stdout.splitlines())) <= 100
+        assert "\x1b[2J" not in done.stdout
+        for peer in ("cpu1@some-host", "gpu1@other-host"):
+            assert peer in done.stdout
+    assert "[red]me" in run("list").stdout
+
+
+def test_the_ranking_says_what_costs_most(run: Run, lane: Lane) -> None:
+    for peer in ("fast@x", "slow@x", "new@x"):
+        enrol(lane, peer)
+    tell(lane, fast=0.005, slow=0.8)
+    ranking = json.loads(run("rank", "--json").stdout)
+    assert ranking["operation"] == OPERATION
+    assert ids(ranking) == ["fast@x", "new@x", "slow@x"]
+    # The 95th percentile, which is right to 5 %.
+    assert ranking["peers"][2]["moved"].startswith("slow: ")
+    assert ranking["peers"][1]["moved"] == "new: 0 of 10 good comparisons in a row"
+    assert OPERATION in run("rank").stdout
+
+
+def test_everything_of_one_peer(run: Run, lane: Lane) -> None:
+    enrol(lane, "fast@x", name="attic")
+    tell(lane, fast=0.005)
+    details = json.loads(run("show", "fast@x", "--json").stdout)
+    assert details["operations"][OPERATION]["count"] == 50
+    assert details["comparisons_in_a_row"] == 12
+    assert details["enrolment"]["name"] == "attic"
+    shown = run("show", "fast@x").stdout
+    for words in ("attic", OPERATION, "12 comparisons in a row"):
+        assert words in shown
+
+
+@pytest.mark.parametrize("command", ["show", "drain", "ban"])
+def test_an_unknown_id_is_told_with_those_there_are(command: str, run: Run, lane: Lane) -> None:
+    more = ("--reason", "x") if command == "ban" else ()
+    done = run(command, "nobody@x", *more)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "'nobody@x' is no peer of this pool: there are none." in done.stderr
+    enrol(lane, "a@x")
+    enrol(lane, "b@x")
+    assert "there are a@x, b@x." in run(command, "nobody@x", *more).stderr
+
+
+@pytest.mark.parametrize("command", ["list", "rank", "unban"])
+def test_no_broker_is_one_sentence_without_the_password(command: str, run: Run) -> None:
+    arguments = ("x",) if command == "unban" else ()
+    done = run(command, *arguments, url="redis://:secret@127.0.0.1:1/0")
+    assert done.returncode == 1
+    assert "No broker answers at redis://:***@127.0.0.1:1/0" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert "secret" not in done.stderr
+
+
+def test_an_empty_pool(run: Run, lane: Lane) -> None:
+    assert run("list").stdout.strip() == "No peer is enrolled."
+    assert json.loads(run("list", "--json").stdout) == {"peers": [], "banned": {}}
+    assert "No peer is enrolled." in run("rank").stdout
+
+
+def test_a_banned_one_is_shut_out_until_it_is_let_back_in(
+    run: Run, lane: Lane, worker: MakeWorker
+) -> None:
+    made = worker()
+    done = run("ban", made.name, "--reason", "it lied")
+    assert (done.returncode, done.stdout) == (0, f"{made.name} is banned and has left.\n")
+    made.wait()
+    assert json.loads(run("list", "--json").stdout) == {
+        "peers": [], "banned": {made.name: "it lied"},
+    }  # fmt: skip
+    assert f"Banned: {made.name} (it lied)" in run("list").stdout
+    wrong = run("unban", "nobody@x")
+    assert (wrong.returncode, made.name in wrong.stderr) == (2, True)
+    assert run("unban", made.name).returncode == 0
+    assert json.loads(run("list", "--json").stdout)["banned"] == {}
+
+
+def test_a_drained_one_finishes_what_it_has_and_leaves(
+    run: Run, lane: Lane, worker: MakeWorker, broker: EmbeddedBroker
+) -> None:
+    made = worker("-c", "2")
+    sent = lane.send(task="lane.hold")
+    lane.wait_started()
+    waiting = subprocess.Popen(
+        [*COMMAND, "drain", made.name],
+        env=environment(broker.url),
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    registry = Registry(lane.client)
+
+    def draining() -> bool:
+        beat = registry.beats([made.name])[made.name].beat
+        return beat is not None and beat.state is PeerState.DRAINING
+
+    lane.wait_until(draining)
+    assert waiting.poll() is None
+    lane.release_held(1)
+    output, _ = waiting.communicate(timeout=PATIENCE)
+    assert waiting.returncode == 0
+    assert output.endswith("and left.\n")
+    lane.wait_for(sent)
+    assert made.wait() == 0
+    assert registry.ids() == frozenset()
+
+
+def test_a_peer_that_does_not_answer_is_not_said_to_be_drained(run: Run, lane: Lane) -> None:
+    enrol(lane, "ghost@x")
+    done = run("drain", "ghost@x")
+    assert done.returncode == 1
+    assert "ghost@x is enrolled and does not answer, so it was not drained." in done.stderr
+
+
+def test_a_watch_sees_peers_come_and_go_until_ctrl_c(
+    lane: Lane, worker: MakeWorker, broker: EmbeddedBroker
+) -> None:
+    with watching(broker.url, "list") as watch:
+        assert watch.stdout is not None
+        assert json.loads(watch.stdout.readline())["peers"] == []
+        made = worker()
+        while ids(json.loads(watch.stdout.readline())) != [made.name]:
+            pass
+        made.signal(signal.SIGKILL)
+        while ids(json.loads(watch.stdout.readline())):
+            pass
+        # Swept: nothing of it is left at the broker.
+        assert Registry(lane.client).ids() == frozenset()
+        watch.send_signal(signal.SIGINT)
+        assert watch.wait(PATIENCE) == 0

@@ -1,0 +1,127 @@
+"""Sessions that choose their peers: a real pool, and a gamer who sees every picture."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Sequence
+
+import pytest
+
+from p2c2g.messaging.publishing import move_messages
+from p2c2g.peers.registry import own_queue
+from p2c2g.session.dispatcher import Message
+from tests.gamer import Gamer
+from tests.lane import Lane
+from tests.pool import LIAR, Pool
+
+
+@pytest.mark.parametrize("policy", ["weighted", "predictive", "affinity"])
+def test_chosen_peers_get_the_chunks_and_the_common_queue_none(pool: Pool, policy: str) -> None:
+    names = {f"{name}@test" for name in ("one", "two") if pool.peer(name)}
+    with Gamer(pool.broker.url, policy=policy) as gamer:
+        gamer.until(lambda: set(gamer.session.routing()["pool"]) == names, "no pool")
+        dispatcher, to = gamer.session._dispatcher, set[str]()
+        send = dispatcher.send
+
+        def spy(frame: int, messages: Sequence[Message]) -> None:
+            to.update(peer for *_, peer in messages)
+            send(frame, messages)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(dispatcher, "send", spy)
+            gamer.play_complete(60)
+        assert to == names
+        assert gamer.session.tally.peers.keys() <= names
+
+
+def test_a_peer_that_dies_is_missed_by_nobody_for_long(pool: Pool) -> None:
+    dying = pool.peer("dying")
+    pool.peer("steady")
+    with Gamer(pool.broker.url, policy="predictive") as gamer:
+        gamer.until(lambda: len(gamer.session.routing()["pool"]) == 2, "no pool")
+        gamer.play_complete(30)
+        dying.signal(signal.SIGKILL)
+        gamer.until(lambda: set(gamer.session.routing()["pool"]) == {"steady@test"}, "not missed")
+        gamer.play_complete(30)
+        gamer.until(lambda: not pool.client.hexists("p2c2g.peers", "dying@test"), "not swept")
+        assert not pool.client.exists(own_queue("dying@test"), "dying@test.celery.pidbox")
+        bindings: set[bytes] = pool.client.smembers("_kombu.binding.celery.pidbox")  # type: ignore[assignment]
+        assert not [each for each in bindings if b"dying" in each]
+
+
+def test_a_peer_that_leaves_and_one_that_joins_cost_no_picture(pool: Pool) -> None:
+    leaving = pool.peer("leaving")
+    pool.peer("steady")
+    with Gamer(pool.broker.url, policy="predictive", deadline=0.5) as gamer:
+        gamer.until(lambda: len(gamer.session.routing()["pool"]) == 2, "no pool")
+        gamer.play_complete(30)
+        shown = len(gamer.shown)
+        leaving.signal(signal.SIGTERM)
+        gamer.until(lambda: set(gamer.session.routing()["pool"]) == {"steady@test"}, "not gone")
+        gamer.play(15)
+        assert all(state.value == "complete" for state in gamer.shown[shown:])
+        pool.peer("joining")
+        gamer.until(lambda: "joining@test" in gamer.session.routing()["pool"], "does not join")
+        gamer.play_complete(30)
+
+
+def test_newcomers_earn_trust_and_the_next_session_knows(pool: Pool) -> None:
+    pool.peer("one")
+    pool.peer("two")
+
+    def is_known(gamer: Gamer) -> bool:
+        members = gamer.session.routing()["pool"].values()
+        return len(members) == 2 and all(each["in_a_row"] >= 10 for each in members)
+
+    with Gamer(pool.broker.url) as gamer:
+        gamer.until(lambda: is_known(gamer), "nobody comes to be trusted")
+        assert gamer.session.routing()["examinations"]["differed"] == 0
+        assert gamer.session.routing()["examinations"]["canaries"] > 0
+    with Gamer(pool.broker.url) as gamer:
+        gamer.play(1)
+        gamer.until(lambda: is_known(gamer), "the next session does not know")
+        assert gamer.session.routing()["examinations"]["begun"] <= 4
+
+
+def test_a_banned_peer_shows_nothing(pool: Pool) -> None:
+    pool.peer("one")
+    pool.peer("two")
+    with Gamer(pool.broker.url) as gamer:
+        gamer.play_complete(15)
+        pool.client.hset("p2c2g.banned", "two@test", "for the test")
+        gamer.until(lambda: "two@test" not in gamer.session.routing()["pool"], "not shut out")
+        gamer.play(30)
+        before = gamer.session.tally.peers["two@test"].chunks
+        gamer.play_complete(30)
+        assert gamer.session.tally.peers["two@test"].chunks == before
+
+
+def test_a_liar_gets_no_work_from_a_session_that_chooses(pool: Pool) -> None:
+    pool.peer("honest")
+    pool.peer("liar", LIAR)
+    with Gamer(pool.broker.url, policy="predictive") as gamer:
+        gamer.until(lambda: len(gamer.session.routing()["pool"]) == 1, "the liar stays")
+        gamer.play_complete(30)
+        assert gamer.session.tally.peers["liar@test"].chunks == 0
+
+
+def test_what_waits_moves_once_and_what_is_taken_does_not(lane: Lane) -> None:
+    first, second, third = lane.send(3, queue=own_queue("slow@test"))
+    lane.confirm()
+
+    def move(*tasks: str) -> None:
+        moves = [(own_queue("slow@test"), own_queue("idle@test"), task) for task in tasks]
+        move_messages(lane.producer, moves, 3)
+        lane.confirm()
+
+    def waiting(peer: str) -> list[str]:
+        rows: list[bytes] = lane.client.lrange(own_queue(peer), 0, -1)  # type: ignore[assignment]
+        return [task for row in rows for task in (first, second, third) if task.encode() in row]
+
+    move(second)
+    assert waiting("slow@test") == [third, first]
+    assert waiting("idle@test") == [second]
+    move(second, "s.1", "s.11", first)
+    assert waiting("slow@test") == [third]
+    assert waiting("idle@test") == [second, first], "what came last is read first"
+    assert 0 < int(lane.client.ttl(own_queue("idle@test"))) <= 3  # type: ignore[arg-type]

@@ -1,0 +1,206 @@
+"""Examinations: who is examined, what is compared, and what follows."""
+
+from __future__ import annotations
+
+import threading
+from random import Random
+
+import numpy as np
+import pytest
+
+from p2c2g.media.chunker import Grid, cut
+from p2c2g.media.codecs import codec
+from p2c2g.media.frame import Frame, Pixels, Size
+from p2c2g.media.operations import Pipeline
+from p2c2g.peers.breaker import Board, State
+from p2c2g.peers.health import Health
+from p2c2g.peers.trust import ENOUGH, Trust
+from p2c2g.routing.policies import make
+from p2c2g.routing.router import Facts, Router
+from p2c2g.session.attempts import MAX_ATTEMPTS, Attempts
+from p2c2g.session.examiner import MAX_UNDER_WAY, TIMEOUT, Examiner
+from p2c2g.session.plan import FrameInFlight, SessionPlan
+from p2c2g_workers.processors import run
+
+SIZE = Size(320, 180)
+PLAN = SessionPlan(SIZE, Pipeline.parse("upscale:2,sharpen:0.5"), Grid(1, 2), codec="raw")
+KEY = (0, 0)
+
+
+def picture(seed: int) -> Pixels:
+    """Return something with flat parts, edges and detail, as games have."""
+    rng = np.random.default_rng(seed)
+    coarse = rng.integers(0, 256, (12, 20, 3), np.uint8)
+    fine = rng.integers(0, 60, (SIZE.height, SIZE.width, 3), np.uint8)
+    return np.asarray(np.kron(coarse, np.ones((15, 16, 1), np.uint8)) // 2 + fine, np.uint8)
+
+
+def answer(frame: Pixels, index: int = 0, operations: str = "upscale:2,sharpen:0.5") -> bytes:
+    chunk = PLAN.chunks[index]
+    whole = run(Pipeline.parse(operations).resolve(SIZE), frame)
+    return codec("raw").encode(np.ascontiguousarray(chunk.target.of(whole)), 85)
+
+
+class Room:
+    """An examiner and a frame in flight, with ada who answers and others who may be asked."""
+
+    def __init__(self, *peers: str) -> None:
+        self.board, self.health, self.trust = Board(), Health(), Trust(Random(3))
+        self.attempts = Attempts()
+        self.router = Router(
+            make("predictive", Random(3)), session="s", operation=PLAN.operations.text,
+            megapixels=PLAN.megapixels, need=1e6, deadline=PLAN.deadline, health=self.health,
+            trust=self.trust, board=self.board,
+        )  # fmt: skip
+        self.router.learn([Facts(peer, ready=True) for peer in peers], 0.0)
+        self.lock = threading.Lock()
+        self.examiner = Examiner(
+            PLAN, self.attempts, self.board, self.health, self.trust, self.router, self.lock,
+            Random(3),
+        )  # fmt: skip
+        self.frame = picture(1)
+
+    def flight(self, number: int = 0) -> FrameInFlight:
+        payloads = tuple(codec("raw").encode(cut(self.frame, chunk), 85) for chunk in PLAN.chunks)
+        flight = FrameInFlight(
+            Frame(number, self.frame, 0.0, 0.0), payloads, self.frame, due=0.1, deadline=0.1,
+            was_sent=True, missing=2,
+        )  # fmt: skip
+        for chunk in PLAN.chunks:
+            self.attempts.open((number, chunk.index))
+        return flight
+
+    def trusted(self, *peers: str) -> None:
+        for peer in peers:
+            for _ in range(ENOUGH):
+                self.trust.valid(peer)
+
+    def examine(self, examined: str, told: bytes, known: bytes | None = None) -> None:
+        """Have ada's answer compared with what another tells, or hers with a known one."""
+        self.examiner._budget.earn(1000)
+        number = max((key[0] for key in self.attempts._flights), default=-1) + 1
+        flight = self.flight(number)
+        self.attempts.succeed((number, 0), 1)
+        asked = self.examiner.accepted(flight, 0, "ada", known or answer(self.frame), 0.01)
+        assert asked is not None
+        order, sent = asked
+        assert (order.chunk, order.peer) == (0, examined)
+        assert sent == flight.payloads[0]
+        examination = self.examiner.take(examined, (number, 0), order.attempt)
+        assert examination is not None
+        self.examiner.put(examination, told)
+        self.examiner.judge(0.02)
+
+
+def test_two_new_peers_that_agree_are_both_believed_a_little_more() -> None:
+    room = Room("ada", "bob")
+    room.examine("bob", answer(room.frame))
+    assert room.trust.in_a_row("ada") == room.trust.in_a_row("bob") == 1
+
+
+def test_two_new_peers_of_which_one_skips_the_sharpening_begin_anew() -> None:
+    room = Room("ada", "bob")
+    room.trust.valid("ada")
+    room.examine("bob", answer(room.frame, operations="upscale:2"))
+    assert room.trust.in_a_row("ada") == room.trust.in_a_row("bob") == 0
+    assert room.board.state("bob", 0.0) is State.CLOSED, "nobody knows which of them it was"
+
+
+def test_against_a_trusted_peer_the_other_is_wrong() -> None:
+    room = Room("ada", "new")
+    room.trusted("ada")
+    room.trust._rng = Random(2)  # ada is not to be compared herself at the first draw
+    room.examine("new", answer(room.frame, operations="upscale:2"))
+    assert room.trust.is_trusted("ada")
+    assert room.trust.in_a_row("new") == 0
+    assert room.trust.caught("new") == 1
+
+
+def test_a_trusted_referee_finds_a_new_peer_out() -> None:
+    room = Room("ada", "zoe")
+    room.trusted("zoe")
+    cheat = answer(room.frame, operations="upscale:2")
+    room.examine("zoe", answer(room.frame), known=cheat)
+    assert room.trust.is_trusted("zoe")
+    assert room.trust.caught("ada") == 1
+
+
+@pytest.mark.parametrize("told", [b"", b"no picture", answer(picture(9), 1)])
+def test_what_is_no_picture_of_its_chunk_speaks_against_its_peer_alone(told: bytes) -> None:
+    room = Room("ada", "bob")
+    room.examine("bob", told)
+    assert room.trust.caught("bob") == 1
+    assert room.trust.caught("ada") == 0
+
+
+def test_five_of_those_open_the_breaker() -> None:
+    room = Room("ada", "bob")
+    for _ in range(5):
+        room.examine("bob", b"no picture")
+    assert room.board.state("bob", 0.03) is State.OPEN
+
+
+def test_a_chunk_on_which_two_agreed_becomes_a_canary() -> None:
+    room = Room("ada", "bob")
+    room.examine("bob", answer(room.frame))
+    old = room.flight(50)
+    room.frame = picture(2)
+    flight = room.flight(51)
+    room.attempts.succeed((51, 0), 1)
+    room.examiner._budget.earn(1000)
+    room.examiner._random = Random(1)  # whose first draw is below a half, and second above
+    assert room.examiner._canary(0) is None
+    asked = room.examiner.accepted(flight, 0, "ada", answer(room.frame), 0.1)
+    assert asked is not None
+    order, sent = asked
+    assert order.peer == "ada", "she who answered is asked again"
+    assert sent == old.payloads[0], "what she was asked before"
+    examination = room.examiner.take("ada", (51, 0), order.attempt)
+    assert examination is not None
+    room.examiner.put(examination, answer(picture(1), operations="upscale:2"))
+    room.examiner.judge(0.2)
+    assert room.trust.in_a_row("ada") == 0
+    assert room.trust.caught("ada") == 1
+    assert room.trust.in_a_row("bob") == 1, "a canary speaks of one peer alone"
+
+
+def test_nobody_to_ask_and_no_runs_left_mean_no_examination() -> None:
+    room = Room("ada")
+    flight = room.flight()
+    room.attempts.succeed(KEY, 1)
+    assert room.examiner.accepted(flight, 0, "ada", b"", 0.0) is None
+    room = Room("ada", "bob")
+    flight = room.flight()
+    while room.attempts.examine(KEY, "zoe", 0.0) is not None:
+        pass
+    assert room.examiner.accepted(flight, 0, "ada", b"", 0.0) is None
+    assert len(room.attempts.runs(KEY)) == MAX_ATTEMPTS
+    room.attempts.close(KEY)
+    assert room.examiner.accepted(flight, 0, "ada", b"", 0.0) is None
+
+
+def test_examinations_are_few() -> None:
+    room = Room("ada", *(f"peer {number}" for number in range(50)))
+    begun = 0
+    for number in range(400):
+        flight = room.flight(number)
+        assert room.examiner.probe(flight, 0.0) is None
+        for chunk in PLAN.chunks:
+            begun += room.examiner.accepted(flight, chunk.index, "ada", b"", 0.0) is not None
+            assert len(room.examiner._under_way) <= MAX_UNDER_WAY
+        for each in list(room.examiner._under_way.values()):
+            assert room.examiner.take(each.peer, each.key, each.attempt) is not None
+    assert 30 <= begun <= 0.05 * 800 + 4
+
+
+def test_what_is_never_answered_is_forgotten() -> None:
+    room = Room("ada", "bob")
+    flight = room.flight(0)
+    room.attempts.succeed(KEY, 1)
+    asked = room.examiner.accepted(flight, 0, "ada", b"", 0.0)
+    assert asked is not None
+    later = room.flight(1)
+    room.attempts.succeed((1, 0), 1)
+    assert room.examiner.accepted(later, 0, "ada", b"", TIMEOUT - 0.1) is None, "bob is busy"
+    assert room.examiner.accepted(later, 0, "ada", b"", TIMEOUT + 0.1) is not None
+    assert room.examiner.take("bob", KEY, asked[0].attempt) is None

@@ -1,0 +1,222 @@
+from __future__ import annotations
+
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from p2c2g.peers.health import ENOUGH, MAX_OPERATIONS, MAX_PEERS, Health, Snapshot, Told
+
+OPERATION = "upscale:2,sharpen:0.5"
+
+
+def seen(health: Health, peer: str = "a", count: int = 100, **told: float) -> Health:
+    """Feed results that are all alike."""
+    for _ in range(count):
+        health.result(
+            peer,
+            OPERATION,
+            0.5,
+            told.get("service", 0.02),
+            told.get("travel", 0.03),
+            on_time=bool(told.get("on_time", True)),
+            now=1.0,
+        )
+    return health
+
+
+def test_means_and_shares_of_what_came() -> None:
+    health, rng = Health(), random.Random(3)
+    for number in range(2000):
+        service = 0.02 * rng.lognormvariate(0, 0.2)
+        health.result("a", OPERATION, 0.5, service, 0.03, on_time=number % 10 > 0, now=1.0)
+    record = health.of("a", OPERATION)
+    assert record is not None
+    assert record.count == 2000
+    assert record.on_time == pytest.approx(0.9, abs=0.05)
+    assert record.service == pytest.approx(0.04, rel=0.2)  # seconds a megapixel
+    assert record.service_p95 == pytest.approx(0.04 * 1.39, rel=0.15)
+    assert record.rtt == pytest.approx(0.03)
+    assert not record.told
+
+
+def test_the_first_result_counts_whole() -> None:
+    record = seen(Health(), count=1, service=0.1, on_time=False).of("a", OPERATION)
+    assert record is not None
+    assert (record.on_time, record.service, record.rtt) == (0.0, 0.2, 0.03)
+
+
+def test_the_latest_results_count_most() -> None:
+    health = seen(seen(Health(), count=1000, service=0.5), count=200, service=0.01)
+    record = health.of("a", OPERATION)
+    assert record is not None
+    assert record.service == pytest.approx(0.02, rel=0.01)
+
+
+def test_failures_are_not_in_time_and_have_no_times() -> None:
+    health = seen(Health(), count=30)
+    for _ in range(10):
+        health.failed("a", OPERATION, 2.0)
+    record = health.of("a", OPERATION)
+    assert record is not None
+    assert (record.count, record.failed) == (30, 10)
+    assert record.on_time == pytest.approx(0.75, abs=0.07)
+    assert record.service == pytest.approx(0.04)
+
+
+def test_checks_are_of_the_peer() -> None:
+    health = seen(Health(), count=1)
+    health.checked("a", good=True)
+    health.checked("a", good=False)
+    record = health.of("a", OPERATION)
+    assert record is not None
+    assert (record.checks_passed, record.checks_failed) == (1, 1)
+    # Checks alone make no record of an operation.
+    health.checked("b", good=True)
+    assert health.of("b", OPERATION) is None
+
+
+def test_strangers_names_fill_no_memory() -> None:
+    health = Health()
+    for number in range(1000):
+        seen(health, f"peer{number}", count=1)
+    assert len(health.peers()) == MAX_PEERS
+    assert health.peers()[-1] == "peer999"
+    for number in range(100):
+        health.failed("peer999", f"upscale:{number}", 1.0)
+    assert len(health.operations("peer999")) == MAX_OPERATIONS
+
+
+def test_who_was_heard_of_least_lately_is_dropped() -> None:
+    health = Health()
+    for number in range(MAX_PEERS):
+        seen(health, f"peer{number}", count=1)
+    seen(health, "peer0", count=1)
+    seen(health, "one more", count=1)
+    assert health.of("peer0", OPERATION) is not None
+    assert health.of("peer1", OPERATION) is None
+
+
+def test_a_new_session_begins_with_others_word() -> None:
+    snapshot = seen(Health(), count=500, service=0.1, on_time=False).snapshot()
+    health = Health()
+    health.merge([snapshot])
+    record = health.of("a", OPERATION)
+    assert record is not None
+    assert record.told
+    assert record.on_time == 0
+    assert record.service_p95 == pytest.approx(0.2, rel=0.06)
+    assert health.peers() == ["a"]
+    assert health.operations("a") == [OPERATION]
+
+
+def test_own_results_take_the_place_of_others_word_one_by_one() -> None:
+    health = Health()
+    health.merge([seen(Health(), count=500, service=0.1).snapshot()])
+    services = []
+    for _ in range(ENOUGH):
+        seen(health, count=1, service=0.01)
+        record = health.of("a", OPERATION)
+        assert record is not None
+        services.append(record.service)
+    assert services == sorted(services, reverse=True)
+    assert services[0] == pytest.approx(0.19, rel=0.05)
+    assert services[-1] == pytest.approx(0.02)
+    assert not record.told
+
+
+def test_what_others_told_is_never_told_on() -> None:
+    health = Health()
+    health.merge([seen(Health(), "told", count=50).snapshot()])
+    seen(health, "own", count=1)
+    assert set(health.snapshot().operations[OPERATION]) == {"own"}
+
+
+def test_later_word_takes_the_place_of_earlier() -> None:
+    health = Health()
+    health.merge([seen(Health(), "a").snapshot()])
+    assert health.of("a", OPERATION) is not None
+    health.merge([])
+    assert health.of("a", OPERATION) is None
+
+
+def test_words_of_several_sessions_are_weighed_by_their_results() -> None:
+    health = Health()
+    health.merge(
+        [
+            seen(Health(), count=300, travel=0.01).snapshot(),
+            seen(Health(), count=100, travel=0.05).snapshot(),
+        ]
+    )
+    record = health.of("a", OPERATION)
+    assert record is not None
+    assert record.count == 400
+    assert record.rtt == pytest.approx(0.02)
+
+
+def test_a_snapshot_is_read_as_it_was_written() -> None:
+    health = seen(seen(Health(), "a"), "b", count=3)
+    health.checked("a", good=True)
+    snapshot = health.snapshot()
+    # The one heard of last, by its check, is the first.
+    assert list(snapshot.operations[OPERATION]) == ["a", "b"]
+    assert Snapshot.model_validate_json(snapshot.model_dump_json()) == snapshot
+
+
+def test_a_name_that_no_peer_may_have_is_not_told() -> None:
+    health = seen(seen(Health(), "a b", count=1), "a", count=1)
+    assert set(health.snapshot().operations[OPERATION]) == {"a"}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"on_time": 1.5},
+        {"service": float("nan")},
+        {"service": -1},
+        {"count": -1},
+        {"spread": {10**6: 1.0}},
+        {"spread": {1: float("inf")}},
+    ],
+)
+def test_numbers_out_of_bounds_are_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        Told.model_validate(wrong)
+
+
+def test_forgetting_a_peer() -> None:
+    health = seen(Health())
+    health.forget("a")
+    health.forget("a")
+    assert health.peers() == []
+
+
+PEERS = st.sampled_from(["a", "b", "c"])
+OUTCOMES = st.lists(
+    st.tuples(PEERS, st.floats(0, 10), st.floats(-1, 10), st.sampled_from([True, False, None])),
+    max_size=80,
+)
+
+
+@given(OUTCOMES, OUTCOMES)
+def test_figures_stay_in_bounds_whatever_comes(
+    own: list[tuple[str, float, float, bool | None]],
+    others: list[tuple[str, float, float, bool | None]],
+) -> None:
+    health, other = Health(), Health()
+    for table, outcomes in ((health, own), (other, others)):
+        for peer, service, travel, on_time in outcomes:
+            if on_time is None:
+                table.failed(peer, OPERATION, 1.0)
+            else:
+                table.result(peer, OPERATION, 0.5, service, travel, on_time=on_time, now=1.0)
+    health.merge([other.snapshot()])
+    for peer in health.peers():
+        record = health.of(peer, OPERATION)
+        assert record is not None
+        assert 0 <= record.on_time <= 1 + 1e-9
+        assert 0 <= record.service <= 20 + 1e-6
+        assert 0 <= record.rtt <= 10 + 1e-6
+        assert record.count + record.failed > 0

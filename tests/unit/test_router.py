@@ -1,0 +1,161 @@
+"""The router: what it learns of peers, whom it offers to the policy, and whom it does not."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+
+from p2c2g.peers.breaker import Board, Outcome
+from p2c2g.peers.health import Health
+from p2c2g.peers.trust import ENOUGH, Trust
+from p2c2g.routing.policies import make
+from p2c2g.routing.router import Facts, Router
+
+OPERATION = "upscale:2:bicubic"
+DEADLINE = 0.1
+
+
+class Known:
+    """A router with all that it asks, of peers that come into the registry as a test says."""
+
+    def __init__(self, policy: str = "predictive", need: float = 1.0) -> None:
+        self.health, self.trust, self.board = Health(), Trust(Random(1)), Board()
+        self.router = Router(
+            make(policy, Random(1)), session="s", operation=OPERATION, megapixels=(0.5, 0.5),
+            need=need, deadline=DEADLINE, health=self.health, trust=self.trust, board=self.board,
+        )  # fmt: skip
+
+    def learn(self, *peers: str, now: float = 0.0, **facts: object) -> frozenset[str]:
+        return self.router.learn([Facts(p, ready=True, **facts) for p in peers], now)  # type: ignore[arg-type]
+
+    def trusted(self, *peers: str) -> None:
+        for peer in peers:
+            for _ in range(ENOUGH):
+                self.trust.valid(peer)
+
+    def first(self, now: float = 0.0, index: int = 0) -> str:
+        return self.router.first(index, now + DEADLINE, now)
+
+    def shut_out(self, peer: str, now: float = 0.0) -> None:
+        for _ in range(5):
+            self.board.record(peer, Outcome.BAD, now)
+
+
+def test_nobody_known_means_the_capability_queue() -> None:
+    known = Known()
+    assert known.first() == ""
+    assert known.router.second(0, DEADLINE, (), 0.0) == ""
+
+
+def test_the_capability_policy_leaves_it_to_the_queue_and_repeats_with_who_answered_last() -> None:
+    known = Known("capability")
+    known.learn("ada", "bob")
+    assert known.first() == ""
+    known.router.answered("ada", 0.01, 0.0)
+    known.router.answered("bob", 0.01, 0.01)
+    assert known.router.second(0, DEADLINE, {""}, 0.02) == "bob"
+    assert known.router.second(0, DEADLINE, {"bob"}, 0.02) == "ada"
+    assert known.router.second(0, DEADLINE, {"ada", "bob"}, 0.02) == ""
+
+
+def test_what_a_probe_promises_counts_until_there_are_results() -> None:
+    known = Known()
+    known.learn("ada", service=0.004)
+    candidate = known.router.candidate("ada")
+    assert candidate is not None
+    assert candidate.service == 0.004
+    known.health.result("ada", OPERATION, 0.5, 0.010, 0.005, on_time=True, now=0.1)
+    known.router.answered("ada", 0.005, 0.1)
+    assert candidate.service == pytest.approx(0.020)
+    assert candidate.rtt == 0.005
+    known.learn("ada", service=0.004, now=0.2)
+    assert candidate.service == pytest.approx(0.020)
+
+
+def test_a_distance_is_the_shortest_travel_of_late() -> None:
+    known = Known()
+    known.learn("ada")
+    assert [known.router.answered("ada", t, 0.0) for t in (0.03, 0.01, 0.05)] == [0.03, 0.01, 0.01]
+    assert [known.router.answered("ada", 0.05, 0.0) for _ in range(32)][-1] == 0.05
+
+
+def test_chunks_that_are_out_are_counted_and_others_are_those_that_are_not_ours() -> None:
+    known = Known()
+    known.learn("ada")
+    for _ in range(3):
+        known.router.sent("ada")
+    candidate = known.router.candidate("ada")
+    assert candidate is not None
+    known.learn("ada", busy=5, now=1.0)
+    assert (candidate.own, candidate.others) == (3, 2)
+    for _ in range(4):
+        known.router.back("ada")
+    assert candidate.own == 0
+
+
+def test_who_is_no_longer_told_of_has_gone_and_gets_nothing() -> None:
+    known = Known()
+    known.learn("ada", "bob")
+    assert known.learn("bob", now=1.0) == {"ada"}
+    assert {known.first(1.0) for _ in range(20)} == {"bob"}
+    known.router.lose("bob", 1.1)
+    assert known.first(1.2) == ""
+
+
+def test_who_is_not_ready_gets_nothing() -> None:
+    known = Known()
+    known.router.learn([Facts("ada", ready=False), Facts("bob", ready=True)], 0.0)
+    assert {known.first() for _ in range(20)} == {"bob"}
+
+
+@pytest.mark.parametrize("policy", ["weighted", "predictive", "affinity"])
+def test_who_is_shut_out_gets_nothing_from_that_moment(policy: str) -> None:
+    known = Known(policy)
+    known.learn("ada", "bob")
+    known.shut_out("ada")
+    assert {known.first(0.01) for _ in range(20)} <= {"bob", ""}
+    assert "ada" not in {known.router.second(0, DEADLINE, (), 0.01) for _ in range(20)}
+
+
+def test_newcomers_get_no_work_that_counts_where_the_trusted_suffice() -> None:
+    known = Known(need=10.0)
+    known.trusted("ada")
+    known.learn("ada", "new", service=0.001)
+    assert {known.first() for _ in range(20)} == {"ada"}
+    assert known.router.newcomer((), 0.0) == "new"
+    assert known.router.newcomer({"new"}, 0.0) == ""
+
+
+def test_newcomers_work_where_the_trusted_do_not_suffice() -> None:
+    known = Known(need=10_000.0)
+    known.trusted("ada")
+    known.learn("ada", "new", service=0.001)
+    assert set(known.router.pool) == {"ada", "new"}
+
+
+def test_the_newcomer_that_has_shown_most_comes_first() -> None:
+    known = Known()
+    known.learn("bob", "zoe")
+    known.trust.valid("zoe")
+    assert known.router.newcomer((), 0.0) == "zoe"
+    known.shut_out("zoe")
+    assert known.router.newcomer((), 0.0) == "bob"
+
+
+def test_a_referee_is_rather_a_trusted_one() -> None:
+    known = Known(need=10_000.0)
+    known.trusted("zoe")
+    known.learn("ada", "bob", "zoe")
+    assert known.router.referee({"ada"}, 0.0) == "zoe"
+    assert known.router.referee({"zoe", "ada"}, 0.0) == "bob"
+    assert known.router.referee({"zoe", "ada", "bob"}, 0.0) == ""
+
+
+def test_a_thousand_strangers_leave_room_for_those_who_are_enrolled() -> None:
+    known = Known()
+    known.learn("ada")
+    for number in range(1000):
+        known.router.answered(f"stranger {number}", 0.01, number / 1000)
+    assert known.router.candidate("ada") is not None
+    assert sum(known.router.candidate(f"stranger {n}") is not None for n in range(1000)) <= 256

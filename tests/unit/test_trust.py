@@ -1,0 +1,172 @@
+from __future__ import annotations
+
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from p2c2g.peers.trust import ENOUGH, MAX_PEERS, MOST, Canaries, Trust, TrustSnapshot
+
+
+def trusted(count: int = ENOUGH, peer: str = "a") -> Trust:
+    trust = Trust(random.Random(1))
+    for _ in range(count):
+        trust.valid(peer)
+    return trust
+
+
+def test_a_new_peer_is_trusted_after_ten_in_a_row() -> None:
+    trust = trusted(9)
+    assert not trust.is_trusted("a")
+    assert all(trust.wants_check("a") for _ in range(1000))
+    trust.valid("a")
+    assert trust.is_trusted("a")
+
+
+def test_one_bad_result_takes_it_back_to_nothing() -> None:
+    trust = trusted(50)
+    trust.invalid("a")
+    assert (trust.in_a_row("a"), trust.caught("a"), trust.is_trusted("a")) == (0, 1, False)
+
+
+@pytest.mark.parametrize("in_a_row", [10, 40, MOST])
+def test_a_trusted_one_is_compared_with_probability_one_over_n(in_a_row: int) -> None:
+    trust, draws = trusted(in_a_row), 200_000
+    drawn = sum(trust.wants_check("a") for _ in range(draws))
+    assert drawn / draws == pytest.approx(1 / in_a_row, rel=0.1)
+
+
+def test_even_the_best_are_compared_now_and_then() -> None:
+    trust = trusted(100_000)
+    assert trust.in_a_row("a") == MOST
+
+
+def test_a_cheat_is_found_in_time_and_an_honest_peer_costs_little() -> None:
+    # 10,000 chunks of an honest peer: each comparison is one more in a row.
+    trust, compared = Trust(random.Random(5)), 0
+    for _ in range(10_000):
+        if trust.wants_check("a"):
+            compared += 1
+            trust.valid("a")
+    assert compared / 10_000 < 0.03
+    # From now on it cheats: how many lies are shown until one is compared?
+    shown = next(number for number in range(10_000) if trust.wants_check("a"))
+    assert shown < 1000
+
+
+def test_what_other_sessions_know_counts() -> None:
+    trust = Trust(random.Random(1))
+    trust.merge([trusted(30).snapshot(), trusted(12).snapshot()])
+    assert trust.in_a_row("a") == 30
+    trust.valid("a")
+    assert trust.in_a_row("a") == 31
+
+
+def test_a_bad_result_that_any_session_saw_outranks_all_good_ones_before() -> None:
+    saw = trusted(40)
+    saw.invalid("a")
+    saw.valid("a")
+    trust = trusted(100)
+    trust.merge([trusted(60).snapshot(), saw.snapshot()])
+    assert (trust.in_a_row("a"), trust.is_trusted("a")) == (1, False)
+
+
+def test_after_a_bad_result_any_session_may_find_it_good_again() -> None:
+    saw = trusted(40)
+    saw.invalid("a")
+    trust = trusted(100)
+    trust.merge([saw.snapshot()])
+    for _ in range(ENOUGH):
+        trust.valid("a")
+    assert trust.is_trusted("a")
+    saw.merge([trust.snapshot()])
+    assert saw.is_trusted("a")
+
+
+def test_a_bad_result_is_remembered_when_the_word_of_it_is_gone() -> None:
+    saw, trust = trusted(40), trusted(100)
+    saw.invalid("a")
+    trust.merge([saw.snapshot()])
+    trust.valid("a")  # found out here, after what was told
+    trust.merge([])
+    assert trust.in_a_row("a") == 1
+
+
+def test_forgetting_makes_it_new() -> None:
+    trust = trusted(20)
+    trust.forget("a")
+    trust.forget("a")
+    assert trust.in_a_row("a") == 0
+
+
+def test_strangers_names_fill_no_memory() -> None:
+    trust = Trust(random.Random(1))
+    for number in range(1000):
+        trust.valid(f"peer{number}")
+    assert len(trust.snapshot().peers) == MAX_PEERS
+
+
+@pytest.mark.parametrize("wrong", [[0, MOST + 1], [-1, 0], [0], ["a", 1], [10**9, 0]])
+def test_numbers_out_of_bounds_are_refused(wrong: list[object]) -> None:
+    with pytest.raises(ValidationError):
+        TrustSnapshot.model_validate({"peers": {"a": wrong}})
+
+
+@given(st.lists(st.tuples(st.integers(0, 2), st.booleans()), max_size=60))
+def test_sessions_that_tell_each_other_agree_and_never_trust_who_was_just_caught(
+    events: list[tuple[int, bool]],
+) -> None:
+    sessions = [Trust(random.Random(each)) for each in range(3)]
+    for which, good in events:
+        sessions[which].valid("a") if good else sessions[which].invalid("a")
+        told = [each.snapshot() for each in sessions]
+        for each in sessions:
+            each.merge(told)
+        assert len({each.in_a_row("a") for each in sessions}) == 1
+        if not good:
+            assert not any(each.is_trusted("a") for each in sessions)
+    row = 0
+    for _, good in events:
+        row = row + 1 if good else 0
+    assert sessions[0].in_a_row("a") == row
+
+
+def test_canaries_are_of_the_present_settings() -> None:
+    canaries, rng = Canaries(), random.Random(1)
+    assert canaries.pick("jpeg 85", rng) is None
+    canaries.learn("jpeg 85", 3, b"sent", b"answer")
+    picked = canaries.pick("jpeg 85", rng)
+    assert picked is not None
+    assert (picked.chunk, picked.payload, picked.answer) == (3, b"sent", b"answer")
+    assert canaries.pick("jpeg 70", rng) is None
+    canaries.learn("jpeg 70", 1, b"other", b"answer")
+    assert len(canaries) == 1
+    assert canaries.pick("jpeg 85", rng) is None
+
+
+def test_canaries_of_one_chunk() -> None:
+    canaries, rng = Canaries(), random.Random(1)
+    for chunk in range(4):
+        canaries.learn("s", chunk, b"sent", b"answer")
+    assert {canaries.pick("s", rng, chunk=2) for _ in range(20)} == {canaries.pick("s", rng, 2)}
+    assert canaries.pick("s", rng, chunk=9) is None
+
+
+def test_the_oldest_canary_goes_first() -> None:
+    canaries, rng = Canaries(capacity=2), random.Random(1)
+    for number in range(3):
+        canaries.learn("s", number, b"sent", b"answer")
+    drawn = {canary.chunk for _ in range(50) if (canary := canaries.pick("s", rng))}
+    assert drawn == {1, 2}
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 60)), max_size=60))
+def test_canaries_are_bounded_in_number_and_bytes(learnt: list[tuple[int, int]]) -> None:
+    canaries = Canaries(capacity=4, most_bytes=100)
+    for chunk, size in learnt:
+        canaries.learn("s", chunk, bytes(size), bytes(size))
+        held = list(canaries._held.values())
+        assert len(held) == len(canaries) <= 4
+        assert sum(len(each.payload) + len(each.answer) for each in held) <= 100
