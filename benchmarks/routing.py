@@ -3,6 +3,8 @@
 The cost: microseconds of one ``choose`` at 10, 100 and 1,000 peers, each policy beside a plain
 scan of all peers in the same run, in turns, so that a busy machine harms both.  The worth:
 percent of chunks later than their deadline, in the queueing model of ``benchmarks/queueing.py``.
+
+Run ``python benchmarks/routing.py --help``.
 """
 
 from __future__ import annotations
@@ -10,11 +12,16 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
+from pathlib import Path
 from random import Random
 from typing import Any
+
+if not __package__:  # started by its path: find our packages, and no neighbour as a library
+    sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 from rich import box
 from rich.console import Console
@@ -26,7 +33,7 @@ from p2c2g.routing.candidate import Candidate, Job, Policy
 from p2c2g.routing.policies import POLICIES, make
 
 PEERS = (10, 100, 1000)
-#: Decisions of one turn; the decisions' sums of weights are made anew once in 256.
+#: Decisions of one turn, in which the weights are summed anew twice; turns of each policy.
 TURN, TURNS = 512, 9
 SCAN = "plain scan"
 TARGET_US = 50.0

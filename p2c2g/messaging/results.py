@@ -21,7 +21,7 @@ from weakref import WeakKeyDictionary
 import redis
 from celery.backends.redis import RedisBackend, SentinelBackend
 
-from p2c2g.messaging.writer import ResultWriter
+from p2c2g.messaging.writer import Commands, ResultWriter
 
 logger = logging.getLogger(__name__)
 
@@ -116,11 +116,29 @@ class FrameResultBackend(RedisBackend):
         Never blocks for a chunk, and never raises for a broker that is away: the result
         waits, and is dropped once no session can want it.
         """
-        stream = getattr(request, "reply_to", None) or ""
-        if not stream.startswith(STREAM_PREFIX) or state not in self.READY_STATES:
+        commands = self.commands(task_id, result, state, traceback, request)
+        if commands is None:
             return super().store_result(
                 task_id, result, state, traceback=traceback, request=request, **kwargs
             )
+        self._writer().put(commands)
+        return result
+
+    def commands(
+        self, task_id: str, result: Any, state: str, traceback: Any = None, request: Any = None
+    ) -> Commands | None:
+        """Return what a chunk's end tells the broker; None of what goes to no stream of ours.
+
+        Args:
+            task_id: the chunk's.
+            result: a :class:`StreamResult`, or the exception of a failure.
+            state: Celery's.
+            traceback: of a failure, as text.
+            request: has the task's ``reply_to`` and the peer's ``hostname``.
+        """
+        stream = getattr(request, "reply_to", None) or ""
+        if not stream.startswith(STREAM_PREFIX) or state not in self.READY_STATES:
+            return None
         if isinstance(result, StreamResult):
             told = repr(result)
             fields: tuple[bytes | str, ...] = (
@@ -136,14 +154,11 @@ class FrameResultBackend(RedisBackend):
         expiry = int(self.expires or 60)
         # NOMKSTREAM: a session that has gone took its stream with it.
         entry = ("XADD", stream, "NOMKSTREAM", "MAXLEN", "~", STREAM_LENGTH, "*")
-        self._writer().put(
-            (
-                (*entry, b"id", task_id, b"state", state, *fields),
-                ("SET", key, encoded, "EX", expiry),
-                ("PUBLISH", key, encoded),
-            )
+        return (
+            (*entry, b"id", task_id, b"state", state, *fields),
+            ("SET", key, encoded, "EX", expiry),
+            ("PUBLISH", key, encoded),
         )
-        return result
 
 
 class SentinelFrameResultBackend(FrameResultBackend, SentinelBackend):

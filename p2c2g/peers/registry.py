@@ -20,36 +20,35 @@ and enrols again unless somebody else has the name by now.
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import redis
-from celery.utils.nodenames import worker_direct
 
 from p2c2g.errors import BrokerUnavailableError, UsageError, WireError
 from p2c2g.peers import scripts
+from p2c2g.peers.keys import (
+    BANNED,
+    BINDINGS,
+    PEERS,
+    beat_key,
+    control_binding,
+    control_queue,
+    is_name,
+    own_queue,
+)
 from p2c2g.peers.report import Beat, Enrolment, parse
 
 logger = logging.getLogger(__name__)
 
-PEERS = "p2c2g.peers"
-BANNED = "p2c2g.banned"
 #: Intervals after which a beat is gone, and its peer dead.
 MISSED = 3
 #: Characters of the reason for a ban.
 MAX_REASON = 200
 #: Peers whose nonsense has been logged; a further one is logged again and again.
 MAX_COMPLAINTS = 1_000
-
-#: Celery's remote control: what a worker leaves behind there when it is killed.
-_PIDBOX = "celery.pidbox"
-_BINDING = f"_kombu.binding.{_PIDBOX}"
-_SEPARATOR = "\x06\x16"
-
-_NAME = re.compile(r"[^\s\x00-\x1f\x7f]{1,200}")
 
 T = TypeVar("T", Enrolment, Beat)
 
@@ -82,21 +81,6 @@ class PeerRecord:
     beat: Beat | None
     waiting: int
     banned: str | None
-
-
-def is_name(text: str) -> bool:
-    """Tell whether a text can be a peer's id or a queue's name in an enrolment."""
-    return _NAME.fullmatch(text) is not None
-
-
-def beat_key(peer: str) -> str:
-    """Return the key of a peer's beat."""
-    return f"p2c2g.beat.{peer}"
-
-
-def own_queue(peer: str) -> str:
-    """Return the name of a peer's own queue."""
-    return str(worker_direct(peer).name)
 
 
 class Registry:
@@ -133,14 +117,14 @@ class Registry:
         peer = enrolment.id
         with _translated():
             taken, reason = self._enrol(
-                keys=[PEERS, beat_key(peer), BANNED, *([_BINDING] if control else [])],
+                keys=[PEERS, beat_key(peer), BANNED, *([BINDINGS] if control else [])],
                 args=[
                     peer,
                     enrolment.instance,
                     beat.model_dump_json(),
                     _lifetime(enrolment),
                     enrolment.model_dump_json(),
-                    _binding(peer),
+                    control_binding(peer),
                 ],
             )
         if taken:
@@ -174,7 +158,7 @@ class Registry:
             instance: where given, nothing happens if the name belongs to another by now.
         """
         with _translated():
-            self._leave(keys=self._traces(id, queues), args=[id, instance, _binding(id)])
+            self._leave(keys=self._traces(id, queues), args=[id, instance, control_binding(id)])
 
     # -- what others see ------------------------------------------------------------------
 
@@ -243,7 +227,7 @@ class Registry:
             for peer in ids:
                 queues = known[peer].queues if peer in known else ()
                 traces = self._traces(peer, queues)
-                pipe.eval(scripts.SWEEP, len(traces), *traces, peer, "", _binding(peer))
+                pipe.eval(scripts.SWEEP, len(traces), *traces, peer, "", control_binding(peer))
             swept = pipe.execute(raise_on_error=False)
         for result in swept:
             if isinstance(result, Exception):
@@ -317,12 +301,7 @@ class Registry:
     def _traces(peer: str, queues: Sequence[str]) -> list[str]:
         """Return the keys that a peer has at the broker, and the queue that inherits."""
         heir = [queues[0]] if queues else []
-        return [PEERS, beat_key(peer), own_queue(peer), f"{peer}.{_PIDBOX}", _BINDING, *heir]
-
-
-def _binding(peer: str) -> str:
-    """Return a worker's member of the control exchange: routing key, pattern, queue."""
-    return _SEPARATOR.join(("", "", f"{peer}.{_PIDBOX}"))
+        return [PEERS, beat_key(peer), own_queue(peer), control_queue(peer), BINDINGS, *heir]
 
 
 def _lifetime(enrolment: Enrolment) -> int:

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from p2c2g.errors import WireError
 
 #: Of both messages; what is of another version is refused.
-VERSION = 1
+VERSION: Literal[1] = 1
 #: Bytes of one message at most.
 MAX_ENROLMENT = 16_384
 MAX_BEAT = 2_048

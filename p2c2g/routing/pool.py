@@ -52,8 +52,8 @@ class SessionPool:
     A member *leaves* at once when it is no longer among the ranked, or when its travel and the
     95th percentile of its work exceed the deadline.  It leaves after ``stay`` seconds or more
 
-    * when its rank has fallen: somebody outside has ``BETTER`` points more and the pool loses
-      nothing that it needs; one such exchange an update;
+    * when its rank has fallen: somebody outside has ``BETTER`` points more and the pool stays
+      as able, or a quarter more able than is wanted; one such exchange an update;
     * when it is not needed: the others alone can do a quarter more than is wanted, and have
       been able to for ``stay`` seconds; the last in rank go first.
 
@@ -171,7 +171,7 @@ class SessionPool:
             return
         worst = min(settled, key=lambda each: (each.score, share(each)))
         capacity = self.capacity
-        enough = min(capacity, wanted)
+        enough = min(capacity, wanted * (1 + SURPLUS))
         able = (each for each in fit if capacity - share(worst) + share(each) >= enough)
         best = max(able, key=lambda each: (each.score, share(each)), default=None)
         if best is not None and best.score >= worst.score + BETTER:

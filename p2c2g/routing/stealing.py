@@ -35,8 +35,9 @@ IDLE_MOST = 16
 class Waiting(Generic[K]):
     """A chunk that was sent to a peer's own queue and not heard of.
 
-    ``key`` is the caller's own; ``sent_at`` and ``deadline`` are moments of the caller's clock;
-    ``used`` are other peers that have or had a run of it.
+    ``key`` is the caller's own, the same for two runs of one chunk; ``sent_at`` and
+    ``deadline`` are moments of the caller's clock; ``used`` are other peers that have or had
+    a run of it.
     """
 
     key: K
@@ -123,17 +124,20 @@ class _Idle:
                     heapreplace(heap, entry)
         self._peers = [pool[name] for _, name in sorted(heap, reverse=True)]
         self._free = {each.id: each.slots - each.backlog for each in self._peers}
+        self._given: set[tuple[Hashable, str]] = set()  # no peer gets two runs of one chunk
 
     def take(self, chunk: Waiting[K], latest: float, now: float) -> str | None:
         """Take the slot that would have a chunk back first, by a moment; None where none would."""
         best, earliest = None, latest - now
         for each in self._peers:
-            if self._free[each.id] and each.id != chunk.peer and each.id not in chunk.used:
+            had_it = each.id in (chunk.peer, *chunk.used) or (chunk.key, each.id) in self._given
+            if self._free[each.id] and not had_it:
                 finish = each.finish(chunk.megapixels)
                 if finish <= earliest:
                     best, earliest = each.id, finish
         if best is not None:
             self._free[best] -= 1
+            self._given.add((chunk.key, best))
         return best
 
 

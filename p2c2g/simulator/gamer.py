@@ -83,7 +83,11 @@ class Gamer:
         self._trust = Trust(source)
         self.attempts = Attempts()
         self._admission = Admission(ceil(plan.deadline * plan.fps) + 1, plan.deadline)
-        self.hedging = Hedging(plan.deadline)
+        self.hedging = (
+            Hedging(plan.deadline)
+            if scenario.second_runs
+            else Hedging(plan.deadline, hedge_share=0.0, rerun_share=0.0, burst=0.0)
+        )
         self._playout = Playout(plan.deadline)
         self._frames: Reassembler[FrameInFlight, bytes] = Reassembler()
         self._router = Router(

@@ -34,6 +34,8 @@ class Scenario:
         seed: of everything that is drawn.
         policy: who gets a chunk.
         stealing: whether what waits at a slow peer is taken to an idle one.
+        second_runs: whether chunks that are slow or silent are run again; without, what the other
+            means do by themselves is seen.
         churn: share of the peers that leaves in a minute, and is replaced.
         goodbye: share of those that leave in order (they drain); the others vanish.
         stragglers: share of the peers that stall now and then.
@@ -65,6 +67,7 @@ class Scenario:
     seed: int = 7
     policy: str = "predictive"
     stealing: bool = True
+    second_runs: bool = True
     churn: float = 0.0
     goodbye: float = 0.5
     stragglers: float = 0.0

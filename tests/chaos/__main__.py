@@ -14,6 +14,7 @@ from typing import Any
 
 from p2c2g.errors import UsageError
 from p2c2g.media.frame import Size
+from p2c2g.routing.policies import POLICIES
 from tests.chaos.scenario import TOLERANCE, Options, Outcome, faults_of, run
 
 #: Violations that are told one by one; the rest is a count.
@@ -32,6 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
                 size=Size.parse(asked.size),
                 fps=asked.fps,
                 deadline=asked.deadline / 1e3,
+                policy=asked.policy,
                 tolerance=asked.tolerance / 1e3,
                 keep=asked.keep,
             )
@@ -62,6 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seconds", type=float, default=60.0, help="length of a run")
     parser.add_argument("--source", choices=("pattern", "clip"), default="pattern")
     parser.add_argument("--size", default="320x180", help="of the source, such as 640x360")
+    parser.add_argument("--policy", choices=tuple(POLICIES), default="capability")
     parser.add_argument("--fps", type=float, default=30.0)
     parser.add_argument("--deadline", type=float, default=100.0, help="milliseconds")
     parser.add_argument(

@@ -41,7 +41,9 @@ SIZE = Size(320, 180)
 
 
 #: What is told of the session's own report.
-_TOLD = ("results", "hedges", "attempts", "admission", "errors", "largest_difference")
+_TOLD = (
+    "results", "hedges", "attempts", "routing", "admission", "errors", "largest_difference",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,7 @@ class Options:
     ops: str = "upscale:2"
     chunks: str = "2x1"
     deadline: float = 0.1
+    policy: str = "capability"
     workers: int = 4
     every: float = 2.0
     tolerance: float = TOLERANCE
@@ -126,6 +129,7 @@ def _run(
             grid=Grid.parse(options.chunks),
             deadline=options.deadline,
             fps=options.fps,
+            policy=options.policy,
         )
         recording = Recording(len(plan.chunks), options.fps, options.deadline)
         settings = pool.settings(SESSION)

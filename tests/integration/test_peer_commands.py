@@ -9,9 +9,9 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
-import redis
 
 from p2c2g import processes
 from p2c2g.celery import redis_client
@@ -20,7 +20,7 @@ from p2c2g.peers.registry import Registry
 from p2c2g.peers.report import Capabilities, PeerState
 from p2c2g.testing import DelayProxy
 from p2c2g_workers.probe import line
-from tests.lane import PATIENCE, ROOT, Lane, settings
+from tests.lane import PATIENCE, ROOT, Lane, by_port, settings
 
 COMMAND = [sys.executable, "-c", "from p2c2g.cli import main; main()", "peer"]
 
@@ -75,7 +75,7 @@ def test_a_probe_for_people_has_its_figures_in_a_table(environment: dict[str, st
         (["run", "--max-mbps", "fast"], 2, "megabits"),
         (["run", "--queues", "a b"], 2, "cpu,gpu"),
         (["run", "--name", " "], 2, "is no name"),
-        (["run", "--slots", "0"], 2, "range"),
+        (["run", "--slots", "0"], 2, "--slots"),
         (["run", "--broker", "http://host"], 2, "is not a broker's URL"),
     ],
 )
@@ -93,7 +93,8 @@ def test_what_is_asked_wrongly_is_one_sentence(
 def test_a_run_becomes_a_worker_that_enrols_as_it_was_told(
     environment: dict[str, str], broker: EmbeddedBroker, lane: Lane, tmp_path: Path
 ) -> None:
-    secret = broker.url.replace("redis://", "redis://default:@", 1)
+    secret = urlsplit(broker.url).password
+    assert secret
     wishes = ["--name", "Old Attic", "--region", "berlin", "--slots", "3", "--hours", "0-23:59"]
     log = tmp_path / "peer.log"
     with log.open("wb") as output:
@@ -119,7 +120,7 @@ def test_a_run_becomes_a_worker_that_enrols_as_it_was_told(
             # It is the very process, and its command line has no address and no password.
             words = Path(f"/proc/{process.pid}/cmdline").read_text().split("\0")
             assert "celery" in words
-            assert not any("redis:" in word for word in words)
+            assert not any("redis:" in word or secret in word for word in words)
         assert secret not in log.read_text()
         process.terminate()
         assert process.wait(PATIENCE) == 0, log.read_text()
@@ -137,8 +138,8 @@ def proxy(broker: EmbeddedBroker) -> Iterator[DelayProxy]:
         yield opened
 
 
-def test_a_slow_line_is_measured(proxy: DelayProxy, lane: Lane) -> None:
-    with redis_client(settings(f"redis://{HOST}:{proxy.port}/0")) as client:
+def test_a_slow_line_is_measured(proxy: DelayProxy, broker: EmbeddedBroker, lane: Lane) -> None:
+    with redis_client(settings(by_port(broker.url, proxy.port))) as client:
         way = line.measure(client)
     assert 0.020 <= way.rtt < 0.1
     # The proxy lets no more through; how much less is the machine's doing.
@@ -148,16 +149,16 @@ def test_a_slow_line_is_measured(proxy: DelayProxy, lane: Lane) -> None:
 
 
 def test_a_line_too_slow_for_the_largest_is_measured_by_what_it_carries(
-    proxy: DelayProxy,
+    proxy: DelayProxy, broker: EmbeddedBroker
 ) -> None:
     proxy.bandwidth_bps = 1e6
-    with redis_client(settings(f"redis://{HOST}:{proxy.port}/0")) as client:
+    with redis_client(settings(by_port(broker.url, proxy.port))) as client:
         way = line.measure(client)
     assert 0.2e6 < way.up < 2e6
     assert 0.2e6 < way.down < 2e6
 
 
 def test_a_broker_that_refuses_is_no_line(caplog: pytest.LogCaptureFixture) -> None:
-    with redis.Redis(host=HOST, port=1) as client:
+    with redis_client(settings(f"redis://{HOST}:1/0")) as client:
         assert line.measure(client) == line.Line()
     assert "Could not measure" in caplog.text

@@ -12,21 +12,13 @@ import pytest
 from p2c2g.celery import redis_client
 from p2c2g.errors import BrokerUnavailableError, UsageError
 from p2c2g.messaging.embedded import EmbeddedBroker
-from p2c2g.peers.registry import (
-    BANNED,
-    MAX_REASON,
-    PEERS,
-    Registry,
-    Standing,
-    beat_key,
-    own_queue,
-)
+from p2c2g.peers.keys import BANNED, BINDINGS, PEERS, beat_key, own_queue
+from p2c2g.peers.registry import MAX_REASON, Registry, Standing
 from p2c2g.peers.report import MAX_ENROLMENT, Beat, Enrolment, PeerState
 from tests.lane import Lane, settings
 
 ATTIC = "attic@test"
 PIDBOX = f"{ATTIC}.celery.pidbox"
-BINDINGS = "_kombu.binding.celery.pidbox"
 BINDING = f"\x06\x16\x06\x16{PIDBOX}".encode()
 
 

@@ -41,9 +41,11 @@ def test_every_setting_has_its_variable(monkeypatch: pytest.MonkeyPatch) -> None
         "P2C2G_BROKER_SENTINEL_MASTER": "games",
         "P2C2G_WORKER_OPENCV_THREADS": "4",
         "P2C2G_WORKER_RESULT_LIFETIME": "5",
+        "P2C2G_WORKER_BEAT_INTERVAL": "0.5",
         "P2C2G_SESSION_DEADLINE_MS": "33.5",
         "P2C2G_SESSION_QUALITY": "70",
         "P2C2G_SESSION_QUEUE": "gpu",
+        "P2C2G_SESSION_POLICY": "predictive",
         "P2C2G_LOG_LEVEL": "debug",
         "P2C2G_LOG_DIR": "logs",
         "P2C2G_LOG_MEGABYTES": "0.5",
@@ -59,8 +61,8 @@ def test_every_setting_has_its_variable(monkeypatch: pytest.MonkeyPatch) -> None
             "verify": False,
             "sentinel_master": "games",
         },
-        "worker": {"opencv_threads": 4, "result_lifetime": 5},
-        "session": {"deadline_ms": 33.5, "quality": 70, "queue": "gpu"},
+        "worker": {"opencv_threads": 4, "result_lifetime": 5, "beat_interval": 0.5},
+        "session": {"deadline_ms": 33.5, "quality": 70, "queue": "gpu", "policy": "predictive"},
         "log": {"level": "DEBUG", "dir": Path("logs"), "megabytes": 0.5, "backups": 7},
     }
     assert len(variables) == sum(map(len, settings.model_dump().values()))

@@ -19,7 +19,8 @@ from kombu import Exchange, Queue
 import p2c2g.messaging.drain  # noqa: F401 - the command that ends this peer in good order
 from p2c2g.celery import CAPABILITIES, redis_client
 from p2c2g.errors import P2C2GError, UsageError
-from p2c2g.peers.registry import Registry, is_name, own_queue
+from p2c2g.peers.keys import is_name, own_queue
+from p2c2g.peers.registry import Registry
 from p2c2g.peers.report import Capabilities
 from p2c2g.peers.report import Enrolment as Told
 from p2c2g.settings import load

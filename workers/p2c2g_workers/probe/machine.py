@@ -79,8 +79,8 @@ def _groups(root: Path, own: Path, controller: str) -> list[Path]:
             continue
         top = root / controller if controllers else root
         group = top / path.lstrip("/")
+        # Up to the top: a container may be told its path outside, and sees its own group there.
         folders += [each for each in (group, *group.parents) if each.is_relative_to(top)]
-        # A container sees its own group at the top, and its path outside.
     return folders
 
 

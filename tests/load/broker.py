@@ -1,0 +1,90 @@
+"""What a broker tells of itself, read twice: commands, bytes, and what is left at the end."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from threading import Event
+from time import monotonic
+from typing import Any, Self
+
+import redis
+
+from benchmarks.pool import used_seconds
+from p2c2g.messaging.results import STREAM_PREFIX
+from p2c2g.peers.keys import PEERS
+
+#: Seconds that what a session and its peers leave may take to be gone, and between two looks.
+SETTLE, LOOK_EVERY = 5.0, 0.05
+#: The command by which a session waits for results: not part of its housekeeping.
+_READ = "xreadgroup"
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """Where a broker's counters stand.
+
+    ``cpu`` in seconds; ``calls`` by command; ``keeping`` the bytes, both ways, of the
+    connections by which sessions do their housekeeping.
+    """
+
+    at: float
+    cpu: float
+    calls: Counter[str]
+    keeping: int
+
+    @classmethod
+    def now(cls, client: redis.Redis, process: int, session: str) -> Self:
+        """Read them.
+
+        Args:
+            client: of the broker.
+            process: its process id.
+            session: the name of the session's connections.
+        """
+        stats: Any = client.info("commandstats")
+        rows: Any = client.client_list()
+        return cls(
+            at=monotonic(),
+            cpu=used_seconds(process),
+            calls=Counter(
+                {name.removeprefix("cmdstat_"): each["calls"] for name, each in stats.items()}
+            ),
+            keeping=sum(
+                int(row["tot-net-in"]) + int(row["tot-net-out"])
+                for row in rows
+                if row["name"] == session and row["cmd"] != _READ
+            ),
+        )
+
+
+def await_empty(client: redis.Redis, queue: str) -> None:
+    """Wait until nothing is in a queue, or nobody seems to take it."""
+    deadline = monotonic() + SETTLE
+    while client.llen(queue) and monotonic() < deadline:
+        Event().wait(LOOK_EVERY)
+
+
+def pending(client: redis.Redis, queue: str) -> list[str]:
+    """Say what is pending or left for good, once every session and every peer has gone.
+
+    It is given some seconds, and is nothing where all went well: no peer in the registry, no
+    queue, no stream, and no key without an end.
+    """
+    deadline = monotonic() + SETTLE
+    while (left := _left(client, queue)) and monotonic() < deadline:
+        Event().wait(LOOK_EVERY)
+    return left
+
+
+def _left(client: redis.Redis, queue: str) -> list[str]:
+    left = []
+    keys: Any = client.scan_iter(count=1000)
+    for raw in sorted(keys):
+        key = raw.decode(errors="replace")
+        seconds: Any = client.ttl(raw)
+        if key in (PEERS, queue) or key.endswith(".dq2") or key.startswith(STREAM_PREFIX):
+            left.append(f"{key} is still there")
+        elif seconds == -1:
+            left.append(f"{key} has no end")
+    return left

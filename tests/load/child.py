@@ -1,0 +1,106 @@
+"""A process that obeys: one JSON line in is an order, one JSON line out its answer.
+
+It ends when its input does, so it outlives no parent, however that one ends.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import IO, Any, Self, cast
+
+from benchmarks.pool import environment, last_line
+from p2c2g.errors import UnavailableError
+
+#: Seconds that one has to end once its input has ended.
+END_TIMEOUT = 20.0
+
+
+class Child:
+    """A child as its parent sees it; a context manager.
+
+    Args:
+        module: what it runs.
+        url: of the broker.
+        log: takes what it logs.
+    """
+
+    def __init__(self, module: str, url: str, log: IO[bytes]) -> None:
+        self._module = module
+        self._log = log
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-m", module],
+            env=environment(url),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+            start_new_session=True,  # Ctrl-C is for the parent, which then closes it
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for pipe in (self._process.stdin, self._process.stdout):
+            with suppress(BrokenPipeError):
+                cast("IO[str]", pipe).close()
+        try:
+            self._process.wait(END_TIMEOUT)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    @property
+    def pid(self) -> int:
+        """Return its process id."""
+        return self._process.pid
+
+    def say(self, order: object) -> None:
+        """Give an order; :meth:`answer` waits for what comes of it."""
+        pipe = cast("IO[str]", self._process.stdin)
+        with suppress(BrokenPipeError):  # answer() tells of it
+            pipe.write(json.dumps(order) + "\n")
+            pipe.flush()
+
+    def answer(self) -> Any:
+        """Wait for its next answer.
+
+        Raises:
+            UnavailableError: it has ended.
+        """
+        line = cast("IO[str]", self._process.stdout).readline()
+        if not line:
+            raise UnavailableError(f"{self._module} ended. Its last words: {last_line(self._log)}")
+        return json.loads(line)
+
+    def ask(self, order: object) -> Any:
+        """Give an order and wait for its answer."""
+        self.say(order)
+        return self.answer()
+
+
+class Parent:
+    """The parent as its child sees it."""
+
+    def __init__(self) -> None:
+        self._answers = sys.stdout
+        sys.stdout = sys.stderr  # Nobody else speaks on that pipe.
+
+    def orders(self) -> Iterator[Any]:
+        """Give each order, until the parent has no more."""
+        while (order := self.order()) is not None:
+            yield order
+
+    def order(self) -> Any:
+        """Wait for one order; return None where there is none any more."""
+        line = sys.stdin.readline()
+        return json.loads(line) if line else None
+
+    def answer(self, word: object) -> None:
+        """Answer the last order."""
+        self._answers.write(json.dumps(word) + "\n")
+        self._answers.flush()

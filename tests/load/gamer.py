@@ -1,0 +1,126 @@
+"""A process with one real session: ``python -m tests.load.gamer``, for :mod:`tests.load.trial`.
+
+It plays the reel at its pace, as ``p2c2g-capture run`` would, first to warm up, then to be
+measured, and tells what that cost.
+"""
+
+from __future__ import annotations
+
+import gc
+import statistics
+import threading
+import time
+from dataclasses import replace
+from typing import Any
+
+import psutil
+
+from p2c2g.celery import create_app, redis_client
+from p2c2g.display.hub import Hub
+from p2c2g.memory import keep_freed_memory
+from p2c2g.session.report import build_report
+from p2c2g.session.session import Session
+from p2c2g.session.watchman import Watchman
+from p2c2g.settings import load
+from p2c2g_capture.pacer import Pacer
+from tests.load.child import Parent
+from tests.load.terms import Reel, Terms
+
+#: Seconds of frames that are played and not measured.
+WARM_UP = 1.5
+#: The name of the session's own connections at the broker, by which their bytes are counted.
+NAME = "load-session"
+#: A session's threads, by what they do.  The first encodes as well.
+THREADS = {
+    "sends": "MainThread",
+    "collects": "p2c2g-collector",
+    "shows": "p2c2g-player",
+    "keeps": "p2c2g-keeper",
+}
+
+
+class Rounds:
+    """Times each look at the registry, on whichever thread it is."""
+
+    def __init__(self) -> None:
+        self.seconds: list[float] = []
+        look = Watchman.round
+
+        def timed(watchman: Watchman) -> None:
+            began = time.monotonic()
+            look(watchman)
+            self.seconds.append(time.monotonic() - began)
+
+        Watchman.round = timed  # type: ignore[method-assign]
+
+    def take(self) -> dict[str, float]:
+        """Return their count, and median and longest in milliseconds; begin anew."""
+        taken, self.seconds = self.seconds, []
+        return {
+            "count": len(taken),
+            "p50_ms": round(statistics.median(taken) * 1e3, 3) if taken else 0.0,
+            "max_ms": round(max(taken, default=0.0) * 1e3, 3),
+        }
+
+
+def cpu_seconds() -> dict[str, float]:
+    """Return the processor seconds of this process and of the session's own threads."""
+    used = {each.id: each.user_time + each.system_time for each in psutil.Process().threads()}
+    threads = {
+        thread.name: used.get(thread.native_id or 0, 0.0) for thread in threading.enumerate()
+    }
+    return {
+        "session": time.process_time(),
+        **{what: threads.get(name, 0.0) for what, name in THREADS.items()},
+    }
+
+
+def _play(terms: Terms, rounds: Rounds, parent: Parent | None) -> dict[str, Any]:
+    """Play one session; the parent hears when frames begin and when they end."""
+    plan = terms.plan()
+    settings = load()
+    app = create_app(settings)
+    client = redis_client(settings)
+    client.connection_pool.connection_kwargs["client_name"] = NAME
+    hub = Hub()
+    session = Session(app, client, plan, hub.publish)
+    with Reel(plan.size) as source:
+        pacer = Pacer(source, terms.fps, terms.seconds)
+        session.start()
+        gc.collect()
+        gc.freeze()
+        if parent is not None:
+            parent.answer("playing")
+        rounds.take()
+        before = cpu_seconds()
+        for frame in pacer:
+            session.submit(frame)
+        used = {name: seconds - before[name] for name, seconds in cpu_seconds().items()}
+        looks = rounds.take()
+        if parent is not None:
+            parent.answer("played")
+            parent.order()
+        session.close(pacer.due)
+    hub.close()
+    client.close()
+    app.close()
+    return {
+        **build_report(session, terms.as_json()),
+        "cpu_s": used,
+        "rounds": looks,
+        "memory": psutil.Process().memory_info().rss,
+    }
+
+
+def _obey() -> None:
+    parent = Parent()
+    rounds = Rounds()
+    keep_freed_memory()
+    for order in parent.orders():
+        terms = Terms.read(order)
+        _play(replace(terms, seconds=WARM_UP), rounds, None)
+        parent.answer(_play(terms, rounds, parent))
+
+
+if __name__ == "__main__":
+    _obey()
