@@ -33,7 +33,9 @@ def run(app: typer.Typer, name: str) -> int:
         print_error(name, str(error))
         return error.exit_code
     except TyperException as error:
-        print_error(name, f"{error.format_message().rstrip(chr(46))}. See {name} --help.")
+        # Without a subcommand the help was the message.
+        if message := error.format_message().rstrip("."):
+            print_error(name, f"{message}. See {name} --help.")
         return error.exit_code
     except typer.Abort:
         return 130

@@ -45,7 +45,8 @@ Operation = Annotated[str, Field(min_length=1, max_length=256)]
 class Record:
     """What is known of one peer at one operation.
 
-    ``count`` results came back and ``failed`` were an error or no picture of their chunk;
+    ``count`` results came back; ``failed`` were an error, no picture of their chunk, or too late
+    for anybody;
     ``on_time`` is the share of both that came back in time.  ``service`` is the mean of seconds
     a megapixel of the result and ``service_p95`` its 95th percentile; ``rtt`` seconds of travel
     without work.  ``checks_passed`` and ``checks_failed`` are of the peer at any operation.

@@ -17,10 +17,12 @@ from p2c2g.peers.presence import Presence
 from p2c2g.peers.ranking import merits, score
 from p2c2g.peers.trust import Trust
 from p2c2g.routing.candidate import UNKNOWN_RTT, UNKNOWN_SERVICE, Candidate, Job, Policy
-from p2c2g.routing.pool import SessionPool
+from p2c2g.routing.pool import SPARE, SessionPool, share
 
 #: Results of a peer among which the shortest travel is its distance: more is a queue.
 _TRAVELS = 32
+#: The part of what is wanted that trusted peers must still have so that newcomers stay out.
+SLACK = 0.7
 #: Peers known from their results alone; one more drops the one that was heard of least lately.
 MAX_UNREGISTERED = 256
 
@@ -81,11 +83,13 @@ class Router:
         self._health = health
         self._trust = trust
         self._board = board
-        self._pool = SessionPool(sum(megapixels) / len(megapixels))
+        self._pool = SessionPool(max(megapixels))
         self._presence = Presence()
         self._facts: dict[str, Facts] = {}
         self._candidates: OrderedDict[str, Candidate] = OrderedDict()
         self._travels: dict[str, deque[float]] = {}
+        self._peaks: dict[str, int] = {}  # most chunks out at once since the last news
+        self._trusted_suffice = False
         self._stale = False
 
     @property
@@ -114,7 +118,9 @@ class Router:
             candidate = self._of(each.id)
             candidate.slots = each.slots
             candidate.region = each.region
-            candidate.others = max(0, each.busy - candidate.own)
+            # As many of those were ours as were out at some time since the last beat.
+            ours = max(self._peaks.pop(each.id, 0), candidate.own)
+            candidate.others = max(0, each.busy - ours)
             record = self._health.of(each.id, self._operation)
             standing = merits(
                 record,
@@ -165,7 +171,9 @@ class Router:
     def sent(self, peer: str) -> None:
         """Note a chunk that was sent to a peer's own queue."""
         if peer:
-            self._of(peer).own += 1
+            candidate = self._of(peer)
+            candidate.own += 1
+            self._peaks[peer] = max(self._peaks.get(peer, 0), candidate.own)
 
     def back(self, peer: str) -> None:
         """Note that a chunk which was sent there is no longer waited for."""
@@ -243,7 +251,10 @@ class Router:
             if facts.ready and may_work(peer)
         ]
         trusted = [each for each in eligible if self._trust.is_trusted(each.id)]
-        if sum(each.slots / max(each.service, 1e-6) for each in trusted) >= self._need:
+        # Not to and fro: they have sufficed until they have clearly too little.
+        enough = SPARE * self._need * (SLACK if self._trusted_suffice else 1.0)
+        self._trusted_suffice = sum(map(share, trusted)) >= enough
+        if self._trusted_suffice:
             eligible = trusted
         self._pool.update(eligible, self._need, self._deadline, now)
 
@@ -264,6 +275,7 @@ class Router:
 
     def _forget(self, peer: str) -> None:
         self._candidates.pop(peer, None)
+        self._peaks.pop(peer, None)
         self._travels.pop(peer, None)
         self._presence.forget(peer)
         self._stale = True

@@ -246,8 +246,7 @@ class Examiner:
         """
         if self._random.random() < 0.5:
             return None
-        canary = self._canaries.pick(self._settings, self._random)
-        return canary if canary is not None and canary.chunk == index else None
+        return self._canaries.pick(self._settings, self._random, chunk=index)
 
     def _agree(self, examination: Examination, answer: bytes) -> bool:
         """Tell whether an answer is the same picture as the one that is known.

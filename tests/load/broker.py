@@ -1,9 +1,11 @@
-"""What a broker tells of itself, read twice: commands, bytes, and what is left at the end."""
+"""What a broker and the kernel tell of a run: commands, bytes, waits, and what is left."""
 
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from threading import Event
 from time import monotonic
 from typing import Any, Self
@@ -24,12 +26,13 @@ _READ = "xreadgroup"
 class Reading:
     """Where a broker's counters stand.
 
-    ``cpu`` in seconds; ``calls`` by command; ``keeping`` the bytes, both ways, of the
-    connections by which sessions do their housekeeping.
+    ``cpu`` and ``waited`` for a core in seconds; ``calls`` by command; ``keeping`` the bytes,
+    both ways, of the connections by which sessions do their housekeeping.
     """
 
     at: float
     cpu: float
+    waited: float
     calls: Counter[str]
     keeping: int
 
@@ -47,6 +50,7 @@ class Reading:
         return cls(
             at=monotonic(),
             cpu=used_seconds(process),
+            waited=waited_seconds(process),
             calls=Counter(
                 {name.removeprefix("cmdstat_"): each["calls"] for name, each in stats.items()}
             ),
@@ -56,6 +60,18 @@ class Reading:
                 if row["name"] == session and row["cmd"] != _READ
             ),
         )
+
+
+def waited_seconds(process: int) -> float:
+    """Return the seconds for which a process's threads, together, wanted a core and had none.
+
+    Linux tells; 0 elsewhere.
+    """
+    waited = 0
+    for path in Path(f"/proc/{process}/task").glob("*/schedstat"):
+        with suppress(OSError):  # It has ended meanwhile.
+            waited += int(path.read_text().split()[1])
+    return waited / 1e9
 
 
 def await_empty(client: redis.Redis, queue: str) -> None:

@@ -7,6 +7,7 @@ measured, and tells what that cost.
 from __future__ import annotations
 
 import gc
+import os
 import statistics
 import threading
 import time
@@ -23,6 +24,7 @@ from p2c2g.session.session import Session
 from p2c2g.session.watchman import Watchman
 from p2c2g.settings import load
 from p2c2g_capture.pacer import Pacer
+from tests.load.broker import waited_seconds
 from tests.load.child import Parent
 from tests.load.terms import Reel, Terms
 
@@ -43,28 +45,33 @@ class Rounds:
     """Times each look at the registry, on whichever thread it is."""
 
     def __init__(self) -> None:
-        self.seconds: list[float] = []
+        self._took: list[tuple[float, float]] = []
         look = Watchman.round
 
         def timed(watchman: Watchman) -> None:
-            began = time.monotonic()
+            began, used = time.monotonic(), time.thread_time()
             look(watchman)
-            self.seconds.append(time.monotonic() - began)
+            self._took.append((time.monotonic() - began, time.thread_time() - used))
 
-        Watchman.round = timed  # type: ignore[method-assign]
+        Watchman.round = timed  # type: ignore[method-assign, assignment]
 
     def take(self) -> dict[str, float]:
-        """Return their count, and median and longest in milliseconds; begin anew."""
-        taken, self.seconds = self.seconds, []
+        """Return their count and medians: milliseconds, and those of the processor; begin anew."""
+        taken, self._took = self._took, []
+        walls, used = zip(*taken, strict=True) if taken else ((0.0,), (0.0,))
         return {
             "count": len(taken),
-            "p50_ms": round(statistics.median(taken) * 1e3, 3) if taken else 0.0,
-            "max_ms": round(max(taken, default=0.0) * 1e3, 3),
+            "p50_ms": round(statistics.median(walls) * 1e3, 3),
+            "max_ms": round(max(walls) * 1e3, 3),
+            "cpu_ms": round(statistics.median(used) * 1e3, 3),
         }
 
 
 def cpu_seconds() -> dict[str, float]:
-    """Return the processor seconds of this process and of the session's own threads."""
+    """Return the processor seconds of this process and of the session's own threads.
+
+    ``waits`` are the seconds for which its threads, together, wanted a core and had none.
+    """
     used = {each.id: each.user_time + each.system_time for each in psutil.Process().threads()}
     threads = {
         thread.name: used.get(thread.native_id or 0, 0.0) for thread in threading.enumerate()
@@ -72,6 +79,7 @@ def cpu_seconds() -> dict[str, float]:
     return {
         "session": time.process_time(),
         **{what: threads.get(name, 0.0) for what, name in THREADS.items()},
+        "waits": waited_seconds(os.getpid()),
     }
 
 

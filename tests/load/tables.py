@@ -21,9 +21,8 @@ _PLACE = re.compile(r"(<!-- load -->\n).*?(<!-- end of load -->)", re.DOTALL)
 
 _FRAMES = ("peers", "policy", "complete %", "complete", "degraded", "dropped", "p50 ms", "p99")
 _COST = (
-    "peers", "policy", "broker CPU % · MiB", "session CPU % · MiB",
-    "sends · collects · shows · keeps", "all peers' CPU %", "look at the registry ms · KiB",
-    "commands/s", "load",
+    "peers", "policy", "broker % · MiB", "session % · MiB", "sends · collects · shows · keeps",
+    "all peers %", "a look: ms · CPU ms · KiB", "commands/s", "waits: broker · session %", "load",
 )  # fmt: skip
 
 
@@ -49,8 +48,9 @@ def _cost(each: Report) -> tuple[str, ...]:
         f"{cpu['session']:.1f} · {memory['session']:.0f}",
         " · ".join(f"{share:.1f}" for share in threads),
         f"{cpu['peers']:.1f}",
-        f"{registry['p50_ms']:.1f} · {registry['kib']:.0f}",
+        f"{registry['p50_ms']:.1f} · {registry['cpu_ms']:.1f} · {registry['kib']:.0f}",
         f"{each['commands_per_s']['all']:.0f}",
+        f"{cpu['broker_waits']:.0f} · {cpu['waits']:.0f}",
         " – ".join(f"{load:.1f}" for load in each["load"]),
     )
 
@@ -59,7 +59,7 @@ def shown(report: Report) -> Iterator[Table]:
     """Give the tables for a terminal."""
     for title, headings, row in (
         ("What became of the frames", _FRAMES, _frames),
-        ("What it cost; CPU in percent of one core", _COST, _cost),
+        ("What it cost, in percent of one core", _COST, _cost),
     ):
         view = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left")
         for heading in headings:
@@ -72,13 +72,14 @@ def shown(report: Report) -> Iterator[Table]:
 def notes(report: Report) -> str:
     """Return what the tables do not say: the terms, and whether the target is met."""
     terms, worker = report["terms"], report["real_worker"]
-    lines = [
+    lines = []
+    lines.append(
         f"{report['cpus']} cores; {terms['size']} {terms['ops']}, {terms['grid']} chunks, "
-        f"{terms['fps']:g} FPS, {terms['seconds']:g} s a run, deadline {terms['deadline_ms']:g} ms; "
-        f"a peer pretends to work {terms['fastest_ms']:g} to {terms['slowest_ms']:g} ms a chunk. "
-        f"For comparison: one real worker takes {worker['rss_mib']:g} MiB "
-        f"({worker['own_mib']:g} of its own) and {worker['start_s']:g} s to start."
-    ]
+        f"{terms['fps']:g} FPS, {terms['seconds']:g} s a run, deadline {terms['deadline_ms']:g} "
+        f"ms; a peer pretends to work {terms['fastest_ms']:g} to {terms['slowest_ms']:g} ms a "
+        f"chunk. One real worker takes {worker['rss_mib']:g} MiB ({worker['own_mib']:g} of its "
+        f"own) and {worker['start_s']:g} s to start."
+    )
     for each in report["runs"]:
         if each["peers"] == TARGET_PEERS:
             met = "met" if each["complete"] >= TARGET else "missed"

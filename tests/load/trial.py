@@ -134,6 +134,7 @@ def _figures(
     calls = after[0].calls - before[0].calls
     used = {
         "broker": after[0].cpu - before[0].cpu,
+        "broker_waits": after[0].waited - before[0].waited,
         **report["cpu_s"],
         "peers": after[1] - before[1],
     }
