@@ -10,8 +10,9 @@ FUZZ_ARGS ?=
 SEED ?= 7
 SECONDS ?= 60
 CHAOS_ARGS ?=
+LOAD_ARGS ?=
 
-.PHONY: help demo venv test check format bench chaos fuzz clean
+.PHONY: help demo venv test check format bench chaos load fuzz clean
 
 help:
 	@echo "make demo    a pool on this machine and its picture in the browser (ARGS=--flower …)"
@@ -19,6 +20,7 @@ help:
 	@echo "make check   style, types and imports"
 	@echo "make bench   every benchmark, some minutes (BENCH_ARGS=--quick for less than two)"
 	@echo "make chaos   harm a real pool and audit it (SEED=7 SECONDS=60, CHAOS_ARGS='--seeds 10')"
+	@echo "make load    one session among up to 200 light peers (LOAD_ARGS='--peers 100 --json load.json')"
 	@echo "make fuzz    strangers' bytes at every format (FUZZ_SECONDS=60, FUZZ_ARGS=jpeg)"
 	@echo "make venv    the set-up alone"
 
@@ -63,6 +65,9 @@ bench: $(VENV)/.bench
 
 chaos: $(VENV)/.dev
 	@$(BIN)/python -m tests.chaos --seed $(SEED) --seconds $(SECONDS) $(CHAOS_ARGS)
+
+load: $(VENV)/.dev
+	@$(BIN)/python -m tests.load $(LOAD_ARGS)
 
 fuzz: $(VENV)/.fuzz
 	@$(BIN)/python -m fuzz.run --seconds $(FUZZ_SECONDS) $(FUZZ_ARGS)

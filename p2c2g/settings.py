@@ -18,6 +18,7 @@ from pydantic import BaseModel, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from p2c2g.errors import UsageError
+from p2c2g.peers.options import VARIABLES
 
 SCHEMES = ("redis", "rediss", "sentinel")
 
@@ -241,7 +242,7 @@ def _variables() -> dict[tuple[str, str], str]:
 
 
 def _refuse_unknown(environment: Iterable[str]) -> None:
-    known = list(_variables().values())
+    known = [*_variables().values(), *VARIABLES]
     for name in sorted(environment):
         upper = name.upper()
         group = re.match(r"P2C2G_(BROKER|WORKER|SESSION|LOG)(_|$)", upper)

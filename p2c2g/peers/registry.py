@@ -216,17 +216,16 @@ class Registry:
     def sweep(self, ids: Collection[str]) -> list[str]:
         """Remove those of these that are enrolled and have no beat; return their ids.
 
-        Gone are the enrolment, the own queue (what waits there goes to the capability queue,
-        to be read next), Celery's control queue and its binding.  Whether a beat is there is
-        asked again in the same step, so that one who has just come back stays.
+        Gone are the enrolment, the own queue with what waits there (it is older than a beat's
+        three intervals, and who sent it has long had it run elsewhere), Celery's control queue
+        and its binding.  Whether a beat is there is asked again in the same step, so that one
+        who has just come back stays.
         """
         if not ids:
             return []
-        known = self.enrolments(ids)
         with _translated(), self._client.pipeline(transaction=False) as pipe:
             for peer in ids:
-                queues = known[peer].queues if peer in known else ()
-                traces = self._traces(peer, queues)
+                traces = self._traces(peer, ())
                 pipe.eval(scripts.SWEEP, len(traces), *traces, peer, "", control_binding(peer))
             swept = pipe.execute(raise_on_error=False)
         for result in swept:

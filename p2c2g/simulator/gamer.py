@@ -26,7 +26,6 @@ from p2c2g.routing.router import Router
 from p2c2g.routing.stealing import Move
 from p2c2g.session.admission import Admission
 from p2c2g.session.attempts import Attempts, ChunkKey, Verdict
-from p2c2g.session.examiner import Examiner
 from p2c2g.session.hedging import Hedging
 from p2c2g.session.keeper import INTERVAL, TELL_EVERY, WATCH_EVERY
 from p2c2g.session.plan import FrameInFlight
@@ -36,11 +35,12 @@ from p2c2g.session.runs import Order, Runs
 from p2c2g.session.watchman import Watchman
 from p2c2g.simulator.broker import Broker
 from p2c2g.simulator.engine import Engine
+from p2c2g.simulator.examining import SimulatedExaminer
 from p2c2g.simulator.peers import GOOD, GROSS, Message, Outcome
 from p2c2g.simulator.registry import Notices, SimulatedRegistry
 from p2c2g.simulator.scenario import Scenario
 
-#: Pixels that nobody looks at.
+#: Pixels that nobody sees.
 _NOTHING = np.zeros((1, 1, 3), np.uint8)
 
 
@@ -80,7 +80,7 @@ class Gamer:
         lock = threading.Lock()
         self._board = Board()
         self._health = Health()
-        self._trust = Trust(source)
+        self.trust = Trust(source)
         self.attempts = Attempts()
         self._admission = Admission(ceil(plan.deadline * plan.fps) + 1, plan.deadline)
         self.hedging = (
@@ -98,7 +98,7 @@ class Gamer:
             need=plan.fps * sum(plan.megapixels),
             deadline=plan.deadline,
             health=self._health,
-            trust=self._trust,
+            trust=self.trust,
             board=self._board,
         )
         self.runs: Runs[FrameInFlight] = Runs(
@@ -106,8 +106,8 @@ class Gamer:
             self._board, self._health, self._router, self._frames.frame, lock,
             self._steal if scenario.stealing else None,
         )  # fmt: skip
-        self._examiner = Examiner(
-            plan, self.attempts, self._board, self._health, self._trust, self._router, lock, source
+        self._examiner = SimulatedExaminer(
+            plan, self.attempts, self._board, self._health, self.trust, self._router, lock, source
         )
         registry = SimulatedRegistry(engine, broker, plan, scenario.gamer_rtt)
         self._watchman = Watchman(
@@ -243,9 +243,7 @@ class Gamer:
     def _rest(self) -> None:
         """See to it that the next moment is not missed."""
         look, release = self.runs.next_look(), self._frames.next_release
-        due = min(
-            float("inf") if look is None else look, float("inf") if release is None else release
-        )
+        due = min(each for each in (look, release, float("inf")) if each is not None)
         if due < self._wakes_at:
             self._wakes_at = due
             self._looks += 1
@@ -295,9 +293,9 @@ class Gamer:
         if round_number % WATCH_EVERY == 0:
             self._watchman.round()
         if round_number % TELL_EVERY == 0:
-            heard = self._notices.sync(self.name, self._health.snapshot(), self._trust.snapshot())
+            heard = self._notices.sync(self.name, self._health.snapshot(), self.trust.snapshot())
             self._health.merge(heard.health)
-            self._trust.merge(heard.trust)
+            self.trust.merge(heard.trust)
         self._rest()
         if not self.is_over:
             self._engine.after(INTERVAL, self.keep, round_number + 1)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from p2c2g.messaging.publishing import move_messages
-from p2c2g.peers.registry import own_queue
+from p2c2g.peers.keys import own_queue
 from p2c2g.session.dispatcher import Message
 from tests.gamer import Gamer
 from tests.lane import Lane

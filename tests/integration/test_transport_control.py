@@ -45,7 +45,8 @@ def test_inspect_answers_our_application(shared: tuple[Lane, Worker]) -> None:
     lane, worker = shared
     assert asked(lane.app, worker, "ping") == {"ok": "pong"}
     assert "lane.echo" in asked(lane.app, worker, "registered")
-    assert [queue["name"] for queue in asked(lane.app, worker, "active_queues")] == ["cpu"]
+    queues = [queue["name"] for queue in asked(lane.app, worker, "active_queues")]
+    assert queues == ["cpu", f"{worker.name}.dq2"]
     stats = asked(lane.app, worker, "stats")
     assert stats["pool"]["max-concurrency"] == 2
     assert stats["prefetch_count"] == 2

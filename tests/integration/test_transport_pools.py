@@ -10,7 +10,7 @@ import pytest
 from tests.lane import PATIENCE, Lane, MakeWorker
 
 
-@pytest.mark.parametrize("pool", ["solo", "threads", "prefork"])
+@pytest.mark.parametrize("pool", ["solo", "threads", "processes"])
 def test_a_pool_starts_works_and_stops(lane: Lane, worker: MakeWorker, pool: str) -> None:
     running = worker("-Q", "cpu", "-P", pool, "-c", "2")
     lane.wait_for(lane.send(20, 0.005))

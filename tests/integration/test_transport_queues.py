@@ -10,8 +10,8 @@ from tests.lane import PATIENCE, Lane, MakeWorker
 
 def test_a_flooded_queue_leaves_the_other_its_turns(lane: Lane, worker: MakeWorker) -> None:
     lane.send(200, 0.002, queue="cpu")
-    few = lane.send(10, 0.002, queue="gpu")
-    worker("-Q", "gpu,cpu", "-c", "2")
+    few = lane.send(10, 0.002, queue="spare")
+    worker("-Q", "spare,cpu", "-c", "2")
     done = lane.wait(210)
     last = max(done.index(chunk) for chunk in few)
     # In turns the tenth of the few is the twentieth of all, give or take what runs at once.
@@ -51,17 +51,17 @@ def test_an_added_queue_is_read_at_once_and_a_cancelled_one_is_left_alone(
 def test_a_queue_cancelled_under_load_keeps_what_is_not_received(
     lane: Lane, worker: MakeWorker
 ) -> None:
-    worker("-Q", "cpu,gpu", "-c", "4")
-    sent = lane.send(300, 0.01, queue="gpu")
+    worker("-Q", "cpu,spare", "-c", "4")
+    sent = lane.send(300, 0.01, queue="spare")
     lane.wait(40)
-    control(lane, "cancel_consumer", "gpu")
+    control(lane, "cancel_consumer", "spare")
     deadline = time.monotonic() + PATIENCE
-    while len(lane.entries) + lane.client.llen("gpu") < len(sent):
+    while len(lane.entries) + lane.client.llen("spare") < len(sent):
         lane.look()
         assert time.monotonic() < deadline
     lane.round_trip("cpu")
-    left = lane.queued("gpu")
+    left = lane.queued("spare")
     assert left
     assert sorted([*left, *(set(lane.done()) & set(sent))]) == sorted(sent)
-    control(lane, "add_consumer", "gpu")
+    control(lane, "add_consumer", "spare")
     assert sorted(set(lane.wait(len(sent) + 1)) & set(sent)) == sorted(sent)

@@ -33,8 +33,8 @@ def main(arguments: list[str]) -> int:
         "real_worker": trial.real_worker(),
         "runs": [],
     }
-    for policy in asked.policy:
-        for peers in asked.peers:
+    for peers in asked.peers:
+        for policy in asked.policy:  # In turns, since a busy moment harms who meets it.
             console.print(f"{peers} peers, {policy}, {asked.seconds:g} s …")
             terms = Terms(peers=peers, policy=policy, seconds=asked.seconds, fps=asked.fps)
             report["runs"].append(trial.run(terms))

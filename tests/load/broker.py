@@ -81,13 +81,18 @@ def await_empty(client: redis.Redis, queue: str) -> None:
         Event().wait(LOOK_EVERY)
 
 
-def pending(client: redis.Redis, queue: str) -> list[str]:
+def pending(client: redis.Redis, queue: str, settle: float = SETTLE) -> list[str]:
     """Say what is pending or left for good, once every session and every peer has gone.
 
-    It is given some seconds, and is nothing where all went well: no peer in the registry, no
-    queue, no stream, and no key without an end.
+    It is nothing where all went well: no peer in the registry, no queue, no stream, and no key
+    without an end.
+
+    Args:
+        client: of the broker.
+        queue: the capability queue.
+        settle: seconds that things have to be gone.
     """
-    deadline = monotonic() + SETTLE
+    deadline = monotonic() + settle
     while (left := _left(client, queue)) and monotonic() < deadline:
         Event().wait(LOOK_EVERY)
     return left

@@ -101,8 +101,10 @@ def _play(terms: Terms, rounds: Rounds, parent: Parent | None) -> dict[str, Any]
             parent.answer("playing")
         rounds.take()
         before = cpu_seconds()
+        submitted = 0
         for frame in pacer:
             session.submit(frame)
+            submitted += 1
         used = {name: seconds - before[name] for name, seconds in cpu_seconds().items()}
         looks = rounds.take()
         if parent is not None:
@@ -114,6 +116,7 @@ def _play(terms: Terms, rounds: Rounds, parent: Parent | None) -> dict[str, Any]
     app.close()
     return {
         **build_report(session, terms.as_json()),
+        "submitted": submitted,
         "cpu_s": used,
         "rounds": looks,
         "memory": psutil.Process().memory_info().rss,

@@ -272,6 +272,23 @@ def test_with_every_trouble_each_chunk_ends_once_and_none_is_run_a_fourth_time(p
         assert gamer.attempts.accepted.total() == gamer.chunks["enhanced"]
 
 
+def test_lies_that_no_check_finds_cost_the_liar_and_nobody_else_its_trust() -> None:
+    machines = Machines(bandwidth=WIDE, rtt=0.02, slots=2, service=0.05)
+    world = played(peers=12, seconds=30.0, fps=30.0, liars=0.2, subtle=1.0, machines=machines)
+    (gamer,) = world.gamers
+    liars = [peer for peer in world.peers if peer.lies]
+    assert liars
+    assert gamer.lies_found == 0
+    assert gamer.lies_shown > 0  # before it was found out
+    honest = [peer for peer in world.peers if not peer.lies and peer.served]
+    assert min(gamer.trust.caught(peer.id) for peer in liars) > 0
+    assert max(gamer.trust.in_a_row(peer.id) for peer in liars) < 10
+    # Of two that differ nobody knows who lied, until one of them is trusted.
+    assert sum(gamer.trust.caught(peer.id) for peer in honest) < sum(
+        gamer.trust.caught(peer.id) for peer in liars
+    )
+
+
 def test_the_same_seed_gives_the_same_bytes_and_another_one_does_not() -> None:
     asked = {**TROUBLES, "seconds": 3.0}
     first = as_json(build_report(played(seed=1, **asked)))

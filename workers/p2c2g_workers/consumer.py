@@ -60,7 +60,7 @@ class ReadAhead(bootsteps.StartStopStep):
 
     def __init__(self, consumer: Any, **kwargs: Any) -> None:
         self._consumer = consumer
-        self._window = Window(slots=consumer.pool.num_processes or 1, spare=SPARE)
+        self._window = Window(slots=consumer.pool.limit or 1, spare=SPARE)
         self._transport: Any = None
         self._channel: Any = None
         self._started: dict[str, float] = {}

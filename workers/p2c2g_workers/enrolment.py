@@ -72,7 +72,7 @@ class Enrolment(bootsteps.StartStopStep):
             name=(peer_name or "").strip(),
             region=(region or "").strip(),
             instance=uuid4().hex,
-            slots=consumer.pool.num_processes or 1,
+            slots=consumer.pool.limit or 1,
             queues=self._queues(id),
             interval=settings.worker.beat_interval,
             capabilities=self._capabilities,

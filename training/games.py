@@ -1,0 +1,239 @@
+"""The free games whose pictures teach the nets, and how each is started and played.
+
+A game is played by a seeded hand that presses keys of a short list: nothing clever, but the
+picture moves through menus and play.  Neither frames nor game files are part of this repository
+or of the weights; the licences are those of the programs and of their art, for the cards.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from Xlib import XK, X
+from Xlib import display as xdisplay
+from Xlib.ext import xtest
+
+from p2c2g import processes
+from p2c2g.errors import SourceUnavailableError, UsageError
+from p2c2g.media.frame import Pixels, Size
+from p2c2g_capture.sources.screen import ScreenSource
+from p2c2g_capture.sources.xvfb import VirtualDisplay
+
+#: The size at which games are drawn for training.
+SIZE = Size(1280, 720)
+
+_SUPERTUX = "/usr/share/games/supertux2/levels/"
+_DOOM = ("-iwad", "/usr/share/games/doom/freedoom1.wad", "-nosound", "-nogui", "-nomouse")
+_DOOM_CONFIG = """\
+fullscreen 1
+fullscreen_width 0
+fullscreen_height 0
+window_width 1280
+window_height 720
+aspect_ratio_correct 0
+integer_scaling 0
+force_software_renderer 1
+startup_delay 0
+use_mouse 0
+show_endoom 0
+show_diskicon 0
+crispy_widescreen 1
+crispy_hires 1
+crispy_demobar 0
+crispy_demotimer 0
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Game:
+    """One game: how it is started, scene by scene, and what a hand may press.
+
+    ``opening`` is what is pressed first in each scene, a key each two seconds; ``keys`` what is
+    held for a while afterwards, at random.  ``scenes`` are further arguments, one start each.
+    """
+
+    name: str
+    package: str
+    licence: str
+    command: tuple[str, ...]
+    scenes: tuple[tuple[str, ...], ...] = ((),)
+    opening: tuple[str, ...] = ()
+    keys: tuple[str, ...] = ()
+    config: tuple[tuple[str, str], ...] = ()
+
+
+GAMES = {
+    game.name: game
+    for game in (
+        Game(
+            "crispy-doom",
+            "crispy-doom freedoom",
+            "program GPL-2.0-or-later; Freedoom's art BSD-3-Clause",
+            ("crispy-doom", *_DOOM, "-config", "main.cfg", "-extraconfig", "main.cfg"),
+            tuple(("-playdemo", f"demo{number}") for number in (1, 2, 3)),
+            config=(("main.cfg", _DOOM_CONFIG),),
+        ),
+        Game(
+            "supertux2",
+            "supertux",
+            "program GPL-3.0-or-later; art GPL-2.0-or-later and CC-BY-SA",
+            ("supertux2", "--renderer", "sdl", "-g", "1280x720", "--disable-sound"),
+            tuple(
+                (f"{_SUPERTUX}{level}.stl",)
+                for level in (
+                    "world1/journey_begins",
+                    "world1/entrance_cave",
+                    "world2/forest_entrance",
+                    "world1/fork_in_the_road",
+                    "bonus1/abednego",
+                )
+            ),
+            opening=("Return", "Return"),
+            keys=("Right", "Right", "Right", "Right", "space", "Left"),
+        ),
+        Game(
+            "etr",
+            "extremetuxracer",
+            "program and art GPL-2.0-or-later",
+            ("etr",),
+            opening=("Return",) * 5,
+            keys=("Up", "Left", "Right", "Up", "Return"),
+        ),
+        Game(
+            "openttd",
+            "openttd openttd-opengfx",
+            "program and OpenGFX GPL-2.0",
+            ("openttd", "-v", "sdl", "-r", "1280x720", "-s", "null", "-m", "null"),
+        ),
+        Game(
+            "frozen-bubble",
+            "frozen-bubble",
+            "program and art GPL-2.0",
+            ("frozen-bubble", "--no-sound", "--fullscreen"),
+            opening=("Return", "Return", "Return"),
+            keys=("Left", "Right", "Up", "Up", "space"),
+        ),
+    )
+}
+
+
+class Hand:
+    """Presses keys in a game's display; seeded, and told what time it is."""
+
+    def __init__(self, game: Game, display: str, seed: int) -> None:
+        self._game = game
+        self._random = random.Random(seed)
+        self._display: Any = xdisplay.Display(display)
+        self._held: int | None = None
+        self._next = 0.0
+        self._opening = list(game.opening)
+
+    def play(self, seconds: float) -> None:
+        """Press or let go what is due, ``seconds`` after the scene began."""
+        if seconds < self._next:
+            return
+        self._let_go()
+        if self._opening:
+            self._press(self._opening.pop(0))
+            self._next = seconds + 2.0
+        elif self._game.keys:
+            self._press(self._random.choice(self._game.keys))
+            self._next = seconds + self._random.uniform(0.2, 1.2)
+
+    def close(self) -> None:
+        """Let go and leave."""
+        self._let_go()
+        self._display.close()
+
+    def _press(self, key: str) -> None:
+        code = self._display.keysym_to_keycode(XK.string_to_keysym(key))
+        xtest.fake_input(self._display, X.KeyPress, code)
+        self._display.sync()
+        self._held = code
+
+    def _let_go(self) -> None:
+        if self._held is not None:
+            xtest.fake_input(self._display, X.KeyRelease, self._held)
+            self._display.sync()
+            self._held = None
+
+
+def find(name: str) -> Game:
+    """Return a game by name.
+
+    Raises:
+        UsageError: none is called so.
+        SourceUnavailableError: it is not installed.
+    """
+    if name not in GAMES:
+        raise UsageError(f"There is no game {name!r}: give one of {', '.join(GAMES)}.")
+    game = GAMES[name]
+    if processes.find(game.command[0]) is None:
+        raise SourceUnavailableError(
+            f"{name} is not installed: apt-get install {game.package} xvfb."
+        )
+    return game
+
+
+@contextmanager
+def playing(game: Game, scene: int, seed: int) -> Iterator[Iterator[tuple[float, Pixels]]]:
+    """Play one scene; gives (seconds since the start, view of the screen's pixels) for ever.
+
+    The pixels are (720, 1280, 3) BGR and are valid until the next ones are taken.
+
+    Raises:
+        SourceUnavailableError: the game or its display does not start.
+    """
+    program = processes.find(game.command[0])
+    display = VirtualDisplay(SIZE)
+    try:
+        with tempfile.TemporaryDirectory(prefix="p2c2g-train-") as home:
+            for name, text in game.config:
+                Path(home, name).write_text(text)
+            log = Path(home, "log").open("wb")
+            env = {"PATH": os.environ["PATH"], "HOME": home, "DISPLAY": display.name} | {
+                "SDL_RENDER_DRIVER": "software",
+                "SDL_FRAMEBUFFER_ACCELERATION": "0",
+                "SDL_AUDIODRIVER": "dummy",
+                "SDL_VIDEODRIVER": "x11",
+                "XDG_CONFIG_HOME": home,
+                "XDG_DATA_HOME": home,
+                "SDL_NO_SIGNAL_HANDLERS": "1",
+            }
+            with log:
+                process = processes.start(
+                    [str(program), *game.command[1:], *game.scenes[scene]],
+                    env=env,
+                    cwd=home,
+                    stdout=log,
+                    stderr=log,
+                )
+            try:
+                screen = ScreenSource(monitor=0, display=display.name)
+                hand = Hand(game, display.name, seed)
+
+                def look() -> Iterator[tuple[float, Pixels]]:
+                    began = time.monotonic()
+                    while process.poll() is None:
+                        seconds = time.monotonic() - began
+                        hand.play(seconds)
+                        yield seconds, screen.grab(0)[:, :, :3]
+                        time.sleep(0.05)
+
+                try:
+                    yield look()
+                finally:
+                    hand.close()
+                    screen.close()
+            finally:
+                processes.stop(process)
+    finally:
+        display.close()
