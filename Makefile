@@ -20,7 +20,7 @@ help:
 	@echo "make check   style, types and imports"
 	@echo "make bench   every benchmark, some minutes (BENCH_ARGS=--quick for less than two)"
 	@echo "make chaos   harm a real pool and audit it (SEED=7 SECONDS=60, CHAOS_ARGS='--seeds 10')"
-	@echo "make load    one session among up to 200 light peers (LOAD_ARGS='--peers 100 --json load.json')"
+	@echo "make load    one session among up to 200 light peers (LOAD_ARGS='--peers 100')"
 	@echo "make fuzz    strangers' bytes at every format (FUZZ_SECONDS=60, FUZZ_ARGS=jpeg)"
 	@echo "make venv    the set-up alone"
 

@@ -13,7 +13,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from Xlib.ext import xtest
 
 from p2c2g import processes
 from p2c2g.errors import SourceUnavailableError, UsageError
-from p2c2g.media.frame import Pixels, Size
+from p2c2g.media.frame import Pixels, Rect, Size
 from p2c2g_capture.sources.screen import ScreenSource
 from p2c2g_capture.sources.xvfb import VirtualDisplay
 
@@ -31,6 +31,8 @@ from p2c2g_capture.sources.xvfb import VirtualDisplay
 SIZE = Size(1280, 720)
 
 _SUPERTUX = "/usr/share/games/supertux2/levels/"
+#: The landscape behind the title, opened as a game of its own.
+_TOWNS = "/usr/share/games/openttd/baseset/opntitle.dat"
 _DOOM = ("-iwad", "/usr/share/games/doom/freedoom1.wad", "-nosound", "-nogui", "-nomouse")
 _DOOM_CONFIG = """\
 fullscreen 1
@@ -68,6 +70,7 @@ class Game:
     opening: tuple[str, ...] = ()
     keys: tuple[str, ...] = ()
     config: tuple[tuple[str, str], ...] = ()
+    part: Rect = field(default=Rect(0, 0, SIZE.width, SIZE.height))
 
 
 GAMES = {
@@ -91,9 +94,9 @@ GAMES = {
                 for level in (
                     "world1/journey_begins",
                     "world1/entrance_cave",
-                    "world2/forest_entrance",
+                    "world2/beside_bushes",
                     "world1/fork_in_the_road",
-                    "bonus1/abednego",
+                    "bonus1/bonus-level2",
                 )
             ),
             opening=("Return", "Return"),
@@ -111,7 +114,8 @@ GAMES = {
             "openttd",
             "openttd openttd-opengfx",
             "program and OpenGFX GPL-2.0",
-            ("openttd", "-v", "sdl", "-r", "1280x720", "-s", "null", "-m", "null"),
+            ("openttd", "-v", "sdl", "-r", "1280x720", "-s", "null", "-m", "null", "-g", _TOWNS),
+            keys=("Right", "Down", "Left", "Up", "Right", "Down"),
         ),
         Game(
             "frozen-bubble",
@@ -120,6 +124,8 @@ GAMES = {
             ("frozen-bubble", "--no-sound", "--fullscreen"),
             opening=("Return", "Return", "Return"),
             keys=("Left", "Right", "Up", "Up", "space"),
+            # It draws 640x480 and no more, in the middle of the screen.
+            part=Rect(320, 120, 640, 480),
         ),
     )
 }
@@ -187,7 +193,7 @@ def find(name: str) -> Game:
 def playing(game: Game, scene: int, seed: int) -> Iterator[Iterator[tuple[float, Pixels]]]:
     """Play one scene; gives (seconds since the start, view of the screen's pixels) for ever.
 
-    The pixels are (720, 1280, 3) BGR and are valid until the next ones are taken.
+    The pixels are BGR, (720, 1280, 3) or the part of them that the game fills, and are valid until the next ones are taken.
 
     Raises:
         SourceUnavailableError: the game or its display does not start.
@@ -225,7 +231,7 @@ def playing(game: Game, scene: int, seed: int) -> Iterator[Iterator[tuple[float,
                     while process.poll() is None:
                         seconds = time.monotonic() - began
                         hand.play(seconds)
-                        yield seconds, screen.grab(0)[:, :, :3]
+                        yield seconds, game.part.of(screen.grab(0)[:, :, :3])
                         time.sleep(0.05)
 
                 try:

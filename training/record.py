@@ -16,8 +16,8 @@ from p2c2g.media.frame import Pixels
 from training.games import SIZE, Game, playing
 
 #: Seconds between two frames: nearer ones teach little.
-INTERVAL = 0.7
-#: A frame enters if a tenth of its pixels moved by eight levels, or so.
+INTERVAL = 0.5
+#: A frame enters if this part of its pixels moved by more than eight levels.
 _MOVED = 0.02
 
 

@@ -12,6 +12,10 @@ from typing import Protocol
 #: Assumed of a peer of which nothing is known yet: seconds a megapixel, and seconds of travel.
 UNKNOWN_SERVICE = 0.030
 UNKNOWN_RTT = 0.020
+#: A peer is silent when it owes a result for its travel, so many of its 95th percentiles, and
+#: these seconds.
+SILENT_P95S = 2.0
+SILENT_LEAST = 0.010
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,8 @@ class Candidate:
         score: its rank, 0 to 100.
         region: where it is, as it says.
         last_result: when it last answered; -inf where never.
+        owes_since: when it last answered, or was sent something while it owed nothing.
+        line: megapixels a second that its line takes to the broker; inf where unknown.
     """
 
     id: str
@@ -56,6 +62,8 @@ class Candidate:
     score: float = 50.0
     region: str = ""
     last_result: float = float("-inf")
+    owes_since: float = float("inf")
+    line: float = float("inf")
 
     @property
     def backlog(self) -> int:
@@ -63,12 +71,24 @@ class Candidate:
         return self.own + self.others
 
     def wait(self, megapixels: float) -> float:
-        """Return the seconds that a chunk waits for a slot: whole rounds of those ahead."""
-        return (self.backlog // self.slots) * self.service * megapixels
+        """Return the seconds that a chunk waits: for a slot, or for the peer's line if longer.
+
+        For a slot that is whole rounds of those ahead; the line takes one after the other.
+        """
+        ahead = self.backlog
+        rounds = (ahead // self.slots) * self.service * megapixels
+        return max(rounds, ahead * megapixels / self.line)
 
     def finish(self, megapixels: float) -> float:
         """Return the seconds until a chunk that is sent now is back."""
         return self.rtt + self.wait(megapixels) + self.service * megapixels
+
+    def is_silent(self, megapixels: float, now: float) -> bool:
+        """Tell whether it owes a result for much longer than it usually takes: it may stall."""
+        if not self.own:
+            return False
+        usual = self.rtt + SILENT_P95S * max(self.service_p95, self.service) * megapixels
+        return now - self.owes_since > usual + SILENT_LEAST
 
 
 class Policy(Protocol):

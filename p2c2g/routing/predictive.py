@@ -24,6 +24,8 @@ CHOICES = 4
 DRAWS = 12
 #: Seconds of cost for each second by which a peer's 95th percentile would miss the deadline.
 RISK = 1.0
+#: Seconds of cost of a peer that is silent: it comes after all that are not.
+SILENCE = 1.0
 
 
 class Predictive:
@@ -35,6 +37,9 @@ class Predictive:
     In a pool larger than ``exact``, ``choices`` different peers are drawn.  One that had a run
     of the chunk or would be late does not count as a choice, and is drawn anew, up to ``draws``
     draws in all.  Only where all drawn ones are used up are all peers compared.
+
+    A peer that is silent, owing a result for much longer than usual, comes last until it
+    answers: it may stand still.
 
     When all are full the cost is mostly waiting, so queues grow evenly in *time*: a peer ten
     times as fast holds ten times as many chunks.  Once even the earliest of those compared
@@ -83,6 +88,8 @@ class Predictive:
             cost = each.finish(megapixels)
             if cost > least:
                 continue  # the risk only adds
+            if each.own and each.is_silent(megapixels, now):
+                cost += SILENCE
             miss = cost + (each.service_p95 - each.service) * megapixels - budget
             if miss > 0:
                 cost += self._risk * miss

@@ -21,6 +21,9 @@ from p2c2g.routing.pool import SPARE, SessionPool, share
 
 #: Results of a peer among which the shortest travel is its distance: more is a queue.
 _TRAVELS = 32
+#: Bits of a megapixel of results while none has come: JPEG at quality 85.
+UNKNOWN_BITS = 2e6
+_BITS_WEIGHT = 1 / 64
 #: The part of what is wanted that trusted peers must still have so that newcomers stay out.
 SLACK = 0.7
 #: Peers known from their results alone; one more drops the one that was heard of least lately.
@@ -34,7 +37,8 @@ class Facts:
     ``ready`` is whether it takes chunks of this session's queue at all; ``busy`` the chunks of
     all sessions that wait or run there; ``rtt`` the seconds of a chunk's travel there and back
     as far as pings tell; ``service`` the seconds a megapixel that its probe promises, 0 where
-    it promises nothing.
+    it promises nothing; ``line`` the megapixels a second of results that its line to the broker
+    takes, inf where unknown.
     """
 
     id: str
@@ -44,6 +48,7 @@ class Facts:
     rtt: float = UNKNOWN_RTT
     service: float = 0.0
     region: str = ""
+    line: float = float("inf")
 
 
 class Router:
@@ -83,6 +88,8 @@ class Router:
         self._health = health
         self._trust = trust
         self._board = board
+        #: Bits of a megapixel of results: a moving average.
+        self.bits = UNKNOWN_BITS
         self._pool = SessionPool(max(megapixels))
         self._presence = Presence()
         self._facts: dict[str, Facts] = {}
@@ -118,6 +125,7 @@ class Router:
             candidate = self._of(each.id)
             candidate.slots = each.slots
             candidate.region = each.region
+            candidate.line = each.line
             # As many of those were ours as were out at some time since the last beat.
             ours = max(self._peaks.pop(each.id, 0), candidate.own)
             candidate.others = max(0, each.busy - ours)
@@ -157,7 +165,7 @@ class Router:
         if self._board.state(peer, now) is not State.CLOSED:
             return candidate.rtt
         self._presence.seen(peer, now)
-        candidate.last_result = now
+        candidate.last_result = candidate.owes_since = now
         if travel is not None:
             travels = self._travels.setdefault(peer, deque(maxlen=_TRAVELS))
             travels.append(travel)
@@ -168,12 +176,27 @@ class Router:
             candidate.service_p95 = max(record.service_p95, record.service)
         return candidate.rtt
 
-    def sent(self, peer: str) -> None:
+    def sent(self, peer: str, now: float) -> None:
         """Note a chunk that was sent to a peer's own queue."""
         if peer:
             candidate = self._of(peer)
+            if not candidate.own:
+                candidate.owes_since = now
             candidate.own += 1
             self._peaks[peer] = max(self._peaks.get(peer, 0), candidate.own)
+
+    def overdue(self, peer: str, index: int, seconds: float) -> None:
+        """Note that nothing was heard of a chunk for so long: it travels that long at least."""
+        candidate = self._candidates.get(peer)
+        if candidate is not None:
+            travels = self._travels.setdefault(peer, deque(maxlen=_TRAVELS))
+            travels.append(max(0.0, seconds - candidate.service * self._megapixels[index]))
+            candidate.rtt = min(travels)
+
+    def measured(self, index: int, size: int) -> None:
+        """Note the size of a chunk's result in bytes."""
+        bits = 8 * size / self._megapixels[index]
+        self.bits += (bits - self.bits) * _BITS_WEIGHT
 
     def back(self, peer: str) -> None:
         """Note that a chunk which was sent there is no longer waited for."""

@@ -22,7 +22,8 @@ DRAWS = 4
 class Weighted:
     """Draws a peer in proportion to slots ÷ service.
 
-    One that had a run of the chunk, or would be late by prediction, is drawn again, up to
+    One that had a run of the chunk, is silent, or would be late by prediction is drawn again, up
+    to
     ``draws`` times in all.  Where none of those drawn is in time, the earliest of them gets the
     chunk, unless it has no slot free: then it goes to the capability queue.  Where chance drew
     used ones only, the earliest of the others is looked for among all.
@@ -48,7 +49,7 @@ class Weighted:
         best, earliest = None, float("inf")
         for _ in range(self._draws):
             drawn = self._wheel.draw()
-            if drawn.id in job.used:
+            if drawn.id in job.used or drawn.is_silent(job.megapixels, now):
                 continue
             finish = drawn.finish(job.megapixels)
             if finish <= budget:

@@ -195,8 +195,9 @@ class Collector:
     ) -> None:
         peer = header.peer
         service = (header.done_us - header.started_us) / 1e6
+        size = len(part.payload) if part is not None else 0
         with self._lock:
-            verdict = self._runs.succeeded(key, header.attempt, peer, service, now)
+            verdict = self._runs.succeeded(key, header.attempt, peer, service, size, now)
             if verdict is not Verdict.ACCEPTED or flight is None or part is None:
                 return
             examination = self._examiner.accepted(flight, key[1], peer, part.payload, now)

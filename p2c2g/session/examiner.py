@@ -167,6 +167,8 @@ class Examiner:
         Returns:
             The run to be sent and its picture, or None.
         """
+        if self._budget.is_empty:
+            return None
         self._expire(now)
         if len(self._under_way) >= MAX_UNDER_WAY:
             return None
@@ -185,7 +187,7 @@ class Examiner:
             return None
         self.begun += 1
         self.canaries += canary is not None
-        self._router.sent(examined)
+        self._router.sent(examined, now)
         picture, known, by = (
             (canary.payload, canary.answer, "")
             if canary

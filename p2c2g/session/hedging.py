@@ -25,6 +25,8 @@ SILENCE_FACTOR = 2.0
 #: Bounds of the time after which a run is given up: seconds, and a part of the deadline.
 SILENCE_LEAST = 0.015
 SILENCE_MOST = 0.6
+#: A hedge goes out so many medians before the deadline at the latest.
+LAST_CHANCE = 1.25
 
 
 class RecentTimes:
@@ -80,6 +82,11 @@ class TokenBucket:
         """Note chunks that were sent for the first time."""
         self._tokens = min(self._burst, self._tokens + self._share * chunks)
 
+    @property
+    def is_empty(self) -> bool:
+        """Tell whether there is no token to take."""
+        return self._tokens < 1
+
     def take(self) -> bool:
         """Take a token, if there is one."""
         if self._tokens < 1:
@@ -124,6 +131,18 @@ class Hedging:
     def hedge_after(self) -> float | None:
         """Return the seconds after which a run is slow; None while too little is known."""
         return self._times.quantile(SLOW) if len(self._times) >= ENOUGH else None
+
+    def hedge_at(self, now: float, deadline: float) -> float | None:
+        """Return when a run that is sent now is slow; None while too little is known.
+
+        Where that would be too late for another one to be back by ``deadline``, it is so early
+        that it can be, but not before most are back.
+        """
+        slow = self.hedge_after
+        if slow is None:
+            return None
+        usual = self._times.quantile(0.5) or 0.0
+        return min(now + slow, max(now + usual, deadline - LAST_CHANCE * usual))
 
     @property
     def silent_after(self) -> float:

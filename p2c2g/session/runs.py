@@ -101,7 +101,7 @@ class Runs(Generic[F]):
         for index in range(len(self._megapixels)):
             key = (flight.number, index)
             self._attempts.open(key, now)
-            self._place(key, 1, self._router.first(index, flight.deadline, now), now)
+            self._place(flight, key, 1, self._router.first(index, flight.deadline, now), now)
         self._hedging.sent(len(self._megapixels))
 
     def send_first(self, flight: F) -> bool:
@@ -115,20 +115,25 @@ class Runs(Generic[F]):
         if self._send(flight, orders):
             return True
         with self._lock:
-            self.close(flight.number)
+            self.close(flight.number, None)
         return False
 
-    def close(self, number: int) -> None:
-        """Forget a frame's chunks: it has been shown or dropped.  The lock is held."""
+    def close(self, number: int, now: float | None) -> None:
+        """Forget a frame's chunks: it is shown at ``now``, or never left.  The lock is held."""
         for index in range(len(self._megapixels)):
-            for run in self._attempts.runs((number, index)):
+            key = (number, index)
+            missing = not self._attempts.is_done(key)
+            for run in self._attempts.runs(key):
+                owed = missing and run.peer and not run.is_back and not run.moved_from
+                if owed and now is not None:
+                    self._router.overdue(run.peer, index, now - run.sent_at)
                 self._back(run)
-            self._attempts.close((number, index))
+            self._attempts.close(key)
 
     # -- what comes back -----------------------------------------------------------------------
 
     def succeeded(
-        self, key: ChunkKey, attempt: int, peer: str, service: float, now: float
+        self, key: ChunkKey, attempt: int, peer: str, service: float, size: int, now: float
     ) -> Verdict:
         """Judge a good result.  The lock is held.
 
@@ -137,6 +142,7 @@ class Runs(Generic[F]):
             attempt: the number of the run, as the peer tells it.
             peer: who brings it.
             service: seconds of work on it, as the peer tells it.
+            size: bytes of the result.
             now: seconds of the session's clock.
         """
         runs = self._attempts.runs(key)
@@ -147,6 +153,7 @@ class Runs(Generic[F]):
             self._board.record(peer, Outcome.LATE, now)
         elif verdict is Verdict.ACCEPTED:
             self._board.record(peer, Outcome.GOOD, now)
+            self._router.measured(key[1], size)
         if run is None:
             self._health.failed(peer, self._operation, now)
             self._router.answered(peer, None, now)
@@ -244,15 +251,15 @@ class Runs(Generic[F]):
 
     # -- inside; the lock is held -----------------------------------------------------------------
 
-    def _place(self, key: ChunkKey, number: int, peer: str, now: float) -> None:
+    def _place(self, flight: F, key: ChunkKey, number: int, peer: str, now: float) -> None:
         """Note to whom a run goes, and when to look at it."""
         self._attempts.runs(key)[number - 1].peer = peer
-        self._router.sent(peer)
-        slow = self._hedging.hedge_after
-        if slow is None:
+        self._router.sent(peer, now)
+        slow_at = self._hedging.hedge_at(now, flight.deadline)
+        if slow_at is None:
             self._watch.add(now + self._hedging.silent_after, Moment.SILENT, key, number)
         else:
-            self._watch.add(now + slow, Moment.SLOW, key, number)
+            self._watch.add(slow_at, Moment.SLOW, key, number)
         self._watch_waiting(key, number, peer, now)
 
     def _watch_waiting(self, key: ChunkKey, number: int, peer: str, now: float) -> None:
@@ -275,15 +282,17 @@ class Runs(Generic[F]):
         run = runs[attempt - 1]
         silent_at = run.sent_at + self._hedging.silent_after
         self._watch.add(max(silent_at, now), Moment.SILENT, key, attempt)
-        if run.state is not RunState.OUT or not self._hedging.in_time(now, flight.deadline):
+        if run.state is not RunState.OUT or len(runs) >= self._attempts.most:
             return None
         peer = self._router.second(key[1], flight.deadline, self._used(key), now)
-        if not peer or len(runs) >= self._attempts.most or not self._hedging.hedges.take():
+        if not peer or not self._can_make_it(peer, key, flight, now):
+            return None
+        if not self._hedging.hedges.take():
             return None
         number = self._attempts.add(key, peer, now)
         if number is None:
             return None
-        self._place(key, number, peer, now)
+        self._place(flight, key, number, peer, now)
         return Order(key[1], number, peer)
 
     def _give_up(self, flight: F, key: ChunkKey, attempt: int, now: float) -> Order | None:
@@ -300,11 +309,18 @@ class Runs(Generic[F]):
             return self._order(flight, key, now)
         return None
 
+    def _can_make_it(self, peer: str, key: ChunkKey, flight: F, now: float) -> bool:
+        """Tell whether a run that is sent now would, by what is known of its peer, be in time."""
+        candidate = self._router.candidate(peer)
+        if candidate is None or candidate.last_result == float("-inf"):
+            return self._hedging.in_time(now, flight.deadline)
+        return now + candidate.finish(self._megapixels[key[1]]) < flight.deadline
+
     def _order(self, flight: F, key: ChunkKey, now: float) -> Order:
         """Choose who gets the run that was granted last, in another's place."""
         number = len(self._attempts.runs(key))
         peer = self._router.second(key[1], flight.deadline, self._used(key), now)
-        self._place(key, number, peer, now)
+        self._place(flight, key, number, peer, now)
         return Order(key[1], number, peer)
 
     def _still_waits(self, key: ChunkKey, attempt: int, now: float) -> bool:
@@ -330,7 +346,7 @@ class Runs(Generic[F]):
             for run in self._attempts.runs(move.key):
                 if run.peer == move.source and run.state is RunState.OUT:
                     self._router.back(move.source)
-                    self._router.sent(move.to)
+                    self._router.sent(move.to, now)
                     run.peer, run.moved_from = move.to, move.source
         self.stolen += len(chosen)
         return chosen

@@ -266,7 +266,7 @@ class Session:
 
     def _released(self, pending: Pending[FrameInFlight, Part]) -> None:
         """Close a frame's chunks, for the player; the lock is held."""
-        self._runs.close(pending.number)
+        self._runs.close(pending.number, self._clock())
         if pending.frame.was_sent:
             self.admission.shown(complete=pending.complete, now=self._clock())
 

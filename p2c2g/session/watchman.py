@@ -129,6 +129,7 @@ class Watchman:
             rtt=way + beat.rtt,
             service=promised(enrolment.capabilities, self._plan),
             region=enrolment.region,
+            line=enrolment.capabilities.up / self._router.bits or float("inf"),
         )
 
 

@@ -223,7 +223,8 @@ class Gamer:
             return
         if probe is not None:
             self._board.probed(peer, now, good=now <= probe.flight.deadline)
-        verdict = self.runs.succeeded(key, outcome.attempt, peer, outcome.service, now)
+        size = self._scenario.returned // self._chunks
+        verdict = self.runs.succeeded(key, outcome.attempt, peer, outcome.service, size, now)
         if verdict is Verdict.ACCEPTED and flight is not None:
             self._accept(flight, outcome, now)
         self._rest()
@@ -275,7 +276,7 @@ class Gamer:
             else:
                 self.chunks["late" if flight.was_sent else "unsent"] += 1
             self.runs_of_chunks[self._sent.pop((number, index), 0)] += 1
-        self.runs.close(number)
+        self.runs.close(number, now)
         state = FrameState.COMPLETE if pending.complete else FrameState.DEGRADED
         self.states[state] += 1
         self.timeline[int(captured), state] += 1

@@ -19,7 +19,9 @@ def test_a_pool_starts_works_and_stops(lane: Lane, worker: MakeWorker, pool: str
     sent = lane.send(60, 0.02)
     lane.wait(30)
     running.signal(signal.SIGTERM)
-    assert running.wait(10.0) == 0, running.log()
+    # A process of the prefork pool (which Celery's command has as "processes") may wait 30 s
+    # for a parent that has stopped listening: billiard's own guarantee.
+    assert running.wait(45.0) == 0, running.log()
     left = lane.queued()
     lane.wait(80 - len(left))
     lane.look(1)

@@ -38,6 +38,7 @@ class Terms:
     ops: str = "upscale:2"
     codec: str = "jpeg"
     deadline_ms: float = 100.0
+    paced: bool = True
     fastest_ms: float = 10.0
     slowest_ms: float = 40.0
 
@@ -54,6 +55,7 @@ class Terms:
             codec=self.codec,
             deadline=self.deadline_ms / 1e3,
             fps=self.fps,
+            paced=self.paced,
             policy=self.policy,
         )
 

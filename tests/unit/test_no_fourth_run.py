@@ -177,7 +177,7 @@ class Simulation:
                 self.board.probed(peer, now, good=good)
             trusted = probe is not None or self.board.state(peer, now) is State.CLOSED
             if good and trusted:
-                if self.runs.succeeded(key, attempt, peer, 0.005, now) is Verdict.ACCEPTED:
+                if self.runs.succeeded(key, attempt, peer, 0.005, 1000, now) is Verdict.ACCEPTED:
                     assert key not in self.accepted, "shown twice"
                     self.accepted.add(key)
                     assert self.frames.place(*key, attempt)
@@ -189,7 +189,7 @@ class Simulation:
             assert now <= pending.frame.deadline + 1e-9, "shown late"
             self.shown.append(pending.number)
             with self.lock:
-                self.runs.close(pending.number)
+                self.runs.close(pending.number, now)
             for chunk in self.chunks:
                 enhanced = chunk.index in pending.parts
                 assert enhanced == ((pending.number, chunk.index) in self.accepted)

@@ -84,7 +84,7 @@ def test_chunks_that_are_out_are_counted_and_others_are_those_that_are_not_ours(
     known = Known()
     known.learn("ada")
     for _ in range(3):
-        known.router.sent("ada")
+        known.router.sent("ada", 0.0)
     candidate = known.router.candidate("ada")
     assert candidate is not None
     known.learn("ada", busy=5, now=1.0)

@@ -1,0 +1,169 @@
+"""The nets: a few convolutions over cells of 2x2 pixels, and integers all the way.
+
+A cell is 12 numbers (2x2 pixels of three colours), so the convolutions run at a quarter of the
+places (the "pixel unshuffle" of Shi et al., ESPCN, CVPR 2016, turned round).  Each convolution
+is plain and followed by ReLU, as in SRVGG (Wang et al., Real-ESRGAN, 2021) and QuickSRNet
+(Berger et al., CVPRW 2023); the last one, 1x1, gives what is to be added to each of a cell's
+4x4 large pixels of the bicubic base.  While it learns, a 3x3 convolution is a wide 3x3 and a
+1x1 with an identity beside them, folded to one kernel at each step (collapsible linear blocks:
+Bhardwaj et al., SESR, MLSys 2022).
+
+The later part of the training rounds as the peer will (Jacob et al., CVPR 2018; gradients
+straight through): weights of 7 bits a channel, so that no 16-bit sum of an AVX2 machine can
+saturate, activations of 8 bits whose lower bound is the ReLU, and the result in whole levels.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+#: Numbers in a cell of 2x2 pixels going in, and of 4x4 pixels coming out.
+CELL_IN, CELL_OUT = 12, 48
+#: Largest size of a rounded weight: with 8-bit activations, two products fit 16 bits.
+WEIGHT_LIMIT = 63
+#: One level of the picture, where black is 0 and white 1.
+LEVEL = 1 / 255
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """A net's size: ``depth`` 3x3 convolutions of ``width`` channels, and a 1x1."""
+
+    width: int
+    depth: int
+
+    @property
+    def radius(self) -> int:
+        """Return how many pixels to each side a result depends on."""
+        return 2 * self.depth + 1
+
+
+SHAPES = {"ml-tiny": Shape(32, 3), "ml-small": Shape(64, 5)}
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One convolution in whole numbers.
+
+    ``weight`` (out, in, k, k) int8 and ``bias`` (out,) int32; a weight stands for
+    ``weight * scale[out]``, a result for ``result * out_scale``.
+    """
+
+    weight: NDArray[np.int8]
+    bias: NDArray[np.int32]
+    scale: NDArray[np.float32]
+    out_scale: float
+
+
+class Fold(nn.Module):
+    """A convolution that is wide while it learns and one kernel when it runs."""
+
+    def __init__(self, before: int, after: int, kernel: int, wide: int = 96) -> None:
+        super().__init__()
+        first = nn.Conv2d(before, wide if kernel > 1 else after, kernel)
+        self.inner = first.weight
+        self.bias = nn.Parameter(torch.zeros(after))
+        self.outer: nn.Parameter | None = None
+        same = torch.zeros(after, before, kernel, kernel)
+        if kernel > 1:
+            self.outer = nn.Parameter(torch.randn(after, wide) * wide**-0.5)
+            for channel in range(min(before, after)):
+                same[channel, channel, kernel // 2, kernel // 2] = 1.0
+        self.register_buffer("same", same)
+
+    def kernel(self) -> Tensor:
+        """Return the one kernel, (after, before, k, k)."""
+        same: Any = self.same
+        if self.outer is None:
+            return self.inner
+        return torch.einsum("ow,wikl->oikl", self.outer, self.inner) + same
+
+
+class Net(nn.Module):
+    """From cells to what is added to the base, in levels."""
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        self.shape = shape
+        widths = [CELL_IN, *[shape.width] * shape.depth]
+        folds = [Fold(a, b, 3) for a, b in zip(widths, widths[1:], strict=False)]
+        last = Fold(shape.width, CELL_OUT, 1)
+        with torch.no_grad():
+            last.inner.mul_(0.1)
+        self.folds = nn.ModuleList([*folds, last])
+        self.register_buffer("peaks", torch.zeros(shape.depth))
+        self.rounding = False
+
+    def forward(self, cells: Tensor) -> Tensor:
+        """Take (n, 12, h, w) levels; give (n, 48, h-2*depth, w-2*depth) levels to be added."""
+        value = cells * LEVEL
+        peaks: Any = self.peaks
+        for index, fold in enumerate(self.folds):
+            assert isinstance(fold, Fold)
+            kernel = fold.kernel()
+            if self.rounding:
+                scale = kernel.detach().abs().amax((1, 2, 3), keepdim=True) / WEIGHT_LIMIT
+                kernel = _rounded(kernel, scale + 1e-12, -WEIGHT_LIMIT, WEIGHT_LIMIT)
+            value = functional.conv2d(value, kernel, fold.bias)
+            if index == self.shape.depth:
+                break
+            value = functional.relu(value)
+            if not self.rounding:
+                with torch.no_grad():
+                    # A few freak values may be cut off: finer steps are worth more.
+                    top = value.flatten()[::7].topk(8).values[-1]
+                    peaks[index] = torch.maximum(peaks[index] * 0.995, top)
+            else:
+                value = _rounded(value, peaks[index] / 255, 0, 255)
+        if self.rounding:
+            value = _rounded(value, torch.tensor(LEVEL), -128, 127)
+        return value / LEVEL
+
+    @torch.no_grad()
+    def layers(self) -> list[Layer]:
+        """Return the net in whole numbers, as the peer runs it."""
+        peaks: Any = self.peaks
+        scales = [LEVEL, *(float(peak) / 255 for peak in peaks), LEVEL]
+        layers = []
+        for index, fold in enumerate(self.folds):
+            assert isinstance(fold, Fold)
+            kernel = fold.kernel()
+            scale = (kernel.abs().amax((1, 2, 3)) / WEIGHT_LIMIT + 1e-12).float()
+            weight = (kernel / scale[:, None, None, None]).round()
+            bias = (fold.bias / (scale * scales[index])).round()
+            layers.append(
+                Layer(
+                    weight.clamp(-WEIGHT_LIMIT, WEIGHT_LIMIT).to(torch.int8).numpy(),
+                    bias.to(torch.int32).numpy(),
+                    scale.numpy(),
+                    scales[index + 1],
+                )
+            )
+        return layers
+
+
+def cells(pixels: NDArray[np.uint8]) -> Tensor:
+    """Return (n, h, w, 3) as cells: (n, 12, h/2, w/2) of levels."""
+    n, h, w, _ = pixels.shape
+    parts = pixels.reshape(n, h // 2, 2, w // 2, 2, 3).transpose(0, 2, 4, 5, 1, 3)
+    return torch.from_numpy(np.ascontiguousarray(parts.reshape(n, 12, h // 2, w // 2))).float()
+
+
+def large_cells(pixels: NDArray[np.uint8]) -> Tensor:
+    """Return (n, h, w, 3) as cells of 4x4: (n, 48, h/4, w/4) of levels."""
+    n, h, w, _ = pixels.shape
+    parts = pixels.reshape(n, h // 4, 4, w // 4, 4, 3).transpose(0, 2, 4, 5, 1, 3)
+    return torch.from_numpy(np.ascontiguousarray(parts.reshape(n, 48, h // 4, w // 4))).float()
+
+
+def _rounded(value: Tensor, scale: Tensor, low: int, high: int) -> Tensor:
+    """Round to steps of ``scale``; the gradient passes where nothing is cut off."""
+    steps = (value / scale).clamp(low, high)
+    return (steps + (steps.round() - steps).detach()) * scale

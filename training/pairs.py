@@ -1,0 +1,93 @@
+"""A large picture and the small one that a chunk would have carried.
+
+The small one is scaled down by area and then compressed and decoded by the very codec of the
+chunks, at random qualities about the default, so that a net learns to undo both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import simplejpeg
+
+from p2c2g.media.frame import Pixels, Size
+from p2c2g.media.operations import Pipeline
+from p2c2g_workers.processors import run
+
+#: Qualities of JPEG that are learnt from, each as often as it stands here; None is no loss.
+QUALITIES = (85, 85, 85, 85, 75, 92, None)
+#: Small pixels around a patch that only the net and the base look at.
+MARGIN = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A small picture ``(h, w, 3)`` and the large one ``(2h, 2w, 3)`` that it stands for."""
+
+    small: Pixels
+    large: Pixels
+
+
+def pair(large: Pixels, quality: int | None) -> Pair:
+    """Return the pair of a large picture, cut to whole blocks of 4 pixels."""
+    height, width = large.shape[0] // 4 * 4, large.shape[1] // 4 * 4
+    large = np.ascontiguousarray(large[:height, :width])
+    small = cv2.resize(large, (width // 2, height // 2), interpolation=cv2.INTER_AREA)
+    return Pair(compressed(np.asarray(small, np.uint8), quality), large)
+
+
+def compressed(pixels: Pixels, quality: int | None) -> Pixels:
+    """Return a picture as it arrives: by JPEG 4:2:0 of this quality, or unharmed for None."""
+    if quality is None:
+        return pixels
+    data = simplejpeg.encode_jpeg(
+        np.ascontiguousarray(pixels), quality=quality, colorspace="BGR", colorsubsampling="420"
+    )
+    return np.asarray(simplejpeg.decode_jpeg(data, colorspace="BGR"), np.uint8)
+
+
+def doubled(small: Pixels, text: str = "upscale:2:bicubic") -> Pixels:
+    """Return what the processors of a peer make of a picture; bicubic is the nets' base."""
+    return run(Pipeline.parse(text).resolve(Size.of(small)), small)
+
+
+class Patches:
+    """Seeded batches of patches, half of them chosen for their detail."""
+
+    def __init__(self, frames: Sequence[Sequence[Pixels]], seed: int, edge: int = 48) -> None:
+        """Take the frames of several games; each game is drawn from equally often."""
+        self._random = np.random.default_rng(seed)
+        self._edge = edge
+        self._games: list[list[tuple[Pair, Pixels]]] = []
+        for game in frames:
+            pairs = [pair(one, QUALITIES[i % len(QUALITIES)]) for i, one in enumerate(game)]
+            self._games.append([(one, doubled(one.small)) for one in pairs])
+
+    def batch(self, count: int) -> tuple[Pixels, Pixels, Pixels]:
+        """Return small with margin, base and large: (n, e+2m, e+2m, 3) and twice (n, 2e, 2e, 3)."""
+        chosen = [self._patch(bool(index % 2)) for index in range(count)]
+        small, base, large = (np.stack(parts) for parts in zip(*chosen, strict=True))
+        return small, base, large
+
+    def _patch(self, detailed: bool) -> tuple[Pixels, Pixels, Pixels]:
+        best: tuple[Pixels, Pixels, Pixels] | None = None
+        most = -1.0
+        for _ in range(3 if detailed else 1):
+            game = self._games[int(self._random.integers(len(self._games)))]
+            one, base = game[int(self._random.integers(len(game)))]
+            edge, full = self._edge, self._edge + 2 * MARGIN
+            # At even pixels: the nets see cells of 2x2.
+            y = 2 * int(self._random.integers((one.small.shape[0] - full) // 2 + 1))
+            x = 2 * int(self._random.integers((one.small.shape[1] - full) // 2 + 1))
+            top, left = 2 * (y + MARGIN), 2 * (x + MARGIN)
+            inner = np.s_[top : top + 2 * edge, left : left + 2 * edge]
+            large = one.large[inner]
+            detail = float(cv2.absdiff(large, base[inner]).mean())
+            if detail > most:
+                most = detail
+                best = one.small[y : y + full, x : x + full], base[inner], large
+        assert best is not None
+        return best
