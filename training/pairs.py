@@ -66,6 +66,15 @@ class Patches:
             pairs = [pair(one, QUALITIES[i % len(QUALITIES)]) for i, one in enumerate(game)]
             self._games.append([(one, doubled(one.small)) for one in pairs])
 
+    @property
+    def state(self) -> dict[str, object]:
+        """Return where the random numbers are, so that a run can go on."""
+        return dict(self._random.bit_generator.state)
+
+    @state.setter
+    def state(self, state: dict[str, object]) -> None:
+        self._random.bit_generator.state = state
+
     def batch(self, count: int) -> tuple[Pixels, Pixels, Pixels]:
         """Return small with margin, base and large: (n, e+2m, e+2m, 3) and twice (n, 2e, 2e, 3)."""
         chosen = [self._patch(bool(index % 2)) for index in range(count)]

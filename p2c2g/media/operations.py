@@ -7,6 +7,7 @@ computed from the frame or from the chunk, and a float would round it differentl
 A pipeline is operations joined by commas, such as ``upscale:2,sharpen:0.5``::
 
     upscale:FACTOR[:METHOD]   FACTOR 2, 1.5 or 4/3, at most 8
+    upscale:2:NETWORK         by a trained net, such as ml-tiny
     resize:WxH[:METHOD]       to just this many pixels
     sharpen:AMOUNT            0 to 4; never beyond a pixel's neighbours, so without ringing
     denoise:STRENGTH          above 0, at most 1
@@ -45,8 +46,7 @@ def _reach(support: int) -> Callable[[Fraction], int]:
     return lambda scale: support if scale >= 1 else math.ceil(support / scale) + 1
 
 
-#: Methods of scaling: how many source pixels to each side one needs, at a given scale.  A
-#: method that joins (a network, say) adds its line here and its processor at the peer.
+#: Methods of scaling: how many source pixels to each side one needs, at a given scale.
 METHODS: dict[str, Callable[[Fraction], int]] = {
     "nearest": lambda _scale: 0,
     "bilinear": _reach(1),
@@ -54,6 +54,26 @@ METHODS: dict[str, Callable[[Fraction], int]] = {
     "lanczos": _reach(3),
 }
 DEFAULT_METHOD = "bicubic"
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """What a trained net of ``upscale`` owes: one ``factor``, and how far it looks.
+
+    ``radius`` is how many of its input's pixels to each side a result depends on.  It sees the
+    picture in cells of ``cell`` pixels across and down, so a chunk has to begin at one.
+    """
+
+    factor: int
+    radius: int
+    cell: int
+
+
+#: The nets: the peer's processor has the weights, and may be without them.
+NETWORKS = {
+    "ml-tiny": Network(factor=2, radius=7, cell=2),
+    "ml-small": Network(factor=2, radius=11, cell=2),
+}
 
 _FORMS = {
     "upscale": "upscale:FACTOR[:METHOD] with a FACTOR such as 2, 1.5 or 4/3, above 0 and at most "
@@ -130,7 +150,9 @@ class _Operation:
             scale_x = Fraction(self.size.width, before.width)
             scale_y = Fraction(self.size.height, before.height)
         radius = int(self.name in {"sharpen", "denoise"})
-        if self.method is not None and not scale_x == scale_y == 1:
+        if self.method in NETWORKS:
+            radius = NETWORKS[self.method].radius
+        elif self.method is not None and not scale_x == scale_y == 1:
             reach = METHODS[self.method]
             radius = max(reach(scale_x), reach(scale_y))
         return Step(self.name, self.method, scale_x, scale_y, self.amount, radius)
@@ -199,10 +221,18 @@ def _operation(part: str) -> _Operation:
         raise wrong
     if scales:
         method = values[1] if len(values) == 2 else DEFAULT_METHOD
-        if method not in METHODS:
+        if method not in METHODS and method not in NETWORKS:
             raise UsageError(
                 f"{method!r} in {part!r} is not a method of scaling: those known are "
-                f"{', '.join(METHODS)}."
+                f"{', '.join([*METHODS, *NETWORKS])}."
+            )
+        if method in NETWORKS and (name, _factor(values[0])) != (
+            "upscale",
+            NETWORKS[method].factor,
+        ):
+            raise UsageError(
+                f"{part!r} cannot be: the net {method} does only "
+                f"upscale:{NETWORKS[method].factor}:{method}."
             )
         if name == "resize":
             return _Operation(name, method, size=Size.parse(values[0]))
@@ -234,6 +264,10 @@ def _resolve(pipeline: Pipeline, source: Size) -> Plan:
     for operation in pipeline.operations:
         step = operation.resolve(size)
         # A radius in this step's pixels is fewer source pixels where earlier steps enlarged.
+        cell = NETWORKS[operation.method].cell if operation.method in NETWORKS else 1
+        # The least x at which x * scale is a multiple of the cell.
+        align_x = math.lcm(align_x, (scale_x / cell).denominator)
+        align_y = math.lcm(align_y, (scale_y / cell).denominator)
         need_x, need_y = need_x + step.radius / scale_x, need_y + step.radius / scale_y
         scale_x, scale_y = scale_x * step.scale_x, scale_y * step.scale_y
         align_x = math.lcm(align_x, scale_x.denominator)

@@ -16,6 +16,7 @@ UNKNOWN_RTT = 0.020
 #: these seconds.
 SILENT_P95S = 2.0
 SILENT_LEAST = 0.010
+SILENT_MOST = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,8 @@ class Candidate:
         score: its rank, 0 to 100.
         region: where it is, as it says.
         last_result: when it last answered; -inf where never.
-        owes_since: when it last answered, or was sent something while it owed nothing.
+        owes_since: when it was sent something that it has not answered, or last answered
+            while it owed more; inf where it owes nothing.  A chunk that was given up is owed.
         line: megapixels a second that its line takes to the broker; inf where unknown.
     """
 
@@ -84,11 +86,12 @@ class Candidate:
         return self.rtt + self.wait(megapixels) + self.service * megapixels
 
     def is_silent(self, megapixels: float, now: float) -> bool:
-        """Tell whether it owes a result for much longer than it usually takes: it may stall."""
-        if not self.own:
-            return False
+        """Tell whether it owes a result for much longer than it usually takes: it may stall.
+
+        After ``SILENT_MOST`` it is worth another try: what it owes may have been lost.
+        """
         usual = self.rtt + SILENT_P95S * max(self.service_p95, self.service) * megapixels
-        return now - self.owes_since > usual + SILENT_LEAST
+        return usual + SILENT_LEAST < now - self.owes_since < SILENT_MOST
 
 
 class Policy(Protocol):

@@ -88,7 +88,7 @@ class Predictive:
             cost = each.finish(megapixels)
             if cost > least:
                 continue  # the risk only adds
-            if each.own and each.is_silent(megapixels, now):
+            if each.is_silent(megapixels, now):
                 cost += SILENCE
             miss = cost + (each.service_p95 - each.service) * megapixels - budget
             if miss > 0:

@@ -16,7 +16,14 @@ from p2c2g.peers.health import Health
 from p2c2g.peers.presence import Presence
 from p2c2g.peers.ranking import merits, score
 from p2c2g.peers.trust import Trust
-from p2c2g.routing.candidate import UNKNOWN_RTT, UNKNOWN_SERVICE, Candidate, Job, Policy
+from p2c2g.routing.candidate import (
+    SILENT_MOST,
+    UNKNOWN_RTT,
+    UNKNOWN_SERVICE,
+    Candidate,
+    Job,
+    Policy,
+)
 from p2c2g.routing.pool import SPARE, SessionPool, share
 
 #: Results of a peer among which the shortest travel is its distance: more is a queue.
@@ -165,7 +172,8 @@ class Router:
         if self._board.state(peer, now) is not State.CLOSED:
             return candidate.rtt
         self._presence.seen(peer, now)
-        candidate.last_result = candidate.owes_since = now
+        candidate.last_result = now
+        candidate.owes_since = now if candidate.own else float("inf")
         if travel is not None:
             travels = self._travels.setdefault(peer, deque(maxlen=_TRAVELS))
             travels.append(travel)
@@ -180,7 +188,7 @@ class Router:
         """Note a chunk that was sent to a peer's own queue."""
         if peer:
             candidate = self._of(peer)
-            if not candidate.own:
+            if not now - SILENT_MOST < candidate.owes_since <= now:
                 candidate.owes_since = now
             candidate.own += 1
             self._peaks[peer] = max(self._peaks.get(peer, 0), candidate.own)

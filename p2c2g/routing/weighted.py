@@ -23,10 +23,9 @@ class Weighted:
     """Draws a peer in proportion to slots ÷ service.
 
     One that had a run of the chunk, is silent, or would be late by prediction is drawn again, up
-    to
-    ``draws`` times in all.  Where none of those drawn is in time, the earliest of them gets the
-    chunk, unless it has no slot free: then it goes to the capability queue.  Where chance drew
-    used ones only, the earliest of the others is looked for among all.
+    to ``draws`` times in all.  Where none of those drawn is in time, the earliest of them gets
+    the chunk, unless it has no slot free: then it goes to the capability queue.  Where chance
+    drew others only, the earliest that is not used is looked for among all.
 
     When all are full each draw is late or waits: chunks go to peers while their queues are
     short enough for the deadline, and to the capability queue beyond that.

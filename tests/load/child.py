@@ -12,11 +12,19 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import IO, Any, Self, cast
 
-from benchmarks.pool import environment, last_line
+from benchmarks.pool import environment
 from p2c2g.errors import UnavailableError
 
 #: Seconds that one has to end once its input has ended.
 END_TIMEOUT = 20.0
+#: Letters of a log that are told when one has ended by itself.
+TOLD = 2000
+
+
+def last_words(log: IO[bytes]) -> str:
+    """Return the end of what was logged; more than a line, since libraries have the last one."""
+    log.seek(0)
+    return log.read().decode(errors="replace").strip()[-TOLD:] or "(none)"
 
 
 class Child:
@@ -74,7 +82,7 @@ class Child:
         """
         line = cast("IO[str]", self._process.stdout).readline()
         if not line:
-            raise UnavailableError(f"{self._module} ended. Its last words: {last_line(self._log)}")
+            raise UnavailableError(f"{self._module} ended. Its last words: {last_words(self._log)}")
         return json.loads(line)
 
     def ask(self, order: object) -> Any:

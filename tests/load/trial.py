@@ -13,7 +13,7 @@ from typing import Any
 import psutil
 import redis
 
-from benchmarks.pool import Pool, last_line, used_seconds
+from benchmarks.pool import Pool, used_seconds
 from p2c2g.celery import redis_client
 from p2c2g.errors import UnavailableError
 from p2c2g.messaging.embedded import EmbeddedBroker
@@ -21,7 +21,7 @@ from p2c2g.peers.registry import Registry
 from p2c2g.peers.report import PeerState
 from p2c2g.settings import BrokerSettings, Settings
 from tests.load.broker import LOOK_EVERY, Reading, await_empty, pending
-from tests.load.child import Child
+from tests.load.child import Child, last_words
 from tests.load.gamer import NAME
 from tests.load.terms import Terms
 
@@ -66,7 +66,7 @@ def run(terms: Terms) -> dict[str, Any]:
         try:
             _await_peers(client, terms.peers)
         except UnavailableError as error:
-            raise UnavailableError(f"{error} Their last words: {last_line(log)}") from error
+            raise UnavailableError(f"{error} Their last words: {last_words(log)}") from error
         gamer.ask(terms.as_json())
         before = Reading.now(client, process, NAME), _used(peers), os.getloadavg()[0]
         gamer.answer()

@@ -111,3 +111,13 @@ def test_what_is_over_is_not_looked_at_again() -> None:
     assert watch.next(lambda key: key[0] < 2) == 2.0
     assert watch.next(lambda key: True) is None
     assert watch.due(math.inf) == []
+
+
+def test_a_hedge_goes_out_while_it_can_be_back_but_not_before_most_are() -> None:
+    hedging = Hedging(deadline=0.1)
+    assert hedging.hedge_at(0.0, 0.1) is None
+    for seconds in [0.02] * 18 + [0.03] * 2:
+        hedging.took(seconds)
+    assert hedging.hedge_at(0.0, 0.1) == pytest.approx(0.03)
+    assert hedging.hedge_at(0.0, 0.05) == pytest.approx(0.05 - 1.25 * 0.02)
+    assert hedging.hedge_at(0.0, 0.03) == pytest.approx(0.02)

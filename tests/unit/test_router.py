@@ -159,3 +159,51 @@ def test_a_thousand_strangers_leave_room_for_those_who_are_enrolled() -> None:
         known.router.answered(f"stranger {number}", 0.01, number / 1000)
     assert known.router.candidate("ada") is not None
     assert sum(known.router.candidate(f"stranger {n}") is not None for n in range(1000)) <= 256
+
+
+@pytest.mark.parametrize("policy", ["weighted", "predictive", "affinity"])
+def test_who_stands_still_comes_last_until_it_answers(policy: str) -> None:
+    known = Known(policy)
+    known.learn("ada", "bob", service=0.004)
+    known.router.sent("ada", 0.0)
+    known.router.back("ada")  # Its frame was shown without it: it owes the chunk all the same.
+    assert {known.first(0.09) for _ in range(30)} == {"bob"}
+    known.router.answered("ada", 0.09, 0.1)
+    assert "ada" in {known.first(0.11, index) for index in (0, 1) for _ in range(60)}
+
+
+def test_what_was_lost_is_not_held_against_a_peer_for_ever() -> None:
+    known = Known()
+    known.learn("ada")
+    known.router.sent("ada", 0.0)
+    candidate = known.router.candidate("ada")
+    assert candidate is not None
+    assert candidate.is_silent(0.5, 1.0)
+    assert not candidate.is_silent(0.5, 3.0)
+    known.router.sent("ada", 3.0)
+    assert not candidate.is_silent(0.5, 3.01)
+    assert candidate.is_silent(0.5, 4.0)
+
+
+def test_what_never_came_teaches_how_far_its_peer_is() -> None:
+    known = Known()
+    known.learn("ada", "bob", service=0.004)
+    known.router.overdue("ada", 0, 0.102)
+    candidate = known.router.candidate("ada")
+    assert candidate is not None
+    assert candidate.rtt == pytest.approx(0.1)
+    known.learn("ada", "bob", service=0.004, now=1.0)
+    assert set(known.router.pool) == {"bob"}, "it cannot make the deadline"
+
+
+def test_a_narrow_line_is_a_slow_peer() -> None:
+    known = Known()
+    known.learn("ada", service=0.001, line=5.0)
+    candidate = known.router.candidate("ada")
+    assert candidate is not None
+    for _ in range(4):
+        known.router.sent("ada", 0.0)
+    assert candidate.wait(0.5) == pytest.approx(4 * 0.5 / 5.0)
+    for _ in range(500):
+        known.router.measured(0, 125_000)
+    assert known.router.bits == pytest.approx(2e6)
