@@ -96,7 +96,7 @@ GAMES = {
                     "world1/entrance_cave",
                     "world2/beside_bushes",
                     "world1/fork_in_the_road",
-                    "bonus1/bonus-level2",
+                    "world1/icy_valley",
                 )
             ),
             opening=("Return", "Return"),
@@ -121,8 +121,8 @@ GAMES = {
             "frozen-bubble",
             "frozen-bubble",
             "program and art GPL-2.0",
-            ("frozen-bubble", "--no-sound", "--fullscreen"),
-            opening=("Return", "Return", "Return"),
+            ("frozen-bubble", "--no-sound", "--fullscreen", "--solo"),
+            tuple(("--level", str(level)) for level in (1, 12, 25, 40, 60)),
             keys=("Left", "Right", "Up", "Up", "space"),
             # It draws 640x480 and no more, in the middle of the screen.
             part=Rect(320, 120, 640, 480),

@@ -63,7 +63,6 @@ def train(
     """
     folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(terms.seed)
-    torch.use_deterministic_algorithms(True)
     net = Net(terms.shape)
     rate = terms.rate
     if begin is not None:
@@ -93,7 +92,7 @@ def train(
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(net.parameters(), 10.0)
         optimiser.step()
-        loss_sum += float(loss)
+        loss_sum += float(loss.detach())
         if (step + 1) % EVERY == 0 or step + 1 == terms.steps:
             gain = _gain(net, watched, bases)
             rows.append((step + 1, loss_sum / ((step % EVERY) + 1), gain))

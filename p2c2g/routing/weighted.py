@@ -58,7 +58,10 @@ class Weighted:
         if best is None:
             best = min(
                 (each for each in pool if each.id not in job.used),
-                key=lambda each: each.finish(job.megapixels),
+                key=lambda each: (
+                    each.is_silent(job.megapixels, now),
+                    each.finish(job.megapixels),
+                ),
                 default=None,
             )
         return best and unless_the_queue_is_better(best, job, now)
