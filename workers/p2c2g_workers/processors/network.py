@@ -31,6 +31,8 @@ from p2c2g.media.operations import NETWORKS, Step
 from p2c2g_workers.processors.opencv import scale
 from p2c2g_workers.processors.registry import register
 
+#: Whether ONNX Runtime is not installed here.
+MISSING = importlib.util.find_spec("onnxruntime") is None
 #: Nets look at cells of 2x2 pixels and give cells of 4x4, three bytes a pixel.
 _CELL = 2
 #: In a net's result, this stands for "nothing to add".
@@ -126,6 +128,6 @@ def _doubling(method: str) -> Callable[[Pixels, Step], Pixels]:
     return double
 
 
-if importlib.util.find_spec("onnxruntime") is not None:
+if not MISSING:
     for _method in NETWORKS:
         register("upscale", _method)(_doubling(_method))
