@@ -24,6 +24,7 @@ from training.nets import SHAPES, Net
 from training.record import load
 from training.record import record as record_game
 from training.train import Terms, train
+from training.variety import lettering, varied
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
@@ -31,6 +32,8 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 HELD = 0.2
 #: Frames of each game that a net is judged on.
 JUDGED = 12
+#: Pictures of text that a general net learns from, beside the games.
+LETTERING = 60
 
 Recordings = Annotated[Path, typer.Option(help="Where recordings are, a folder a game.")]
 Runs = Annotated[Path, typer.Option(help="Where runs are, a folder a net.")]
@@ -68,10 +71,14 @@ def general(
     taught, judged = teach.split(","), judge.split(",")
     if set(taught) & set(judged):
         raise UsageError("A game that teaches cannot judge: give other games to --judge.")
-    frames = [_parts(recordings, game)[0] for game in taught]
+    frames = []
+    for game in taught:
+        own = _parts(recordings, game)[0]
+        frames.append([*own[::2], *varied(own, seed)])
+    frames.append(lettering(LETTERING, seed))
     held = {game: _spread(load(recordings / game)) for game in judged}
     terms = Terms(_shape(size), steps, seed)
-    watched = [frame for some in held.values() for frame in some[:2]]
+    watched = [frame for some in held.values() for frame in some[3::6]]
     net = train(terms, frames, watched, runs / size)
     about = _about(terms, taught, net)
     print(write(net, runs / size, size, held, about)["held_out_jpeg85"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from celery.utils.nodenames import worker_direct
 
@@ -28,6 +29,7 @@ def beat_key(peer: str) -> str:
     return f"p2c2g.beat.{peer}"
 
 
+@lru_cache(maxsize=4096)
 def own_queue(peer: str) -> str:
     """Return the name of a peer's own queue."""
     return str(worker_direct(peer).name)

@@ -82,7 +82,7 @@ def worker_options() -> list[click.Option]:
         ),
         _option(
             "--region",
-            "Where this peer is; sessions may prefer peers of their own region.",
+            "Where this peer is, as people call it, such as eu-west.",
             "NAME",
             lambda text: parse_label(text, MAX_REGION),
         ),

@@ -23,6 +23,7 @@ squared, since a frame is complete only if *each* of its two or more chunks is i
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 
 from p2c2g.peers.breaker import State
 from p2c2g.peers.health import Record
@@ -92,21 +93,27 @@ def merits(
 
 
 def score(given: Merits) -> Score:
-    """Return the score of a peer."""
+    """Return the score of a peer, and what moved it."""
+    factors = _factors(given)
+    return Score(100.0 * prod(factors.values()), factors, _moved(given, factors))
+
+
+def rank(given: Merits) -> float:
+    """Return the score's value alone: a session asks for a hundred of them every half second."""
+    return 100.0 * prod(_factors(given).values())
+
+
+def _factors(given: Merits) -> dict[str, float]:
     on_time = (given.on_time * given.results + PRIOR_ON_TIME * PRIOR) / (given.results + PRIOR)
     service = UNKNOWN_SERVICE if given.service is None else given.service
     rtt = UNKNOWN_RTT if given.rtt is None else given.rtt
-    factors = {
+    return {
         "on time": on_time**2,
         "speed": 1 / (1 + service / HALF_SERVICE),
         "nearness": 1 / (1 + rtt / HALF_RTT),
         "trust": (1 + min(given.in_a_row / ENOUGH, 1.0)) / 2,
         "breaker": _BREAKER[given.breaker],
     }
-    value = 100.0
-    for factor in factors.values():
-        value *= factor
-    return Score(value, factors, _moved(given, factors))
 
 
 def _moved(given: Merits, factors: dict[str, float]) -> str:

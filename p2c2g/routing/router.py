@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from p2c2g.peers.breaker import Board, State
 from p2c2g.peers.health import Health
 from p2c2g.peers.presence import Presence
-from p2c2g.peers.ranking import merits, score
+from p2c2g.peers.ranking import merits, rank
 from p2c2g.peers.trust import Trust
 from p2c2g.routing.candidate import (
     SILENT_MOST,
@@ -143,7 +143,7 @@ class Router:
                 self._board.state(each.id, now),
                 rtt=each.rtt,
             )
-            candidate.score = score(standing).value
+            candidate.score = rank(standing)
             if each.id not in self._travels:
                 candidate.rtt = each.rtt
             if each.service and record is None:

@@ -58,6 +58,7 @@ class Watchman:
         self._lock = lock
         self._clock = clock
         self._enrolments: dict[str, Enrolment] = {}
+        self._promised: dict[str, float] = {}
         self._facts: dict[str, Facts] = {}
         self._turn = 0
         self._rotation = 0
@@ -72,10 +73,12 @@ class Watchman:
         ids = self._registry.ids()
         unknown = ids - self._enrolments.keys()
         for peer in self._enrolments.keys() - ids:
-            del self._enrolments[peer]
+            self._drop(peer)
         known = sorted(self._enrolments)
         anew = {known[(self._turn + count) % len(known)] for count in range(ANEW) if known}
-        self._enrolments.update(self._registry.enrolments(unknown | anew))
+        for peer, enrolment in self._registry.enrolments(unknown | anew).items():
+            self._enrolments[peer] = enrolment
+            self._promised[peer] = promised(enrolment.capabilities, self._plan)
         self._turn += ANEW
         self._banned = frozenset(self._registry.banned())
         asked = self._asked()
@@ -100,7 +103,7 @@ class Watchman:
             swept = self._registry.sweep(dead)
             for peer in swept:
                 logger.warning("Peer %s has died; what it had goes to others.", peer)
-                self._enrolments.pop(peer, None)
+                self._drop(peer)
 
     def _asked(self) -> list[str]:
         """Return whose beats are asked for: the pool's, and a slice of all others."""
@@ -117,7 +120,7 @@ class Watchman:
         enrolment, beat = self._enrolments[peer], pulse.beat
         # Of another instance: it has enrolled anew, and will be read anew.
         if beat is None or beat.instance != enrolment.instance:
-            self._enrolments.pop(peer)
+            self._drop(peer)
             return None
         return Facts(
             id=peer,
@@ -127,10 +130,14 @@ class Watchman:
             slots=enrolment.slots,
             busy=beat.in_flight + pulse.waiting,
             rtt=way + beat.rtt,
-            service=promised(enrolment.capabilities, self._plan),
+            service=self._promised[peer],
             region=enrolment.region,
             line=enrolment.capabilities.up / self._router.bits or float("inf"),
         )
+
+    def _drop(self, peer: str) -> None:
+        self._enrolments.pop(peer, None)
+        self._promised.pop(peer, None)
 
 
 def promised(capabilities: Capabilities, plan: SessionPlan) -> float:
