@@ -37,10 +37,10 @@ def model(layers: Sequence[Layer]) -> bytes:
     is nothing to add.
     """
     consts = [
-        numpy_helper.from_array(np.float32(LEVEL), "scale0"),
-        numpy_helper.from_array(np.uint8(0), "zero"),
-        numpy_helper.from_array(np.uint8(128), "middle"),
-        numpy_helper.from_array(np.int8(0), "weight_zero"),
+        numpy_helper.from_array(np.asarray(LEVEL, np.float32), "scale0"),
+        numpy_helper.from_array(np.asarray(0, np.uint8), "zero"),
+        numpy_helper.from_array(np.asarray(128, np.uint8), "middle"),
+        numpy_helper.from_array(np.asarray(0, np.int8), "weight_zero"),
     ]
     nodes = [helper.make_node("Transpose", ["cells"], ["x0"], perm=[0, 3, 1, 2])]
     for index, layer in enumerate(layers):

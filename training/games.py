@@ -193,7 +193,8 @@ def find(name: str) -> Game:
 def playing(game: Game, scene: int, seed: int) -> Iterator[Iterator[tuple[float, Pixels]]]:
     """Play one scene; gives (seconds since the start, view of the screen's pixels) for ever.
 
-    The pixels are BGR, (720, 1280, 3) or the part of them that the game fills, and are valid until the next ones are taken.
+    The pixels are BGR, (720, 1280, 3) or the part of them that the game fills; they are valid
+    until the next ones are taken.
 
     Raises:
         SourceUnavailableError: the game or its display does not start.
@@ -204,17 +205,19 @@ def playing(game: Game, scene: int, seed: int) -> Iterator[Iterator[tuple[float,
         with tempfile.TemporaryDirectory(prefix="p2c2g-train-") as home:
             for name, text in game.config:
                 Path(home, name).write_text(text)
-            log = Path(home, "log").open("wb")
-            env = {"PATH": os.environ["PATH"], "HOME": home, "DISPLAY": display.name} | {
-                "SDL_RENDER_DRIVER": "software",
-                "SDL_FRAMEBUFFER_ACCELERATION": "0",
-                "SDL_AUDIODRIVER": "dummy",
-                "SDL_VIDEODRIVER": "x11",
+            env = {
+                "PATH": os.environ["PATH"],
+                "HOME": home,
+                "DISPLAY": display.name,
                 "XDG_CONFIG_HOME": home,
                 "XDG_DATA_HOME": home,
+                "SDL_VIDEODRIVER": "x11",
+                "SDL_AUDIODRIVER": "dummy",
+                "SDL_RENDER_DRIVER": "software",
+                "SDL_FRAMEBUFFER_ACCELERATION": "0",
                 "SDL_NO_SIGNAL_HANDLERS": "1",
             }
-            with log:
+            with Path(home, "log").open("wb") as log:
                 process = processes.start(
                     [str(program), *game.command[1:], *game.scenes[scene]],
                     env=env,

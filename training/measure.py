@@ -22,9 +22,7 @@ def psnr(one: Pixels, other: Pixels) -> float:
 
 def ssim(one: Pixels, other: Pixels) -> float:
     """Return the structural similarity of two pictures' luma, at most 1."""
-    a, b = (
-        cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY).astype(np.float64) for pixels in (one, other)
-    )
+    a, b = (cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY).astype(np.float64) for pixels in (one, other))
 
     def mean(values: object) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
         return np.asarray(cv2.GaussianBlur(np.asarray(values), (11, 11), 1.5)[5:-5, 5:-5])

@@ -16,6 +16,7 @@ saturate, activations of 8 bits whose lower bound is the ReLU, and the result in
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -80,10 +81,11 @@ class Fold(nn.Module):
 
     def kernel(self) -> Tensor:
         """Return the one kernel, (after, before, k, k)."""
-        same: Any = self.same
         if self.outer is None:
             return self.inner
-        return torch.einsum("ow,wikl->oikl", self.outer, self.inner) + same
+        same: Any = self.same
+        folded: Tensor = torch.einsum("ow,wikl->oikl", self.outer, self.inner)
+        return folded.add(same)
 
 
 class Net(nn.Module):
@@ -93,7 +95,7 @@ class Net(nn.Module):
         super().__init__()
         self.shape = shape
         widths = [CELL_IN, *[shape.width] * shape.depth]
-        folds = [Fold(a, b, 3) for a, b in zip(widths, widths[1:], strict=False)]
+        folds = [Fold(a, b, 3) for a, b in pairwise(widths)]
         last = Fold(shape.width, CELL_OUT, 1)
         with torch.no_grad():
             last.inner.mul_(0.1)

@@ -84,8 +84,8 @@ class Patches:
     def _patch(self, detailed: bool) -> tuple[Pixels, Pixels, Pixels]:
         best: tuple[Pixels, Pixels, Pixels] | None = None
         most = -1.0
+        game = self._games[int(self._random.integers(len(self._games)))]
         for _ in range(3 if detailed else 1):
-            game = self._games[int(self._random.integers(len(self._games)))]
             one, base = game[int(self._random.integers(len(game)))]
             edge, full = self._edge, self._edge + 2 * MARGIN
             # At even pixels: the nets see cells of 2x2.

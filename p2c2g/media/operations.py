@@ -226,13 +226,10 @@ def _operation(part: str) -> _Operation:
                 f"{method!r} in {part!r} is not a method of scaling: those known are "
                 f"{', '.join([*METHODS, *NETWORKS])}."
             )
-        if method in NETWORKS and (name, _factor(values[0])) != (
-            "upscale",
-            NETWORKS[method].factor,
-        ):
+        net = NETWORKS.get(method)
+        if net and not (name == "upscale" and _factor(values[0]) == net.factor):
             raise UsageError(
-                f"{part!r} cannot be: the net {method} does only "
-                f"upscale:{NETWORKS[method].factor}:{method}."
+                f"{part!r} cannot be: the net {method} does only upscale:{net.factor}:{method}."
             )
         if name == "resize":
             return _Operation(name, method, size=Size.parse(values[0]))

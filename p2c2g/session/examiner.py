@@ -33,8 +33,8 @@ from p2c2g.routing.router import Router
 from p2c2g.session.attempts import Attempts, ChunkKey
 from p2c2g.session.checks import Checker
 from p2c2g.session.hedging import TokenBucket
+from p2c2g.session.orders import Order
 from p2c2g.session.plan import FrameInFlight, SessionPlan
-from p2c2g.session.runs import Order
 
 logger = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from typing import Generic, NamedTuple, Protocol, TypeVar
+from typing import Generic
 
 from p2c2g.peers.breaker import Board, Outcome
 from p2c2g.peers.health import Health
@@ -17,34 +17,10 @@ from p2c2g.routing.router import Router
 from p2c2g.routing.stealing import Move, Waiting, moves
 from p2c2g.session.attempts import Attempts, ChunkKey, Decision, Run, RunState, Verdict
 from p2c2g.session.hedging import Hedging, Moment, Watch
+from p2c2g.session.orders import F, Order, Send
 
 #: Seconds between two looks at a chunk that waits at a peer for longer than was predicted.
 STEAL_INTERVAL = 0.004
-
-
-class Flight(Protocol):
-    """A frame that has not been shown."""
-
-    @property
-    def number(self) -> int:
-        """Return its number."""
-
-    @property
-    def deadline(self) -> float:
-        """Return when it is shown at the latest, in seconds of the session's clock."""
-
-
-class Order(NamedTuple):
-    """One run to be sent: the chunk's index, the run's number, the peer (any where empty)."""
-
-    chunk: int
-    attempt: int
-    peer: str
-
-
-F = TypeVar("F", bound=Flight)
-#: Sends runs of one frame, in one write; tells whether they have left.
-Send = Callable[[F, Sequence[Order]], bool]
 
 
 class Runs(Generic[F]):

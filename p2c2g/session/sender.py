@@ -10,8 +10,8 @@ from p2c2g.media.wire import ChunkHeader
 from p2c2g.routing.stealing import Move
 from p2c2g.session.attempts import ChunkKey
 from p2c2g.session.dispatcher import Dispatcher, Message
+from p2c2g.session.orders import Order
 from p2c2g.session.plan import FrameInFlight, SessionPlan
-from p2c2g.session.runs import Order
 from p2c2g.session.tally import Tally
 
 logger = logging.getLogger(__name__)

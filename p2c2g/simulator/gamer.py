@@ -28,10 +28,11 @@ from p2c2g.session.admission import Admission
 from p2c2g.session.attempts import Attempts, ChunkKey, Verdict
 from p2c2g.session.hedging import Hedging
 from p2c2g.session.keeper import INTERVAL, TELL_EVERY, WATCH_EVERY
+from p2c2g.session.orders import Order
 from p2c2g.session.plan import FrameInFlight
 from p2c2g.session.playout import Playout
 from p2c2g.session.reassembler import Pending, Reassembler
-from p2c2g.session.runs import Order, Runs
+from p2c2g.session.runs import Runs
 from p2c2g.session.watchman import Watchman
 from p2c2g.simulator.broker import Broker
 from p2c2g.simulator.engine import Engine

@@ -1,4 +1,4 @@
-"""The trained upscalers at a peer: exact over chunks, on any road, and refused where they cannot be.
+"""The trained upscalers at a peer: exact over chunks, and refused where they cannot be.
 
 What needs ONNX Runtime is skipped by name where it is missing; the rest is the gamer's side, and
 needs nothing.
@@ -131,8 +131,9 @@ def test_chunks_in_threads_do_not_meet(method: str) -> None:
     pictures = [picture(Size(48, 40), seed, "noise") for seed in range(8)]
     expected = [run(plan, one) for one in pictures]
     with ThreadPoolExecutor(4) as pool:
-        for found, due in zip(pool.map(lambda one: run(plan, one), pictures), expected, strict=True):
-            np.testing.assert_array_equal(found, due)
+        results = list(pool.map(lambda one: run(plan, one), pictures))
+    for found, due in zip(results, expected, strict=True):
+        np.testing.assert_array_equal(found, due)
 
 
 @needs_runtime

@@ -29,9 +29,10 @@ from p2c2g.routing.stealing import Move
 from p2c2g.session.attempts import MAX_ATTEMPTS, Attempts, ChunkKey, Verdict
 from p2c2g.session.examiner import Examiner
 from p2c2g.session.hedging import Hedging
+from p2c2g.session.orders import Order
 from p2c2g.session.plan import FrameInFlight, SessionPlan
 from p2c2g.session.reassembler import Reassembler
-from p2c2g.session.runs import Order, Runs
+from p2c2g.session.runs import Runs
 
 CHUNKS = int(os.environ.get("P2C2G_SIMULATED_CHUNKS", "200000"))
 PEERS = ["ada", "bob", "eve", "zoe"]

@@ -53,7 +53,7 @@ class Network:
         Raises:
             ProcessorError: it cannot be read.
         """
-        import onnxruntime  # noqa: PLC0415  # 0.1 s that only those who need it pay
+        import onnxruntime  # 0.1 s that only those who need it pay
 
         options = onnxruntime.SessionOptions()
         # Chunks are what runs side by side; a net that spread would take their cores.
@@ -62,7 +62,7 @@ class Network:
             self._session: Any = onnxruntime.InferenceSession(
                 model, options, providers=["CPUExecutionProvider"]
             )
-        except Exception as error:  # noqa: BLE001  # its errors share no other class
+        except Exception as error:  # its errors share no other class
             raise ProcessorError(f"The net cannot be read: {error}") from error
         self._border = radius // _CELL * _CELL
 

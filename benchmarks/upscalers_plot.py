@@ -1,0 +1,101 @@
+"""The upscalers' plot of quality against time, and a page of crops for a person to judge."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import cv2
+import matplotlib as mpl
+import numpy as np
+from matplotlib.figure import Figure
+
+from p2c2g.media.frame import Pixels, Rect
+from training.measure import psnr
+from training.pairs import pair
+
+if TYPE_CHECKING:
+    from benchmarks.upscalers import Row
+
+_OURS, _SOFT, _COOL = "#d1495b", "#6b7a86", "#30638e"
+#: Large pixels along a crop's edge.
+_EDGE = 128
+#: What a page shows, in this order, where it was measured.
+_SHOWN = (
+    "nearest",
+    "bicubic",
+    "bicubic + sharpen",
+    "waifu2x upconv_7_photo",
+    "ml-tiny",
+    "ml-small",
+)
+
+
+def plot(rows: Sequence[Row], path: Path) -> None:
+    """Draw dB over bicubic, at JPEG 85, against milliseconds: each game's dot and their mean."""
+    base = {row.game: row.psnr for row in rows if (row.name, row.quality) == ("bicubic", 85)}
+    points: dict[str, list[tuple[float, float]]] = {}
+    for row in rows:
+        if row.quality == 85 and row.name != "nearest":
+            name = "the game's own net" if row.name.startswith("own net") else row.name
+            points.setdefault(name, []).append((row.ms, row.psnr - base[row.game]))
+    with mpl.rc_context({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False}):
+        figure = Figure(figsize=(9, 5), layout="constrained")
+        axes = figure.add_subplot()
+        axes.axhline(0, color=_SOFT, linewidth=0.8)
+        axes.axvline(16, color=_SOFT, linewidth=0.8, linestyle=":")
+        axes.annotate("16 ms", (16, 0.01), xycoords=("data", "axes fraction"), color=_SOFT)
+        for name, found in points.items():
+            ours = name.startswith(("ml-", "the game's"))
+            colour = _OURS if ours else _COOL
+            ms = statistics.median(one for one, _ in found)
+            mean = statistics.fmean(gain for _, gain in found)
+            axes.scatter([ms] * len(found), [gain for _, gain in found], s=12, color=colour,
+                         alpha=0.4, linewidths=0)  # fmt: skip
+            axes.scatter([ms], [mean], s=46, color=colour)
+            axes.annotate(name, (ms, mean), xytext=(7, -3), textcoords="offset points")
+        axes.set_xscale("log")
+        axes.set_xlabel("milliseconds for 640x360 to 1280x720, one thread (logarithmic)")
+        axes.set_ylabel("PSNR over bicubic, dB (input JPEG 85 4:2:0)")
+        axes.set_title("What it gains and what it costs: small dots are games, large ones means",
+                       loc="left")  # fmt: skip
+        figure.savefig(path, dpi=110)
+
+
+def crops(
+    games: Mapping[str, Sequence[Pixels]],
+    upscalers: Mapping[str, Callable[[Pixels], Pixels]],
+    path: Path,
+) -> None:
+    """Draw, for the last frame of each game, its most detailed corner by each upscaler."""
+    columns = ["as drawn", *(name for name in _SHOWN if name in upscalers), "own net"]
+    figure = Figure(figsize=(1.75 * len(columns), 2.0 * len(games)), layout="constrained")
+    grid = figure.subplots(len(games), len(columns), squeeze=False)
+    for line, (game, pictures) in zip(grid, games.items(), strict=True):
+        one = pair(pictures[-1], 85)
+        where = _detailed(one.large)
+        for axes, name in zip(line, columns, strict=True):
+            axes.set_axis_off()
+            upscaler = upscalers.get(f"own net of {game}" if name == "own net" else name)
+            if name == "as drawn":
+                axes.set_title(f"{game}\nas drawn", fontsize=7)
+                shown = one.large
+            elif upscaler is not None:
+                shown = upscaler(one.small)
+                axes.set_title(f"{name}\n{psnr(shown, one.large):.2f} dB (frame)", fontsize=7)
+            else:
+                continue
+            axes.imshow(np.ascontiguousarray(where.of(shown)[:, :, ::-1]), interpolation="nearest")
+    figure.savefig(path, dpi=110)
+
+
+def _detailed(pixels: Pixels) -> Rect:
+    """Return the square with the most edges."""
+    grey = cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY)
+    edges = np.abs(cv2.Laplacian(grey, cv2.CV_32F))
+    mean = cv2.boxFilter(edges, -1, (_EDGE, _EDGE), anchor=(0, 0))
+    inside = mean[: pixels.shape[0] - _EDGE, : pixels.shape[1] - _EDGE]
+    y, x = np.unravel_index(int(inside.argmax()), inside.shape)
+    return Rect(int(x) // 4 * 4, int(y) // 4 * 4, _EDGE, _EDGE)
