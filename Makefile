@@ -12,13 +12,15 @@ SECONDS ?= 60
 CHAOS_ARGS ?=
 LOAD_ARGS ?=
 
-.PHONY: help demo venv test check format bench chaos load fuzz clean
+.PHONY: help demo venv test check format bench bench-upscalers test-training chaos load fuzz clean
 
 help:
 	@echo "make demo    a pool on this machine and its picture in the browser (ARGS=--flower …)"
 	@echo "make test    every test that needs no root"
 	@echo "make check   style, types and imports"
 	@echo "make bench   every benchmark, some minutes (BENCH_ARGS=--quick for less than two)"
+	@echo "make bench-upscalers   what each way of doubling gains and costs, on recorded games"
+	@echo "make test-training     the training's own tests (PyTorch)"
 	@echo "make chaos   harm a real pool and audit it (SEED=7 SECONDS=60, CHAOS_ARGS='--seeds 10')"
 	@echo "make load    one session among up to 200 light peers (LOAD_ARGS='--peers 100')"
 	@echo "make fuzz    strangers' bytes at every format (FUZZ_SECONDS=60, FUZZ_ARGS=jpeg)"
@@ -42,6 +44,11 @@ $(VENV)/.fuzz: $(VENV)/.dev
 	-$(INSTALL) -e ".[demo,dev,fuzz]"
 	@touch $@
 
+# PyTorch, which nothing that is installed needs.
+$(VENV)/.train: $(VENV)/.dev
+	$(INSTALL) -e ".[demo,dev,bench,ml,train]"
+	@touch $@
+
 venv: $(VENV)/.dev
 
 demo: $(VENV)/.demo
@@ -62,6 +69,12 @@ format: $(VENV)/.dev
 
 bench: $(VENV)/.bench
 	@$(BIN)/python benchmarks/bench.py $(BENCH_ARGS)
+
+bench-upscalers: $(VENV)/.train
+	@PYTHONPATH=. $(BIN)/python -m benchmarks.upscalers $(BENCH_ARGS)
+
+test-training: $(VENV)/.train
+	$(BIN)/python -m pytest training/tests $(ARGS)
 
 chaos: $(VENV)/.dev
 	@$(BIN)/python -m tests.chaos --seed $(SEED) --seconds $(SECONDS) $(CHAOS_ARGS)

@@ -161,7 +161,27 @@ def draw(folder: Path) -> None:
     with quietly():
         world.play()
     for path in plot.draw(world, folder, "1,000 strangers, lines of 1 Gbit/s, predictive"):
-        path.replace(path.with_name(f"routing-{path.name}"))
+        if path.stem == "latency":  # The policies' picture has it.
+            path.unlink()
+        else:
+            path.replace(path.with_name(f"routing-{path.name}"))
+
+
+def draw_policies(folder: Path) -> None:
+    """Draw the latency of each policy, among uneven peers and among strangers."""
+    pools: dict[str, dict[str, Any]] = {
+        "40 peers, 1 to 10 times as fast": UNEVEN,
+        "1,000 strangers on home lines": STRANGERS,
+    }
+    latencies: plot.Panels = {}
+    for title, pool in pools.items():
+        latencies[title] = {}
+        for policy in POLICIES:
+            world = World(Scenario(**pool, policy=policy))
+            with quietly():
+                world.play()
+            latencies[title][policy] = [each for gamer in world.gamers for each in gamer.latencies]
+    plot.compare(latencies, world.scenario.deadline, folder / "routing-policies.png")
 
 
 def _get(report: dict[str, Any], *path: str) -> float:
@@ -191,6 +211,7 @@ def main(argv: list[str]) -> int:
         print(table(title, asked, options.seeds, options.workers), flush=True)
     if options.images is not None:
         draw(options.images)
+        draw_policies(options.images)
     return 0
 
 

@@ -97,19 +97,17 @@ def public() -> dict[str, Upscaler]:
 
 def measure(
     games: Mapping[str, Sequence[Pixels]],
-    ours: Mapping[str, Upscaler],
-    others: Mapping[str, Upscaler],
+    upscalers: Mapping[str, Upscaler],
     frames: int,
 ) -> Iterator[Row]:
-    """Measure each upscaler on ``frames`` of each game, the public ones on a third of them."""
+    """Measure each upscaler on the same ``frames`` of each game."""
     for game, pictures in games.items():
         for quality in (None, 85):
             pairs = [pair(one, quality) for one in _spread(pictures, frames)]
-            for name, upscaler in {**ours, **others}.items():
+            for name, upscaler in upscalers.items():
                 if name.startswith("own net of ") and name != f"own net of {game}":
                     continue
-                few = _spread(pairs, max(1, frames // 3)) if name in others else pairs
-                yield _row(game, quality, name, upscaler, few)
+                yield _row(game, quality, name, upscaler, pairs)
 
 
 def _row(
@@ -196,10 +194,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 f"There are no recordings in {options.recordings}: "
                 "python -m training record crispy-doom."
             )
-        ours = processors(options.runs)
-        others = public() if options.public else {}
+        upscalers = processors(options.runs) | (public() if options.public else {})
         rows = []
-        for row in measure(games, ours, others, options.frames):
+        for row in measure(games, upscalers, options.frames):
             print(f"{row.game} {row.quality or 'clean'} {row.name}: {row.psnr:.2f} dB "
                   f"{row.ssim:.4f} {row.ms:.1f} ms", flush=True)  # fmt: skip
             rows.append(row)
@@ -208,7 +205,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return error.exit_code
     options.out.mkdir(parents=True, exist_ok=True)
     report = {
-        "processor": network.card("ml-tiny")["machine"] if not network.MISSING else None,
         "rows": [{name: getattr(row, name) for name in Row.__slots__} for row in rows],
     }
     (options.out / "upscalers.json").write_text(json.dumps(report, indent=1) + "\n")
@@ -216,7 +212,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from benchmarks import upscalers_plot  # only who draws needs matplotlib
 
     upscalers_plot.plot(rows, options.out / "upscalers.png")
-    upscalers_plot.crops(games, {**ours, **others}, options.out / "upscalers-crops.png")
+    upscalers_plot.crops(games, upscalers, options.out / "upscalers-crops.png")
     print(f"{options.out}/upscalers.json, upscalers.png and upscalers-crops.png")
     return 0
 

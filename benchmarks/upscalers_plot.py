@@ -23,14 +23,7 @@ _OURS, _SOFT, _COOL = "#d1495b", "#6b7a86", "#30638e"
 #: Large pixels along a crop's edge.
 _EDGE = 128
 #: What a page shows, in this order, where it was measured.
-_SHOWN = (
-    "nearest",
-    "bicubic",
-    "bicubic + sharpen",
-    "waifu2x upconv_7_photo",
-    "ml-tiny",
-    "ml-small",
-)
+_SHOWN = ("nearest", "bicubic", "bicubic + sharpen", "waifu2x upconv_7_photo", "ml-tiny")
 
 
 def plot(rows: Sequence[Row], path: Path) -> None:

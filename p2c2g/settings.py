@@ -135,8 +135,9 @@ class SessionSettings(BaseSettings):
     quality: int = Field(default=85, ge=1, le=100, description="Quality of lossy codecs.")
     queue: str = Field(default="cpu", description="The queue that chunks are sent to.")
     policy: Literal["capability", "weighted", "predictive", "affinity"] = Field(
-        default="capability",
-        description="Who gets a chunk: whoever pulls first, or a peer that the session chooses.",
+        default="predictive",
+        description="Who gets a chunk: the peer that will have it back first, or whoever pulls "
+        "first (capability), or another policy.",
     )
 
 

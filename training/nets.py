@@ -46,7 +46,8 @@ class Shape:
         return 2 * self.depth + 1
 
 
-SHAPES = {"ml-tiny": Shape(32, 3), "ml-small": Shape(64, 5)}
+#: By method.  Another size joins with a line here and one in ``operations.NETWORKS``.
+SHAPES = {"ml-tiny": Shape(32, 3)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,7 +72,6 @@ class Network:
 #: The nets: the peer's processor has the weights, and may be without them.
 NETWORKS = {
     "ml-tiny": Network(factor=2, radius=7, cell=2),
-    "ml-small": Network(factor=2, radius=11, cell=2),
 }
 
 _FORMS = {

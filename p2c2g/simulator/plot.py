@@ -12,6 +12,10 @@ from p2c2g.media.frame import FrameState
 from p2c2g.simulator.world import World
 
 _BLUE, _ORANGE, _GREY = "#2b6cb0", "#dd6b20", "#718096"
+#: Of runs side by side: told apart by colour and by stroke.
+_STYLES = ("C7-", "C2--", "C0-", "C1-.")
+#: Seconds of every frame, by pool and run.
+Panels = dict[str, dict[str, list[float]]]
 
 
 def check_folder(folder: Path) -> None:
@@ -48,6 +52,37 @@ def draw(world: World, folder: Path, title: str) -> list[Path]:
         plt.close(figure)
         paths.append(path)
     return paths
+
+
+def compare(panels: Panels, deadline: float, path: Path) -> None:
+    """Write one picture of several pools, each with the latencies of several runs.
+
+    Args:
+        panels: seconds from capture to complete of every frame, by pool and run.
+        deadline: seconds, at which a frame is shown whatever came.
+        path: of the PNG.
+
+    Raises:
+        UnavailableError: matplotlib is not installed.
+    """
+    plt = _pyplot()
+    figure, several = plt.subplots(
+        1, len(panels), figsize=(9, 3.6), dpi=120, layout="constrained", sharey=True, squeeze=False
+    )
+    for axes, (title, runs) in zip(several[0], panels.items(), strict=True):
+        for (name, latencies), style in zip(runs.items(), _STYLES, strict=False):
+            ready = np.sort(latencies) * 1e3
+            shares = np.arange(1, len(ready) + 1) / len(ready)
+            axes.step(ready, shares, style, where="post", label=name, linewidth=1.6)
+        axes.axvline(deadline * 1e3, color=_GREY, linestyle=":", linewidth=1)
+        axes.set(xlim=(0, deadline * 1050), ylim=(0, 1.01))
+        axes.set_xlabel("ms from capture to complete; at the deadline: degraded")
+        axes.set_title(title, fontsize=9, loc="left")
+        axes.grid(visible=True, alpha=0.3)
+    several[0][0].set_ylabel("share of frames")
+    several[0][0].legend(loc="upper left", frameon=False)
+    figure.savefig(path)
+    plt.close(figure)
 
 
 def _pyplot() -> Any:

@@ -64,7 +64,7 @@ def joined(text: str, pixels: Pixels, grid: Grid) -> tuple[Pixels, Pixels]:
 )
 @settings(max_examples=EXAMPLES, deadline=None, derandomize=True)
 @example("upscale:2:ml-tiny", "{}", Size(641, 361), Grid(4, 3), 1, "noise")
-@example("upscale:2:ml-small", "{}", Size(33, 35), Grid(1, 2), 1, "hard")
+@example("upscale:2:ml-tiny", "{}", Size(33, 35), Grid(1, 2), 1, "hard")
 def test_chunks_are_the_whole(
     text: str, around: str, size: Size, grid: Grid, seed: int, kind: str
 ) -> None:
@@ -236,7 +236,7 @@ def test_its_plan_has_its_halo_and_begins_at_a_cell(method: str) -> None:
 
 
 def test_an_unknown_method_is_told_of_the_nets() -> None:
-    with pytest.raises(UsageError, match="lanczos, ml-tiny, ml-small"):
+    with pytest.raises(UsageError, match="lanczos, ml-tiny"):
         Pipeline.parse("upscale:2:ml-huge")
 
 

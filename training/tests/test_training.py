@@ -1,0 +1,199 @@
+"""A net that learns, goes on where it was, and leaves as the whole numbers that it learnt with."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from p2c2g.errors import UsageError
+from p2c2g.media.frame import Pixels, Size
+from p2c2g.media.operations import NETWORKS, Pipeline
+from p2c2g_workers.processors.network import Network
+from training import train as training
+from training.export import RIVALS, export, judge, model
+from training.measure import psnr, ssim
+from training.nets import CELL_OUT, SHAPES, WEIGHT_LIMIT, Net, Shape, cells, large_cells
+from training.pairs import Patches, compressed, doubled, pair
+from training.train import Terms, corrected, train
+from training.variety import lettering, varied
+
+SMALL = Shape(16, 2)
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="module")
+def frames() -> list[Pixels]:
+    """Blocks of 4 pixels in a few colours, as pixel art is: easily learnt."""
+    random = np.random.default_rng(5)
+    colours = random.integers(0, 256, (6, 3), dtype=np.uint8)
+    drawn = []
+    for _ in range(4):
+        art = colours[random.integers(0, 6, (60, 80))]
+        drawn.append(np.asarray(cv2.resize(art, (320, 240), interpolation=cv2.INTER_NEAREST)))
+    return drawn
+
+
+def wild(shape: Shape = SMALL) -> Net:
+    """Return a net that has learnt nothing and answers loudly."""
+    torch.manual_seed(3)
+    net = Net(shape)
+    net.rounding = True
+    with torch.no_grad():
+        net.get_buffer("peaks").fill_(2.0)
+        net.get_parameter(f"folds.{shape.depth}.inner").mul_(4)
+    return net
+
+
+def same(one: Net, other: Net) -> bool:
+    return all(
+        torch.equal(a, b)
+        for a, b in zip(one.state_dict().values(), other.state_dict().values(), strict=True)
+    )
+
+
+def test_it_learns(frames: list[Pixels], tmp_path: Path) -> None:
+    gains: list[str] = []
+    net = train(Terms(SMALL, 120), [frames[:3]], frames[3:], tmp_path, tell=gains.append)
+    one = pair(frames[3], 85)
+    base = doubled(one.small)
+    assert psnr(corrected(net, one.small, base), one.large) > psnr(base, one.large) + 0.5
+    assert gains == [f"step 120 of 120: {gains[-1].partition(': ')[2]}"]
+    assert (tmp_path / "curve.csv").read_text().splitlines()[0] == "step,loss,gain_db"
+
+
+def test_a_run_that_was_cut_short_becomes_the_same_net(
+    frames: list[Pixels], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training, "EVERY", 10)
+    terms = Terms(SMALL, 30)
+    through = train(terms, [frames], frames[:1], tmp_path / "a", tell=lambda _: None)
+
+    class CutError(Exception):
+        pass
+
+    def cut(line: str) -> None:
+        if line.startswith("step 20 "):
+            raise CutError
+
+    with pytest.raises(CutError):
+        train(terms, [frames], frames[:1], tmp_path / "b", tell=cut)
+    lines: list[str] = []
+    again = train(terms, [frames], frames[:1], tmp_path / "b", tell=lines.append)
+    # What was not yet kept when it was cut is learnt again, not skipped.
+    assert [line.split()[1] for line in lines] == ["20", "30"]
+    assert same(through, again)
+    other = train(Terms(SMALL, 30, seed=2), [frames], [], tmp_path / "c", tell=lambda _: None)
+    assert not same(through, other)
+
+
+def test_the_file_gives_what_was_learnt_with() -> None:
+    """Half a level apart may round apart, rarely; nothing is further off."""
+    net = wild()
+    random = np.random.default_rng(1)
+    small = random.integers(0, 256, (40, 52, 3), dtype=np.uint8)
+    base = doubled(small)
+    step = Pipeline.parse("upscale:2:ml-tiny").resolve(Size.of(small)).steps[0]
+    peer = Network(model(net.layers()), SMALL.radius).double(small, step)
+    apart = cv2.absdiff(peer, corrected(net, small, base))
+    assert apart.max() <= 2
+    assert (apart > 0).mean() < 0.05
+    assert cv2.absdiff(peer, base).mean() > 3, "the net does nothing, so this says nothing"
+
+
+def test_no_two_products_overrun_sixteen_bits() -> None:
+    for layer in wild().layers():
+        assert np.abs(layer.weight).max() == WEIGHT_LIMIT
+        assert 2 * 255 * WEIGHT_LIMIT < 2**15
+
+
+def test_the_shipped_shapes_are_those_of_the_plans() -> None:
+    assert {name: shape.radius for name, shape in SHAPES.items()} == {
+        name: network.radius for name, network in NETWORKS.items()
+    }
+
+
+def test_cells_hold_their_pixels() -> None:
+    pixels = np.arange(8 * 12 * 3, dtype=np.uint8).reshape(1, 8, 12, 3)
+    small, large = cells(pixels), large_cells(pixels)
+    assert small.shape == (1, 12, 4, 6)
+    assert large.shape == (1, CELL_OUT, 2, 3)
+    assert small[0, :, 1, 2].tolist() == pixels[0, 2:4, 4:6].ravel().tolist()
+    assert large[0, :, 1, 2].tolist() == pixels[0, 4:8, 8:12].ravel().tolist()
+
+
+def test_a_pair_is_scaled_down_and_compressed(frames: list[Pixels]) -> None:
+    clean, harmed = pair(frames[0], None), pair(frames[0], 85)
+    np.testing.assert_array_equal(clean.large, frames[0])
+    area = frames[0].reshape(120, 2, 160, 2, 3).mean((1, 3))
+    assert np.abs(clean.small - area).max() <= 0.5
+    np.testing.assert_array_equal(harmed.small, compressed(clean.small, 85))
+    assert 15 < psnr(harmed.small, clean.small) < 40
+    odd = pair(frames[0][:239, :318], None)
+    assert odd.large.shape == (236, 316, 3)
+    assert odd.small.shape == (118, 158, 3)
+
+
+def test_patches_are_seeded_and_lie_upon_each_other(frames: list[Pixels]) -> None:
+    first, second = Patches([frames], 7), Patches([frames], 7)
+    small, base, large = first.batch(8)
+    for one, other in zip((small, base, large), second.batch(8), strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert small.shape == (8, 80, 80, 3)
+    assert base.shape == large.shape == (8, 96, 96, 3)
+    # The middle of the small one, doubled, is the base: else nothing could be learnt.
+    np.testing.assert_array_equal(doubled(small[0])[32:-32, 32:-32], base[0])
+    assert psnr(base, large) > 15
+
+
+def found(gain: float) -> dict[str, Any]:
+    return {text: {"db": 30.0, "gain": gain, "worst": -3.0} for text in RIVALS}
+
+
+def test_a_net_that_is_worse_than_what_costs_nothing_is_not_written(
+    frames: list[Pixels], tmp_path: Path
+) -> None:
+    judge({"one": found(0.0), "other": found(1.0)})
+    with pytest.raises(UsageError, match=r"0\.10 dB worse than upscale:2:bicubic on other"):
+        judge({"one": found(1.0), "other": found(-0.1)})
+    with pytest.raises(UsageError, match="it is not written"):
+        export(wild(), tmp_path, "loud", {"art": frames}, {})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_net_that_passes_is_written_with_its_card(frames: list[Pixels], tmp_path: Path) -> None:
+    net = train(Terms(SMALL, 150), [frames[:3]], [], tmp_path / "run", tell=lambda _: None)
+    written = export(net, tmp_path / "out", "art", {"art": frames[3:]}, {"seed": 1})
+    card = json.loads((tmp_path / "out" / "art.json").read_text())
+    assert card == written
+    assert card["bytes"] == (tmp_path / "out" / "art.onnx").stat().st_size
+    assert card["radius"] == 5
+    assert card["held_out_jpeg85"]["art"]["upscale:2:bicubic"]["gain"] > 0
+
+
+def test_variety_is_seeded_and_changes_more_than_places(frames: list[Pixels]) -> None:
+    one, other = varied(frames, 3), varied(frames, 3)
+    for a, b in zip(one, other, strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert any(not np.array_equal(np.sort(a, None), np.sort(b, None))
+               for a, b in zip(one, frames, strict=True))  # fmt: skip
+    assert lettering(2, 1)[1].shape == (720, 1280, 3)
+    np.testing.assert_array_equal(lettering(1, 4)[0], lettering(1, 4)[0])
+
+
+def test_measures_by_hand() -> None:
+    one = np.full((32, 32, 3), 100, np.uint8)
+    assert psnr(one, one) == 99
+    assert psnr(one, one + 1) == pytest.approx(48.13, abs=0.01)
+    assert ssim(one, one) == pytest.approx(1)
+    noise = np.random.default_rng(1).integers(0, 256, (32, 32, 3), dtype=np.uint8)
+    assert abs(ssim(noise, np.random.default_rng(2).permutation(noise))) < 0.2
