@@ -117,6 +117,7 @@ def make_app(name: str, url: str, work_ms: float) -> Celery:
             worker_consumer="celery.worker.consumer:Consumer",
             worker_prefetch_multiplier=4,
         )
+        app.steps["consumer"].clear()  # A peer's own, which need the peer's consumer.
         return app
     app = Celery("bench", broker=url, backend=url, set_as_current=False)
     app.conf.update(task_default_queue="cpu", result_expires=60)

@@ -73,10 +73,7 @@ def processors(weights: Path | None) -> dict[str, Upscaler]:
         found[name] = _by(text)
     for path in sorted(weights.glob("ml-tiny-*/*.onnx")) if weights else []:
         own = network.Network(path.read_bytes(), NETWORKS["ml-tiny"].radius)
-        step = Pipeline.parse("upscale:2:ml-tiny").resolve(Size(2, 2)).steps[0]
-        found[f"own net of {path.stem}"] = lambda pixels, own=own, step=step: own.double(
-            pixels, step
-        )
+        found[f"own net of {path.stem}"] = _by_net(own)
     return found
 
 
@@ -222,6 +219,11 @@ def _by(text: str) -> Upscaler:
         return run(Pipeline.parse(text).resolve(Size.of(pixels)), pixels)
 
     return double
+
+
+def _by_net(net: network.Network) -> Upscaler:
+    step = Pipeline.parse("upscale:2:ml-tiny").resolve(Size(2, 2)).steps[0]
+    return lambda pixels: net.double(pixels, step)
 
 
 def _label(name: str) -> str:

@@ -107,6 +107,28 @@ def game(
     print(write(net, folder, name, {name: _spread(held)}, about)["held_out_jpeg85"])
 
 
+@app.command()
+def plot(
+    names: Annotated[list[str], typer.Argument(help="Runs, such as ml-tiny or ml-tiny-etr.")],
+    out: Annotated[Path, typer.Option(help="The picture.")] = Path("out/curves.png"),
+    runs: Runs = Path("out/runs"),
+) -> None:
+    """Draw the curves of runs: dB over bicubic on frames held out, by step."""
+    from matplotlib.figure import Figure  # of the extra bench
+
+    figure = Figure(figsize=(8, 4), layout="constrained")
+    axes = figure.add_subplot()
+    axes.axhline(0, color="#6b7a86", linewidth=0.8)
+    for name in names:
+        points = curve(runs / name)
+        axes.plot([step for step, _, _ in points], [gain for _, _, gain in points], label=name)
+    axes.set_xlabel("step")
+    axes.set_ylabel("dB over bicubic, held-out frames, JPEG 85")
+    axes.legend(frameon=False)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(out, dpi=100)
+
+
 def _shape(size: str) -> Any:
     if size not in SHAPES:
         raise UsageError(f"There is no size {size!r}: give one of {', '.join(SHAPES)}.")
@@ -150,7 +172,13 @@ def _about(terms: Terms, taught: Sequence[str], net: Net) -> dict[str, Any]:
 
 
 def curve(folder: Path) -> list[tuple[int, float, float]]:
-    """Return a run's curve: step, loss, gain in dB."""
+    """Return a run's curve: step, loss, gain in dB.
+
+    Raises:
+        UsageError: there is no such run.
+    """
+    if not (folder / "curve.csv").is_file():
+        raise UsageError(f"There is no run in {folder}: give one that was trained.")
     with (folder / "curve.csv").open(newline="") as file:
         return [(int(a), float(b), float(c)) for a, b, c in list(csv.reader(file))[1:]]
 

@@ -39,7 +39,8 @@ def frames() -> list[Pixels]:
     drawn = []
     for _ in range(4):
         art = colours[random.integers(0, 6, (60, 80))]
-        drawn.append(np.asarray(cv2.resize(art, (320, 240), interpolation=cv2.INTER_NEAREST)))
+        large = cv2.resize(art, (320, 240), interpolation=cv2.INTER_NEAREST)
+        drawn.append(np.asarray(large, np.uint8))
     return drawn
 
 
