@@ -25,7 +25,12 @@ def test_a_pool_starts_works_and_stops(lane: Lane, worker: MakeWorker, pool: str
     left = lane.queued()
     lane.wait(80 - len(left))
     lane.look(1)
-    assert sorted([*left, *lane.done()[20:]]) == sorted(sent)
+    ended = [*left, *lane.done()[20:]]
+    assert set(ended) == set(sent)
+    if pool != "processes":
+        # Those tell a parent that stops of what they have begun, and it may not hear it: what
+        # they were at is then done and handed back too.  A session takes the first result.
+        assert len(ended) == len(sent)
     assert lane.client.keys("p2c2g.recall.*") == []
 
 
