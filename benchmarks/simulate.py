@@ -130,6 +130,7 @@ def real(seconds: float) -> str:
         command = "from p2c2g.cli import main; main()"
         arguments = [
             "demo", "--headless", "--source=pattern", "--peers=4", "--fps=30", "--chunks=2x2",
+            "--policy=capability",
             f"--seconds={seconds:g}", f"--report={path}",
         ]  # fmt: skip
         subprocess.run(
