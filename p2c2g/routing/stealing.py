@@ -16,16 +16,13 @@ from dataclasses import dataclass
 from heapq import heappush, heapreplace, nsmallest
 from typing import Generic, TypeVar
 
-from p2c2g.routing.candidate import Candidate
+from p2c2g.routing.candidate import SILENT_LEAST, SILENT_P95S, Candidate
 from p2c2g.routing.prediction import speed
 
 K = TypeVar("K", bound=Hashable)
 
 #: Seconds by which another peer has to be sooner.
 MARGIN = 0.005
-#: A peer is silent when it owes a result for so many of its 95th percentiles and these seconds.
-SILENT_P95S = 2.0
-SILENT_LEAST = 0.010
 #: Moves of one call, and idle peers that are looked at for each; the fastest are kept.
 MOVES_MOST = 32
 IDLE_MOST = 16
