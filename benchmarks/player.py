@@ -8,24 +8,20 @@ the processor seconds of the pool can be read on both sides.  It ends when its i
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from math import ceil
-from typing import IO, Any, Self, cast
+from typing import IO, Any, cast
 
 import psutil
 from celery import Celery
 
-from benchmarks.pool import environment, last_line
+from benchmarks.child import Child, Parent
 from p2c2g.celery import create_app, redis_client
 from p2c2g.display.hub import Hub
-from p2c2g.errors import UnavailableError
 from p2c2g.media.chunker import Grid
 from p2c2g.media.frame import Frame, FrameState, Picture, Size
 from p2c2g.media.operations import Pipeline
@@ -63,7 +59,7 @@ class Order:
     window: int | None = None
 
 
-class Player:
+class Player(Child):
     """A player's process as its parent sees it; a context manager.
 
     Args:
@@ -72,56 +68,15 @@ class Player:
     """
 
     def __init__(self, url: str, log: IO[bytes]) -> None:
-        self._log = log
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", __name__],
-            env=environment(url),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=log,
-            text=True,
-            start_new_session=True,  # Ctrl-C is for the parent, which then closes it
-        )
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for pipe in (self._process.stdin, self._process.stdout):
-            with suppress(BrokenPipeError):
-                cast("IO[str]", pipe).close()
-        try:
-            self._process.wait(10)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        super().__init__(__name__, url, log)
 
     def prepare(self, order: Order) -> None:
         """Give an order; :meth:`answer` tells when it is ready."""
-        self._say(asdict(order))
+        self.say(asdict(order))
 
     def play(self) -> None:
         """Have the order carried out; :meth:`answer` gives its figures."""
-        self._say("go")
-
-    def answer(self) -> Any:
-        """Wait for what the player says.
-
-        Raises:
-            UnavailableError: it has ended.
-        """
-        line = cast("IO[str]", self._process.stdout).readline()
-        if not line:
-            raise UnavailableError(
-                f"A session of the benchmark ended. Its last words: {last_line(self._log)}"
-            )
-        return json.loads(line)
-
-    def _say(self, word: object) -> None:
-        pipe = cast("IO[str]", self._process.stdin)
-        with suppress(BrokenPipeError):  # answer() tells of it
-            pipe.write(json.dumps(word) + "\n")
-            pipe.flush()
+        self.say("go")
 
 
 # -- in the process ------------------------------------------------------------------------
@@ -214,22 +169,16 @@ def _flood(app: Celery, order: Order, source: Source, seconds: float) -> dict[st
 
 def _obey() -> None:
     app = create_app(load())
-    answers = sys.stdout
-    sys.stdout = sys.stderr  # nobody else speaks on that pipe
-
-    def answer(word: object) -> None:
-        answers.write(json.dumps(word) + "\n")
-        answers.flush()
-
-    while line := sys.stdin.readline():
-        order = Order(**json.loads(line))
+    parent = Parent()
+    for word in parent.orders():
+        order = Order(**word)
         act = _stream if order.window is None else _flood
         with _open(order) as source:
             act(app, order, source, max(WARM_UP, ceil(5 / order.fps)))
-            answer("ready")
-            if not sys.stdin.readline():
+            parent.answer("ready")
+            if parent.order() is None:
                 return
-            answer(act(app, order, source, order.seconds))
+            parent.answer(act(app, order, source, order.seconds))
 
 
 if __name__ == "__main__":

@@ -17,8 +17,9 @@ from kombu import Exchange, Queue
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from p2c2g.errors import BrokerUnavailableError
 from p2c2g.peers.options import worker_options
-from p2c2g.settings import Settings, load
+from p2c2g.settings import Settings, load, redacted
 
 if TYPE_CHECKING:
     app: Celery
@@ -115,6 +116,26 @@ def redis_client(settings: Settings) -> redis.Redis:
         return client
     tls = broker.tls() or {}
     return redis.Redis.from_url(url, retry=_once_more(), **_CLIENT, **tls)
+
+
+def check_broker(client: redis.Redis, settings: Settings) -> None:
+    """Ask whether the broker answers, for a command that is about to need it.
+
+    Raises:
+        BrokerUnavailableError: it does not; the sentence says what would be right.
+    """
+    where = redacted(settings.broker.url)
+    try:
+        client.ping()
+    except redis.AuthenticationError as error:
+        raise BrokerUnavailableError(
+            f"The broker at {where} refuses the password: {error}."
+        ) from error
+    except (redis.RedisError, OSError) as error:
+        raise BrokerUnavailableError(
+            f"No broker answers at {where} ({error}): start one, or name another with --broker "
+            "or P2C2G_BROKER_URL."
+        ) from error
 
 
 def _once_more() -> Retry:

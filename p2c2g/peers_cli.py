@@ -21,11 +21,11 @@ from rich.live import Live
 
 from p2c2g import commandline as options
 from p2c2g import roster_table as tables
-from p2c2g.celery import create_app, redis_client
+from p2c2g.celery import check_broker, create_app, redis_client
 from p2c2g.errors import BrokerUnavailableError, UnavailableError
 from p2c2g.logs import configure
 from p2c2g.roster import Pool, Roster, unknown
-from p2c2g.settings import Settings, load, redacted
+from p2c2g.settings import Settings, load
 
 app = typer.Typer(
     help="Who is in the pool, and what an operator does about it.", no_args_is_help=True
@@ -155,28 +155,8 @@ def _open(broker: str | None) -> Iterator[tuple[Roster, Settings]]:
         settings.broker.url = broker
     configure()
     with redis_client(settings) as client:
-        _check(client, settings)
+        check_broker(client, settings)
         yield Roster(client), settings
-
-
-def _check(client: redis.Redis, settings: Settings) -> None:
-    """Ask whether the broker answers.
-
-    Raises:
-        BrokerUnavailableError: it does not.
-    """
-    where = redacted(settings.broker.url)
-    try:
-        client.ping()
-    except redis.AuthenticationError as error:
-        raise BrokerUnavailableError(
-            f"The broker at {where} refuses the password: {error}."
-        ) from error
-    except (redis.RedisError, OSError) as error:
-        raise BrokerUnavailableError(
-            f"No broker answers at {where} ({error}): start one, or name another with --broker "
-            "or P2C2G_BROKER_URL."
-        ) from error
 
 
 def _present(look: Callable[[], Shown], *, as_json: bool, watch: bool) -> None:

@@ -10,23 +10,22 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
-import redis
 from celery import Celery
 from rich.console import Console
 
-from p2c2g.celery import create_app, redis_client
+from p2c2g.celery import check_broker, create_app, redis_client
 from p2c2g.commandline import stopping_at_signals
 from p2c2g.display.hub import Hub
 from p2c2g.display.recorder import Recorder
 from p2c2g.display.web import Viewer
-from p2c2g.errors import BrokerUnavailableError, UnavailableError, UsageError
+from p2c2g.errors import UnavailableError, UsageError
 from p2c2g.media.chunker import Grid
 from p2c2g.media.frame import Size
 from p2c2g.media.operations import Pipeline
 from p2c2g.memory import keep_freed_memory
 from p2c2g.session.report import build_report, check_writable, write_report
 from p2c2g.session.session import Session, SessionPlan
-from p2c2g.settings import Settings, redacted
+from p2c2g.settings import Settings
 from p2c2g_capture.pacer import Pacer
 from p2c2g_capture.sources import Source, open_source
 from p2c2g_capture.terminal import LiveLine, print_summary
@@ -101,7 +100,7 @@ def run(options: RunOptions, settings: Settings, console: Console) -> None:
             viewer = Viewer(hub, session.live, host=options.host, port=options.port)
             stack.callback(viewer.close)
             url = viewer.start()
-        _check_broker(client, settings)
+        check_broker(client, settings)
         if url is not None:
             console.print(f"Watch at [bold]{url}[/]")
         if options.wait_for:
@@ -131,20 +130,6 @@ def _play(session: Session, pacer: Pacer, console: Console) -> None:
                 session.submit(frame)
     finally:
         session.close(pacer.due)
-
-
-def _check_broker(client: redis.Redis, settings: Settings) -> None:
-    try:
-        client.ping()
-    except redis.AuthenticationError as error:
-        raise BrokerUnavailableError(
-            f"The broker at {redacted(settings.broker.url)} refuses the password: {error}."
-        ) from error
-    except (redis.RedisError, OSError) as error:
-        raise BrokerUnavailableError(
-            f"No broker answers at {redacted(settings.broker.url)} ({error}): start one, or name "
-            "another with --broker or P2C2G_BROKER_URL."
-        ) from error
 
 
 def _wait_for_peers(app: Celery, count: int) -> None:

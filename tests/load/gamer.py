@@ -16,6 +16,7 @@ from typing import Any
 
 import psutil
 
+from benchmarks.child import Parent
 from p2c2g.celery import create_app, redis_client
 from p2c2g.display.hub import Hub
 from p2c2g.memory import keep_freed_memory
@@ -25,7 +26,6 @@ from p2c2g.session.watchman import Watchman
 from p2c2g.settings import load
 from p2c2g_capture.pacer import Pacer
 from tests.load.broker import waited_seconds
-from tests.load.child import Parent
 from tests.load.terms import Reel, Terms
 
 #: Seconds of frames that are played and not measured.

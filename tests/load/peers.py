@@ -9,10 +9,10 @@ import gc
 from collections.abc import Sequence
 from typing import Any
 
+from benchmarks.child import Parent
 from p2c2g.celery import create_app
 from p2c2g.peers.report import Capabilities
 from p2c2g.settings import load
-from tests.load.child import Parent
 from tests.load.peer import LightPeer
 from tests.load.terms import Terms, honest_answers
 

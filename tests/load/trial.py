@@ -13,6 +13,7 @@ from typing import Any
 import psutil
 import redis
 
+from benchmarks.child import Child, last_words
 from benchmarks.pool import Pool, used_seconds
 from p2c2g.celery import redis_client
 from p2c2g.errors import UnavailableError
@@ -21,7 +22,6 @@ from p2c2g.peers.registry import Registry
 from p2c2g.peers.report import PeerState
 from p2c2g.settings import BrokerSettings, Settings
 from tests.load.broker import LOOK_EVERY, Reading, await_empty, pending
-from tests.load.child import Child, last_words
 from tests.load.gamer import NAME
 from tests.load.terms import Terms
 
