@@ -41,6 +41,7 @@ def _messages(frame: int, payload: bytes) -> list[tuple[int, bytes, bytes]]:
             frame_size=Size(640, 360),
             padded=Rect(0, 0, 323, 183),
             crop=Rect(0, 0, 640, 360),
+            budget_us=100_000,
         )
         for index in range(CHUNKS)
     )

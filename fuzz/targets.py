@@ -110,7 +110,7 @@ def _area(header: bytes) -> int:
 
 
 _HEADER = ChunkHeader(
-    "s", 1, 0, 1, "raw", 85, "upscale:2", _SIZE, Rect(0, 0, 48, 32), Rect(0, 0, 96, 64)
+    "s", 1, 0, 1, "raw", 85, "upscale:2", _SIZE, Rect(0, 0, 48, 32), Rect(0, 0, 96, 64), 100_000
 ).pack()
 _RESULT = ResultHeader(1, 0, 1, "one@here", "cpu", 10, 1, 1, 20).pack()
 _MESSAGE = envelope.pack(

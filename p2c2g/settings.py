@@ -112,6 +112,22 @@ class WorkerSettings(BaseSettings):
     result_lifetime: int = Field(
         default=60, ge=1, description="Seconds that AsyncResult can tell a chunk's state."
     )
+    gpu: int = Field(
+        default=0, ge=0, le=63, description="Which graphics card a worker of the queue gpu uses."
+    )
+    gpu_memory_mb: int | None = Field(
+        default=None,
+        ge=64,
+        description="Megabytes of the card that it may take; all where not set.",
+    )
+    gpu_batch: int = Field(
+        default=8, ge=1, le=64, description="Chunks that a card works on at once, at most."
+    )
+    gpu_half: bool = Field(
+        default=False,
+        description="Whether nets run in half precision: faster on some cards, and up to one "
+        "level off.",
+    )
     beat_interval: float = Field(
         default=1.0,
         ge=0.1,

@@ -7,7 +7,9 @@ computed from the frame or from the chunk, and a float would round it differentl
 A pipeline is operations joined by commas, such as ``upscale:2,sharpen:0.5``::
 
     upscale:FACTOR[:METHOD]   FACTOR 2, 1.5 or 4/3, at most 8
-    upscale:2:NETWORK         by a trained net, such as ml-tiny
+    upscale:2:NETWORK         by a trained net: ml-tiny, ml-small or ml-large
+    upscale:2:ml              by the best net that the peer can run in time
+    upscale:2:ml@WEIGHTS      by weights of one's own first: 32 hexadecimal digits each, joined by +
     resize:WxH[:METHOD]       to just this many pixels
     sharpen:AMOUNT            0 to 4; never beyond a pixel's neighbours, so without ringing
     denoise:STRENGTH          above 0, at most 1
@@ -23,7 +25,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
 
@@ -69,9 +71,22 @@ class Network:
     cell: int
 
 
-#: The nets: the peer's processor has the weights, and may be without them.
+#: The nets, cheapest first: the peer's processor has the weights, and may be without them.
 NETWORKS = {
     "ml-tiny": Network(factor=2, radius=7, cell=2),
+    "ml-small": Network(factor=2, radius=13, cell=2),
+    "ml-large": Network(factor=2, radius=21, cell=2),
+}
+#: The method that leaves the choice of the net, and as a last resort bicubic, to the peer.
+ANY_NETWORK = "ml"
+#: Most weights of one's own in one operation: one of each size.
+MAX_WEIGHTS = len(NETWORKS)
+#: Hexadecimal digits of the SHA-256 that names weights.
+WEIGHTS_DIGITS = 32
+#: All methods of a net.
+_LEARNT = {
+    **NETWORKS,
+    ANY_NETWORK: Network(factor=2, radius=max(net.radius for net in NETWORKS.values()), cell=2),
 }
 
 _FORMS = {
@@ -90,7 +105,7 @@ class Step:
 
     ``scale_x`` and ``scale_y`` are 1 where the size stays.  ``amount`` is what ``sharpen`` and
     ``denoise`` were given, else 0.  ``radius`` is how many pixels of this step's own input
-    around a pixel its result depends on.
+    around a pixel its result depends on.  ``weights`` names those of one's own for a net.
     """
 
     name: str
@@ -99,6 +114,7 @@ class Step:
     scale_y: Fraction
     amount: float
     radius: int
+    weights: tuple[str, ...] = ()
 
     def output(self, size: Size) -> Size:
         """Return the size that a picture, or an aligned part of one, has after this step."""
@@ -133,12 +149,14 @@ class _Operation:
     factor: Fraction = _ONE
     size: Size | None = None
     amount: float = 0.0
+    weights: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         if self.name == "pass":
             return "pass"
         if self.name == "upscale":
-            return f"upscale:{self.factor}:{self.method}"
+            own = "@" + "+".join(self.weights) if self.weights else ""
+            return f"upscale:{self.factor}:{self.method}{own}"
         if self.name == "resize":
             return f"resize:{self.size}:{self.method}"
         return f"{self.name}:{self.amount:g}"
@@ -149,12 +167,12 @@ class _Operation:
             scale_x = Fraction(self.size.width, before.width)
             scale_y = Fraction(self.size.height, before.height)
         radius = int(self.name in {"sharpen", "denoise"})
-        if self.method in NETWORKS:
-            radius = NETWORKS[self.method].radius
+        if self.method in _LEARNT:
+            radius = _LEARNT[self.method].radius
         elif self.method is not None and not scale_x == scale_y == 1:
             reach = METHODS[self.method]
             radius = max(reach(scale_x), reach(scale_y))
-        return Step(self.name, self.method, scale_x, scale_y, self.amount, radius)
+        return Step(self.name, self.method, scale_x, scale_y, self.amount, radius, self.weights)
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +191,27 @@ class Pipeline:
         """
         return _parse(text)
 
+    @property
+    def is_open(self) -> bool:
+        """Tell whether it leaves a choice to the peer."""
+        return any(operation.method == ANY_NETWORK for operation in self.operations)
+
+    def allows(self, done: Pipeline) -> bool:
+        """Tell whether a peer that was asked for this may have done ``done``.
+
+        Where the choice is the peer's, that is any net that was named, any of the pool's, or
+        bicubic; anything else has to be just what was asked for.
+        """
+        return len(done.operations) == len(self.operations) and all(
+            map(_allows, self.operations, done.operations)
+        )
+
+    def with_method(self, index: int, method: str, weights: tuple[str, ...] = ()) -> Pipeline:
+        """Return this pipeline with another method, and weights, in operation ``index``."""
+        operations = list(self.operations)
+        operations[index] = replace(operations[index], method=method, weights=weights)
+        return Pipeline(",".join(map(str, operations)), tuple(operations))
+
     def resolve(self, size: Size) -> Plan:
         """Return what this means for frames of ``size``.
 
@@ -184,6 +223,23 @@ class Pipeline:
                 16384 along an edge.
         """
         return _resolve(self, size)
+
+
+def _allows(asked: _Operation, done: _Operation) -> bool:
+    if asked == done:
+        return True
+    same = asked == replace(done, method=asked.method, weights=asked.weights)
+    own = set(done.weights) <= set(asked.weights)
+    if asked.method == ANY_NETWORK:
+        return (
+            same
+            and own
+            and (
+                done.method in NETWORKS or done == replace(asked, method=DEFAULT_METHOD, weights=())
+            )
+        )
+    # A net that was named stays; the weights of one's own may be on their way yet.
+    return same and own and done.method == asked.method in NETWORKS
 
 
 def scaled(length: int, scale: Fraction) -> int:
@@ -219,13 +275,19 @@ def _operation(part: str) -> _Operation:
     if not 1 <= len(values) <= (2 if scales else 1):
         raise wrong
     if scales:
-        method = values[1] if len(values) == 2 else DEFAULT_METHOD
-        if method not in METHODS and method not in NETWORKS:
+        method, at, own = (values[1] if len(values) == 2 else DEFAULT_METHOD).partition("@")
+        if method not in METHODS and method not in _LEARNT:
             raise UsageError(
                 f"{method!r} in {part!r} is not a method of scaling: those known are "
-                f"{', '.join([*METHODS, *NETWORKS])}."
+                f"{', '.join([*METHODS, *_LEARNT])}."
             )
-        net = NETWORKS.get(method)
+        net = _LEARNT.get(method)
+        weights = tuple(own.split("+")) if at else ()
+        if at and not (net and _are_weights(weights)):
+            raise UsageError(
+                f"{part!r} is not right: after the @ of a net stand 1 to {MAX_WEIGHTS} weights, "
+                f"each of {WEIGHTS_DIGITS} hexadecimal digits, joined by +."
+            )
         if net and not (name == "upscale" and _factor(values[0]) == net.factor):
             raise UsageError(
                 f"{part!r} cannot be: the net {method} does only upscale:{net.factor}:{method}."
@@ -235,12 +297,17 @@ def _operation(part: str) -> _Operation:
         factor = _factor(values[0])
         if factor is None:
             raise wrong
-        return _Operation(name, method, factor)
+        return _Operation(name, method, factor, weights=weights)
     amount = float(values[0]) if re.fullmatch(_DECIMAL, values[0], re.ASCII) else -1.0
     sound = 0 <= amount <= MAX_SHARPEN if name == "sharpen" else 0 < amount <= 1
     if not sound:
         raise wrong
     return _Operation(name, amount=amount)
+
+
+def _are_weights(weights: tuple[str, ...]) -> bool:
+    digits = rf"[0-9a-f]{{{WEIGHTS_DIGITS}}}"
+    return len(weights) <= MAX_WEIGHTS and all(re.fullmatch(digits, one) for one in weights)
 
 
 def _factor(text: str) -> Fraction | None:
@@ -260,7 +327,7 @@ def _resolve(pipeline: Pipeline, source: Size) -> Plan:
     for operation in pipeline.operations:
         step = operation.resolve(size)
         # A radius in this step's pixels is fewer source pixels where earlier steps enlarged.
-        cell = NETWORKS[operation.method].cell if operation.method in NETWORKS else 1
+        cell = _LEARNT[operation.method].cell if operation.method in _LEARNT else 1
         # The least x at which x * scale is a multiple of the cell.
         align_x = math.lcm(align_x, (scale_x / cell).denominator)
         align_y = math.lcm(align_y, (scale_y / cell).denominator)

@@ -15,8 +15,8 @@ import msgpack
 from p2c2g.errors import WireError
 from p2c2g.media.frame import MAX_EDGE, Rect, Size
 
-VERSION: Final = 1
-_MAX_HEADER: Final = 8192  # three texts in letters of four bytes, and the numbers
+VERSION: Final = 2
+_MAX_HEADER: Final = 8192  # four texts in letters of four bytes, and the numbers
 _MAX_TEXT: Final = 512
 _MAX_LIST: Final = 16
 _MAX_NUMBER: Final = 2**53
@@ -28,7 +28,8 @@ class ChunkHeader:
 
     ``frame_size`` is the whole source frame's, from which the peer resolves ``operations``;
     ``padded`` is the part of it that was sent and ``crop`` the part of the processed
-    ``padded`` that is wanted back.
+    ``padded`` that is wanted back.  ``budget_us`` is how many microseconds after it was sent
+    its result is of use, the ways to and fro included: a span, since clocks differ.
     """
 
     session: str
@@ -41,6 +42,7 @@ class ChunkHeader:
     frame_size: Size
     padded: Rect
     crop: Rect
+    budget_us: int
 
     def __str__(self) -> str:
         return f"chunk {self.chunk} of frame {self.frame}, attempt {self.attempt}"
@@ -60,6 +62,7 @@ class ChunkHeader:
                 [self.frame_size.width, self.frame_size.height],
                 _rect(self.padded),
                 _rect(self.crop),
+                self.budget_us,
             ]
         )
         return packed
@@ -72,7 +75,7 @@ class ChunkHeader:
             WireError: it is not a chunk header of this version, or a number in it is out
                 of bounds.
         """
-        fields = _Fields("chunk header", data, 11)
+        fields = _Fields("chunk header", data, 12)
         header = cls(
             session=fields.text(),
             frame=fields.number(_MAX_NUMBER),
@@ -84,6 +87,7 @@ class ChunkHeader:
             frame_size=fields.size(),
             padded=fields.rect(),
             crop=fields.rect(),
+            budget_us=fields.number(_MAX_NUMBER),
         )
         if (
             header.padded.right > header.frame_size.width
@@ -99,7 +103,8 @@ class ResultHeader:
 
     The times are the peer's: ``started_us`` and ``done_us`` on its own monotonic clock, in
     microseconds, comparable with nobody else's; ``decode_us`` and ``process_us`` are spans
-    between them, one after the other.  ``error`` is empty where the attempt succeeded.
+    between them, one after the other.  ``ran`` is the pipeline that was run where it is not
+    the very one that was asked for, else empty.  ``error`` is empty where the attempt succeeded.
     """
 
     frame: int
@@ -111,6 +116,7 @@ class ResultHeader:
     decode_us: int
     process_us: int
     done_us: int
+    ran: str = ""
     error: str = ""
 
     def pack(self) -> bytes:
@@ -127,6 +133,7 @@ class ResultHeader:
                 self.decode_us,
                 self.process_us,
                 self.done_us,
+                self.ran[:_MAX_TEXT],
                 self.error[:_MAX_TEXT],
             ],
             unicode_errors="replace",  # a host's name or a file's may hold half a letter
@@ -141,7 +148,7 @@ class ResultHeader:
             WireError: it is not a result header of this version, a number in it is out of
                 bounds, or its spans do not fit between its start and its end.
         """
-        fields = _Fields("result header", data, 11)
+        fields = _Fields("result header", data, 12)
         header = cls(
             frame=fields.number(_MAX_NUMBER),
             chunk=fields.number(65_535),
@@ -152,6 +159,7 @@ class ResultHeader:
             decode_us=fields.number(_MAX_NUMBER),
             process_us=fields.number(_MAX_NUMBER),
             done_us=fields.number(_MAX_NUMBER),
+            ran=fields.text(),
             error=fields.text(),
         )
         if header.decode_us + header.process_us > header.done_us - header.started_us:

@@ -115,11 +115,15 @@ class Trust:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Canary:
-    """A chunk whose answer is known: its index, as it was sent, and as peers agreed on it."""
+    """A chunk whose answer is known: its index, as it was sent, and as peers agreed on it.
+
+    ``ran`` is the pipeline that both of them ran.
+    """
 
     chunk: int
     payload: bytes
     answer: bytes
+    ran: str = ""
 
 
 class Canaries:
@@ -143,7 +147,9 @@ class Canaries:
     def __len__(self) -> int:
         return len(self._held)
 
-    def learn(self, settings: str, chunk: int, payload: bytes, answer: bytes) -> None:
+    def learn(
+        self, settings: str, chunk: int, payload: bytes, answer: bytes, ran: str = ""
+    ) -> None:
         """Keep a chunk on whose result two peers have agreed.
 
         Args:
@@ -152,6 +158,7 @@ class Canaries:
             chunk: its index.
             payload: the chunk as it was sent.
             answer: the result.  One for a payload that is known takes the place of the other.
+            ran: the pipeline by which it was made, where the choice was the peers'.
         """
         if settings != self._settings:
             self.clear()
@@ -164,7 +171,7 @@ class Canaries:
             len(self._held) >= self._capacity or self._bytes + size > self._most_bytes
         ):
             self._drop(self._held.popitem(last=False)[1])
-        self._held[chunk, payload] = Canary(chunk, payload, answer)
+        self._held[chunk, payload] = Canary(chunk, payload, answer, ran)
         self._bytes += size
 
     def pick(self, settings: str, rng: random.Random, chunk: int | None = None) -> Canary | None:

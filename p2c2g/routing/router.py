@@ -115,6 +115,13 @@ class Router:
         """Return what is known of a peer."""
         return self._candidates.get(peer)
 
+    def travel(self, peer: str) -> float:
+        """Return the seconds to a peer and back; for an empty name, to the farthest of the pool."""
+        if peer:
+            candidate = self._candidates.get(peer)
+            return candidate.rtt if candidate else 0.0
+        return max((member.rtt for member in self._pool.members), default=0.0)
+
     # -- what is known ------------------------------------------------------------------------
 
     def learn(self, facts: Iterable[Facts], now: float) -> frozenset[str]:

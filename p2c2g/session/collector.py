@@ -9,9 +9,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from p2c2g.errors import ChunkError, CodecError, WireError
+from p2c2g.errors import ChunkError, CodecError, UsageError, WireError
 from p2c2g.media.codecs import codec
 from p2c2g.media.frame import Chunk, Pixels
+from p2c2g.media.operations import Pipeline
 from p2c2g.media.wire import ResultHeader
 from p2c2g.messaging.inbox import Arrival
 from p2c2g.peers.breaker import Board, State
@@ -107,6 +108,8 @@ class Collector:
                 return
             if (header.frame, header.chunk) != key:
                 raise WireError(f"a result of task {arrival.task_id} speaks of another chunk.")
+            if not self._is_allowed(header.ran):
+                raise WireError("a result was made in another way than was asked for.")
             if not trusted:
                 self._fail(key, header.attempt, peer, "Untrusted: its breaker is open", None, now)
                 return
@@ -153,10 +156,23 @@ class Collector:
         self, examination: Examination, header: ResultHeader, payload: bytes, now: float
     ) -> None:
         """Take the answer to an examination: no part of any picture.  The lock is held."""
-        if (header.frame, header.chunk) == examination.key:
-            self._examiner.put(examination, payload)
-        else:
+        if (header.frame, header.chunk) != examination.key or not self._is_allowed(header.ran):
             self._examiner.failed(examination, now)
+            return
+        self._examiner.put(examination, payload, header.ran)
+        service = (header.done_us - header.started_us) / 1e6
+        took = now - examination.sent_at
+        self._runs.examined(header.chunk, header.peer, service, took, now)
+
+    def _is_allowed(self, ran: str) -> bool:
+        """Tell whether a peer may have run what it says: empty is just what was asked for."""
+        asked = self._plan.operations
+        if not ran:
+            return not asked.is_open
+        try:
+            return asked.allows(Pipeline.parse(ran))
+        except UsageError:
+            return False
 
     def _examine(self, probe: Probe, payload: bytes, peer: str, now: float) -> None:
         """Judge a probe by itself: in time and a picture of its chunk, whoever was first."""
@@ -200,13 +216,15 @@ class Collector:
             verdict = self._runs.succeeded(key, header.attempt, peer, service, size, now)
             if verdict is not Verdict.ACCEPTED or flight is None or part is None:
                 return
-            examination = self._examiner.accepted(flight, key[1], peer, part.payload, now)
+            examination = self._examiner.accepted(
+                flight, key[1], peer, part.payload, now, header.ran
+            )
             self._player.place(*key, part, self._clock())
         if examination is not None:
             self._sender.send_picture(key[0], *examination)
         # A peer's own queue is a way, not a capability.
         queue = header.queue if header.queue == self._plan.queue else self._plan.queue
-        self._tally.chunk(peer, queue, now - part.sent)
+        self._tally.chunk(peer, queue, now - part.sent, header.ran)
 
     def _fail(
         self,

@@ -67,7 +67,8 @@ class Examination:
     """A run whose answer is compared with another.
 
     ``picture`` is what was sent, ``answer`` the answer to it of the peer ``by``, empty where it
-    is a canary; ``frame`` is the frame that a copy was cut from.
+    is a canary, and ``ran`` the pipeline by which that was made; ``frame`` is the frame that a
+    copy was cut from.
     """
 
     key: ChunkKey
@@ -78,6 +79,12 @@ class Examination:
     by: str
     until: float
     frame: Pixels | None
+    ran: str = ""
+
+    @property
+    def sent_at(self) -> float:
+        """Return when it was sent, in seconds of the session's clock."""
+        return self.until - TIMEOUT
 
 
 class Examiner:
@@ -119,10 +126,10 @@ class Examiner:
         self._budget = TokenBucket(SHARE, BURST)
         self._probes: dict[str, Probe] = {}
         self._under_way: dict[str, Examination] = {}
-        self._answered: deque[tuple[Examination, bytes]] = deque(maxlen=MAX_WAITING)
+        self._answered: deque[tuple[Examination, bytes, str]] = deque(maxlen=MAX_WAITING)
         self._canaries = Canaries()
         #: Examinations begun, of them with canaries, and how they ended as far as they did.
-        self.begun = self.canaries = self.agreed = self.differed = 0
+        self.begun = self.canaries = self.agreed = self.differed = self.incomparable = 0
 
     # -- probes of breakers that are half-open ---------------------------------------------------
 
@@ -153,7 +160,13 @@ class Examiner:
     # -- copies and canaries -------------------------------------------------------------------
 
     def accepted(
-        self, flight: FrameInFlight, index: int, peer: str, answer: bytes, now: float
+        self,
+        flight: FrameInFlight,
+        index: int,
+        peer: str,
+        answer: bytes,
+        now: float,
+        ran: str = "",
     ) -> tuple[Order, bytes] | None:
         """Choose whether an accepted result leads to an examination.  The lock is held.
 
@@ -163,6 +176,7 @@ class Examiner:
             peer: whose result it is.
             answer: the result, encoded.
             now: seconds of the session's clock.
+            ran: the pipeline by which it was made, where the choice was the peer's.
 
         Returns:
             The run to be sent and its picture, or None.
@@ -188,14 +202,14 @@ class Examiner:
         self.begun += 1
         self.canaries += canary is not None
         self._router.sent(examined, now)
-        picture, known, by = (
-            (canary.payload, canary.answer, "")
+        picture, known, by, how = (
+            (canary.payload, canary.answer, "", canary.ran)
             if canary
-            else (flight.payloads[index], answer, peer)
+            else (flight.payloads[index], answer, peer, ran)
         )
         self._under_way[examined] = Examination(
             key, number, examined, picture, known, by, now + TIMEOUT,
-            None if canary else flight.frame.pixels,
+            None if canary else flight.frame.pixels, how,
         )  # fmt: skip
         return Order(index, number, examined), picture
 
@@ -214,9 +228,9 @@ class Examiner:
             return None
         return self._under_way.pop(peer)
 
-    def put(self, examination: Examination, answer: bytes) -> None:
-        """Keep an answer for :meth:`judge`.  The lock is held."""
-        self._answered.append((examination, answer))
+    def put(self, examination: Examination, answer: bytes, ran: str = "") -> None:
+        """Keep an answer, made by the pipeline ``ran``, for :meth:`judge`.  The lock is held."""
+        self._answered.append((examination, answer, ran))
 
     def failed(self, examination: Examination, now: float) -> None:
         """Note that an examination was answered with an error.  The lock is held."""
@@ -228,7 +242,12 @@ class Examiner:
             with self._lock:
                 if not self._answered:
                     return
-                examination, answer = self._answered.popleft()
+                examination, answer, ran = self._answered.popleft()
+                if ran != examination.ran:
+                    # Two nets, chosen by the time that each peer had, cannot be compared: that
+                    # tells nothing for a peer, and nothing against it.
+                    self.incomparable += 1
+                    continue
             try:
                 agree = self._agree(examination, answer)
             except ChunkError as error:
@@ -282,7 +301,11 @@ class Examiner:
                 self._health.checked(each, good=True)
             if by:
                 self._canaries.learn(
-                    self._settings, examination.key[1], examination.picture, examination.answer
+                    self._settings,
+                    examination.key[1],
+                    examination.picture,
+                    examination.answer,
+                    examination.ran,
                 )
             return
         if by and self._trust.is_trusted(peer) == self._trust.is_trusted(by):

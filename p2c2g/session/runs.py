@@ -146,6 +146,26 @@ class Runs(Generic[F]):
         )  # fmt: skip
         return verdict
 
+    def examined(self, index: int, peer: str, service: float, took: float, now: float) -> None:
+        """Learn from an examination how fast a peer is.  The lock is held.
+
+        So one that gets nothing else, since its first chunks were slow, can show that it has
+        warmed up.
+
+        Args:
+            index: the chunk's.
+            peer: who was examined.
+            service: seconds of work on it, as the peer tells it.
+            took: seconds from when it was sent until its answer came.
+            now: seconds of the session's clock.
+        """
+        service = min(max(service, 0.0), took)
+        travel = self._router.answered(peer, took - service, now)
+        self._health.result(
+            peer, self._operation, self._megapixels[index], service, travel,
+            on_time=True, now=now,
+        )  # fmt: skip
+
     def failed(
         self, key: ChunkKey, attempt: int | None, peer: str, now: float, *, is_probe: bool = False
     ) -> Decision | None:

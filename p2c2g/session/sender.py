@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from p2c2g.errors import BrokerUnavailableError
 from p2c2g.media.wire import ChunkHeader
@@ -25,26 +25,42 @@ class Sender:
         plan: the session's.
         dispatcher: sends.
         tally: counts what could not be sent.
+        travel: returns the seconds to a peer and back, about; for an empty name to any.
+        clock: seconds, monotonic.
     """
 
     def __init__(
-        self, session: str, plan: SessionPlan, dispatcher: Dispatcher, tally: Tally
+        self,
+        session: str,
+        plan: SessionPlan,
+        dispatcher: Dispatcher,
+        tally: Tally,
+        travel: Callable[[str], float],
+        clock: Callable[[], float],
     ) -> None:
         self._session = session
         self._plan = plan
         self._chunks = plan.chunks
         self._dispatcher = dispatcher
         self._tally = tally
+        self._travel = travel
+        self._clock = clock
+        self._last_budget = plan.deadline
 
     def send(self, flight: FrameInFlight, orders: Sequence[Order]) -> bool:
         """Send runs of one frame, in one write; tell whether they have left."""
-        return self._send(
-            flight.number,
-            [self._message(flight.number, order, flight.payloads[order.chunk]) for order in orders],
-        )
+        left = flight.deadline - self._clock()
+        messages = []
+        for order in orders:
+            self._last_budget = max(0.0, left - self._travel(order.peer))
+            messages.append(self._message(flight.number, order, flight.payloads[order.chunk]))
+        return self._send(flight.number, messages)
 
     def send_picture(self, number: int, order: Order, payload: bytes) -> bool:
-        """Send one run with a picture of its own: nobody can tell it from the frame's."""
+        """Send one run with a picture of its own: nobody can tell it from the frame's.
+
+        So its budget is that of the last one that counted.
+        """
         return self._send(number, [self._message(number, order, payload)])
 
     def move(self, moves: Sequence[Move[ChunkKey]]) -> None:
@@ -67,6 +83,7 @@ class Sender:
             frame_size=self._plan.size,
             padded=chunk.padded,
             crop=chunk.crop,
+            budget_us=int(1e6 * self._last_budget),
         )
         return (order.chunk, header.pack(), payload, order.peer)
 

@@ -109,7 +109,9 @@ class Session:
             trust=self.trust,
             board=self.board,
         )
-        self._sender = Sender(self.id, plan, self._dispatcher, self.tally)
+        self._sender = Sender(
+            self.id, plan, self._dispatcher, self.tally, self.router.travel, clock
+        )
         self._runs = Runs(
             plan.operations.text, plan.megapixels, self._sender.send, self.attempts, self.hedging,
             self.board, self.health, self.router, self.player.flight, self._lock,
@@ -244,6 +246,7 @@ class Session:
                     "canaries": examiner.canaries,
                     "agreed": examiner.agreed,
                     "differed": examiner.differed,
+                    "incomparable": examiner.incomparable,
                 },
             }
 

@@ -44,11 +44,15 @@ def percentiles(samples: Sequence[float], *points: int) -> dict[str, float]:
 
 @dataclass(slots=True)
 class PeerTally:
-    """One peer's share: chunks accepted, runs failed, seconds from a chunk sent to accepted."""
+    """One peer's share: chunks accepted, runs failed, seconds from a chunk sent to accepted.
+
+    ``ran`` counts the chunks by the pipeline that was run, where the choice was the peer's.
+    """
 
     queue: str
     chunks: int = 0
     failed: int = 0
+    ran: Counter[str] = field(default_factory=Counter)
     times: deque[float] = field(default_factory=lambda: deque(maxlen=_KEEP_OF_PEER))
 
 
@@ -129,10 +133,12 @@ class Tally:
             for name, seconds in zip(STAGES, stages or (), strict=False):
                 self._stages[name].append(seconds)
 
-    def chunk(self, peer: str, queue: str, seconds: float) -> None:
-        """Count an accepted chunk of a peer, ``seconds`` after it was sent."""
+    def chunk(self, peer: str, queue: str, seconds: float, ran: str = "") -> None:
+        """Count an accepted chunk of a peer, ``seconds`` after it was sent, made by ``ran``."""
         with self._lock:
             tally = self._peer(peer)
+            if ran:
+                tally.ran[ran] += 1
             tally.queue = queue
             tally.chunks += 1
             tally.times.append(seconds)
@@ -213,6 +219,7 @@ class Tally:
                     name: percentiles(samples, 50, 99) for name, samples in self._stages.items()
                 },
                 "order_violations": self.order_violations,
+                "ran": dict(sum((tally.ran for tally in self.peers.values()), Counter())),
                 "errors": dict(self.errors),
                 "peers": [
                     {
@@ -220,6 +227,7 @@ class Tally:
                         "queue": tally.queue,
                         "chunks": tally.chunks,
                         "failed": tally.failed,
+                        "ran": dict(tally.ran),
                         "ms": percentiles(tally.times, 50, 99),
                     }
                     for peer, tally in sorted(self.peers.items())

@@ -207,6 +207,8 @@ class Gamer:
         examination = self._examiner.take(peer, key, outcome.attempt)
         if examination is not None:
             self._examiner.put(examination, outcome.answer)
+            took = now - examination.sent_at
+            self.runs.examined(key[1], peer, outcome.service, took, now)
             return
         self._admission.returned(*key)
         probe = self._examiner.take_probe(peer, key)

@@ -115,6 +115,7 @@ def honest_answers(app: Celery, terms: Terms) -> dict[bytes, bytes]:
                 frame_size=plan.size,
                 padded=chunk.padded,
                 crop=chunk.crop,
+                budget_us=100_000,
             )
             answers[payload] = enhance(header.pack(), payload).payload
     return answers

@@ -14,6 +14,8 @@ ROOT = Path(__file__).parents[2]
 WEB = {"starlette", "uvicorn", "websockets", "flower", "tornado"}
 SCREEN = {"mss", "av", "Xlib"}
 WORKER = {"p2c2g_workers"}
+#: Seconds to import, which only a graphics card or a training is worth.
+LEARNING = {"torch", "onnx", "p2c2g_training"}
 
 
 @pytest.fixture(scope="module")
@@ -23,10 +25,10 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
     return zipfile.ZipFile(path)
 
 
-def test_the_wheel_holds_the_three_packages_and_what_they_need(wheel: zipfile.ZipFile) -> None:
+def test_the_wheel_holds_the_packages_and_what_they_need(wheel: zipfile.ZipFile) -> None:
     names = wheel.namelist()
     tops = {name.partition("/")[0] for name in names if ".dist-info" not in name}
-    assert tops == {"p2c2g", "p2c2g_workers", "p2c2g_capture"}
+    assert tops == {"p2c2g", "p2c2g_workers", "p2c2g_capture", "p2c2g_training"}
     for needed in (
         "p2c2g/display/static/index.html",
         "p2c2g/display/static/viewer.js",
@@ -39,17 +41,17 @@ def test_the_wheel_holds_the_three_packages_and_what_they_need(wheel: zipfile.Zi
 
 
 def test_the_wheel_is_typed(wheel: zipfile.ZipFile) -> None:
-    for package in ("p2c2g", "p2c2g_workers", "p2c2g_capture"):
+    for package in ("p2c2g", "p2c2g_workers", "p2c2g_capture", "p2c2g_training"):
         assert f"{package}/py.typed" in wheel.namelist()
 
 
 @pytest.mark.parametrize(
     ("module", "forbidden"),
     [
-        ("p2c2g_workers.tasks", WEB | SCREEN | {"p2c2g_capture"}),
-        ("p2c2g_workers.consumer", WEB | SCREEN | {"p2c2g_capture"}),
-        ("p2c2g_capture.cli", WORKER | {"flower", "tornado"}),
-        ("p2c2g.cli", WEB | SCREEN | WORKER | {"p2c2g_capture"}),
+        ("p2c2g_workers.tasks", WEB | SCREEN | LEARNING | {"p2c2g_capture"}),
+        ("p2c2g_workers.consumer", WEB | SCREEN | LEARNING | {"p2c2g_capture"}),
+        ("p2c2g_capture.cli", WORKER | LEARNING | {"flower", "tornado"}),
+        ("p2c2g.cli", WEB | SCREEN | WORKER | LEARNING | {"p2c2g_capture"}),
     ],
 )
 def test_a_role_loads_no_other_roles_libraries(module: str, forbidden: set[str]) -> None:

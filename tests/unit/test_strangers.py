@@ -33,7 +33,7 @@ from p2c2g.session.attempts import MAX_ATTEMPTS
 from p2c2g.session.dispatcher import Dispatcher, task_id
 from p2c2g.session.session import Session, SessionPlan
 from p2c2g.settings import Settings
-from p2c2g_workers import tasks
+from p2c2g_workers.engine import cpu
 from p2c2g_workers.processors import run
 from p2c2g_workers.tasks import MAX_PIXELS, EnhancedChunk, enhance
 
@@ -121,7 +121,7 @@ def chunk_header(**changes: Any) -> bytes:
     fields: dict[str, Any] = {
         "session": "s", "frame": 1, "chunk": 0, "attempt": 1, "codec": "raw", "quality": 85,
         "operations": "upscale:2", "frame_size": SIZE, "padded": Rect(0, 0, 96, 64),
-        "crop": Rect(0, 0, 192, 128),
+        "crop": Rect(0, 0, 192, 128), "budget_us": 100_000,
     }  # fmt: skip
     return ChunkHeader(**(fields | changes)).pack()
 
@@ -186,7 +186,7 @@ def test_a_chunk_that_would_take_too_much_memory_is_refused_unread(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Its payload, a picture of that size, is never looked at."""
-    monkeypatch.setattr(tasks, "codec", lambda name: codec("png") if name == "png" else None)
+    monkeypatch.setattr(cpu, "codec", lambda name: codec("png") if name == "png" else None)
     whole = Rect(0, 0, 16_384, 16_384)
     for operations, padded in (("pass", whole), ("upscale:4", Rect(0, 0, 4096, 4096))):
         header = chunk_header(

@@ -124,8 +124,10 @@ def test_peers_are_told_apart_and_sorted() -> None:
     tally.chunk("ada", "cpu", 0.020)
     tally.chunk("ada", "cpu", 0.040)
     assert tally.summary()["peers"] == [
-        {"id": "ada", "queue": "cpu", "chunks": 2, "failed": 1, "ms": {"p50": 30.0, "p99": 39.8}},
-        {"id": "zoe", "queue": "gpu", "chunks": 1, "failed": 0, "ms": {"p50": 10.0, "p99": 10.0}},
+        {"id": "ada", "queue": "cpu", "chunks": 2, "failed": 1, "ran": {},
+             "ms": {"p50": 30.0, "p99": 39.8}},
+        {"id": "zoe", "queue": "gpu", "chunks": 1, "failed": 0, "ran": {},
+             "ms": {"p50": 10.0, "p99": 10.0}},
     ]  # fmt: skip
     assert tally.live(0.0, 0)["peers"] == [
         {"id": "ada", "queue": "cpu", "chunks": 2},

@@ -45,6 +45,7 @@ def chunk_headers(draw: st.DrawFn) -> ChunkHeader:
         frame_size=size,
         padded=draw(rects(size)),
         crop=draw(rects(Size(MAX_EDGE, MAX_EDGE))),
+        budget_us=draw(COUNTS),
     )
 
 
@@ -61,6 +62,7 @@ def result_headers(draw: st.DrawFn) -> ResultHeader:
         decode_us=times[1] - times[0],
         process_us=times[2] - times[1],
         done_us=times[3],
+        ran=draw(TEXTS),
         error=draw(TEXTS),
     )
 
@@ -68,6 +70,7 @@ def result_headers(draw: st.DrawFn) -> ResultHeader:
 CHUNK = ChunkHeader(
     session="5f1c", frame=7, chunk=2, attempt=1, codec="jpeg", quality=85, operations="upscale:2",
     frame_size=Size(640, 360), padded=Rect(0, 100, 328, 96), crop=Rect(0, 16, 640, 160),
+    budget_us=95_000,
 )  # fmt: skip
 RESULT = ResultHeader(
     frame=7, chunk=2, attempt=1, peer="gpu@host", queue="gpu",
@@ -86,7 +89,7 @@ def test_any_bytes_are_a_header_or_a_wire_error(
     data: bytes, unpack: Callable[[bytes], Header]
 ) -> None:
     sound_or_refused(unpack, data)
-    sound_or_refused(unpack, bytes([0x9B, VERSION]) + data)  # eleven fields, this version
+    sound_or_refused(unpack, bytes([0x9C, VERSION]) + data)  # twelve fields, this version
 
 
 @given(HEADERS, st.data())
@@ -148,10 +151,10 @@ def changed(header: Header, index: int, value: Any) -> bytes:
 
 @pytest.mark.parametrize("header", [CHUNK, RESULT])
 @pytest.mark.parametrize(
-    ("version", "named"), [(0, "0"), (2, "2"), (True, "a bool"), (1.0, "a float"), ("1", "a str")]
+    ("version", "named"), [(1, "1"), (3, "3"), (True, "a bool"), (1.0, "a float"), ("1", "a str")]
 )
 def test_another_version_is_refused_by_name(header: Header, version: object, named: str) -> None:
-    with pytest.raises(WireError, match=f"is of version {named}; this side speaks version 1"):
+    with pytest.raises(WireError, match=f"is of version {named}; this side speaks version 2"):
         type(header).unpack(changed(header, 0, version))
 
 
@@ -203,7 +206,7 @@ def test_lists_a_thousand_deep_are_refused_like_all_else(header: Header, index: 
     fields = [msgpack.packb(field) for field in msgpack.unpackb(header.pack())]
     fields[index] = b"\x91" * 1020 + b"\x90"
     with pytest.raises(WireError):
-        type(header).unpack(b"\x9b" + b"".join(fields))
+        type(header).unpack(b"\x9c" + b"".join(fields))
 
 
 @pytest.mark.parametrize("unpack", UNPACK)
@@ -215,7 +218,7 @@ def test_too_many_bytes_are_not_even_read(unpack: Callable[[bytes], Header]) -> 
 @pytest.mark.parametrize("unpack", UNPACK)
 @pytest.mark.parametrize("value", [[], {}, 7, [VERSION], [VERSION, 1, 2]])
 def test_other_messages_are_refused(unpack: Callable[[bytes], Header], value: object) -> None:
-    with pytest.raises(WireError, match=r"not a list|fields in place of 11"):
+    with pytest.raises(WireError, match=r"not a list|fields in place of 12"):
         unpack(msgpack.packb(value))
 
 

@@ -33,6 +33,7 @@ from p2c2g.errors import UsageError
 from p2c2g.messaging.readahead import Window
 from p2c2g.messaging.results import FrameResultBackend, flush_results
 from p2c2g.messaging.transport import Transport
+from p2c2g_workers.slack import RECEIVED
 
 if TYPE_CHECKING:
     from p2c2g_workers.peer import Peer
@@ -162,6 +163,8 @@ class Request(StockRequest):
             and isinstance(embedded, dict | None)
         ):
             raise InvalidTaskError("its body has not a list and two mappings")
+        # The task, perhaps in another process, reckons from here how much time it has left.
+        self._request_dict[RECEIVED] = monotonic()
 
     def info(self, safe: bool = False) -> Any:
         """Describe it for ``celery inspect active`` and Flower, without its picture."""

@@ -6,27 +6,31 @@ A peer reads what it was sent and writes its own result; it opens no file and ca
 from __future__ import annotations
 
 from dataclasses import dataclass
-from time import monotonic_ns
+from time import monotonic, monotonic_ns
 from typing import Any
 
 import cv2
 from celery import Task, shared_task, signals
+from celery.worker import state
 
 from p2c2g.errors import ChunkError, UsageError, WireError
 from p2c2g.logs import rebind
-from p2c2g.media.codecs import codec
 from p2c2g.media.frame import Size
 from p2c2g.media.operations import Pipeline, Plan
 from p2c2g.media.wire import ChunkHeader, ResultHeader
 from p2c2g.memory import keep_freed_memory
 from p2c2g.settings import load
 from p2c2g_workers import logs as _logs  # takes over Celery's loggers on import
-from p2c2g_workers.processors import run
+from p2c2g_workers.engine import Work, current
+from p2c2g_workers.ladder import settle
+from p2c2g_workers.slack import RECEIVED, Slack
 
 del _logs
 
 #: Most pixels of a picture that a peer makes on its way: a frame of 8192x8192, 200 MB.
 MAX_PIXELS = 1 << 26
+
+_slack = Slack()
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -84,6 +88,8 @@ def enhance(self: Task, header: bytes, payload: bytes) -> EnhancedChunk:
             payload,
             peer=peer,
             queue=str(delivery.get("routing_key") or ""),
+            left=chunk.budget_us / 1e6 - _waited(request),
+            turns=_turns(),
         )
     except ChunkError as error:
         raise type(error)(f"{chunk}: {error}") from error
@@ -92,23 +98,19 @@ def enhance(self: Task, header: bytes, payload: bytes) -> EnhancedChunk:
         raise WireError(f"{chunk}: {error}") from error
 
 
-def _enhance(chunk: ChunkHeader, payload: bytes, *, peer: str, queue: str) -> EnhancedChunk:
+def _enhance(
+    chunk: ChunkHeader, payload: bytes, *, peer: str, queue: str, left: float, turns: int
+) -> EnhancedChunk:
     started = monotonic_ns()
-    chosen = codec(chunk.codec)
-    plan = Pipeline.parse(chunk.operations).resolve(chunk.frame_size)
-    _check_memory(plan, chunk.padded.size)
-    size = chosen.size_of(payload)
-    if size != chunk.padded.size:
-        raise WireError(f"its picture is {size} where its header says {chunk.padded.size}.")
-    pixels = chosen.decode(payload, limit=chunk.padded.size)
-    decoded = monotonic_ns()
-    enhanced = run(plan, pixels)
-    crop = chunk.crop
-    if crop.right > enhanced.shape[1] or crop.bottom > enhanced.shape[0]:
-        raise WireError("its crop lies outside its enhanced picture.")
-    wanted = crop.of(enhanced)
-    processed = monotonic_ns()
-    encoded = chosen.encode(wanted, chunk.quality)
+    asked = Pipeline.parse(chunk.operations)
+    size, engine = chunk.padded.size, current.get()
+    settled = settle(
+        asked, chunk.frame_size, size.width * size.height / 1e6, engine, _slack, left, turns
+    )
+    _check_memory(settled.plan, size)
+    done = engine.enhance(Work(settled.plan, chunk.codec, chunk.quality, payload, size, chunk.crop))
+    if settled.rung is not None:
+        _slack.note(settled.rung, size.width * size.height / 1e6, done.process_us / 1e6)
     result = ResultHeader(
         frame=chunk.frame,
         chunk=chunk.chunk,
@@ -116,11 +118,24 @@ def _enhance(chunk: ChunkHeader, payload: bytes, *, peer: str, queue: str) -> En
         peer=peer,
         queue=queue,
         started_us=started // 1000,
-        decode_us=(decoded - started) // 1000,
-        process_us=(processed - decoded) // 1000,
+        decode_us=done.decode_us,
+        process_us=done.process_us,
         done_us=monotonic_ns() // 1000,
+        ran="" if settled.pipeline == asked else settled.pipeline.text,
     )
-    return EnhancedChunk(result, encoded)
+    return EnhancedChunk(result, done.payload)
+
+
+def _waited(request: Any) -> float:
+    """Return the seconds since this worker received a chunk; on the way is the sender's sum."""
+    received = getattr(request, RECEIVED, None)
+    return max(0.0, monotonic() - received) if isinstance(received, float) else 0.0
+
+
+def _turns() -> int:
+    """Return how many chunks, one after another, each slot has to do with those received."""
+    waiting, active = len(state.reserved_requests), len(state.active_requests)
+    return -(-waiting // max(active, 1))
 
 
 def _check_memory(plan: Plan, size: Size) -> None:

@@ -1,0 +1,226 @@
+"""The choice of a net by the time that is left, on an injected clock."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from p2c2g.media.frame import Size
+from p2c2g.media.operations import NETWORKS, Pipeline, Step
+from p2c2g_workers.engine import Done, Kind, Work
+from p2c2g_workers.ladder import PRODUCTS, Method, ladder, settle
+from p2c2g_workers.slack import COLD, FORGOTTEN, MAX_METHODS, SHARE, Rung, Slack
+
+LARGE, SMALL, TINY, FOOT = (
+    Rung(name, PRODUCTS[name]) for name in ("ml-large", "ml-small", "ml-tiny", "bicubic")
+)
+RUNGS = [LARGE, SMALL, TINY, FOOT]
+OWN, OTHER = "a" * 32, "b" * 32
+FRAME = Size(640, 360)
+
+
+class Clock:
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def learnt(rates: dict[Rung, float], clock: Clock | None = None) -> Slack:
+    """Return one that has seen each rung often, at so many seconds a megapixel."""
+    slack = Slack(clock or Clock())
+    for rung, rate in rates.items():
+        for _ in range(COLD + 40):
+            slack.note(rung, 1.0, rate)
+    return slack
+
+
+def test_the_best_that_fits_is_taken() -> None:
+    slack = learnt({LARGE: 0.5, SMALL: 0.15, TINY: 0.04})
+    left = {0.9: LARGE, 0.3: SMALL, 0.08: TINY, 0.05: FOOT, 0.0: FOOT, -1.0: FOOT}
+    assert {left: slack.choose(RUNGS, 1.0, left) for left in left} == left
+
+
+def test_a_smaller_picture_and_fewer_turns_leave_more() -> None:
+    slack = learnt({LARGE: 0.5, SMALL: 0.15, TINY: 0.04})
+    assert slack.choose(RUNGS, 0.5, 0.45) is LARGE
+    assert slack.choose(RUNGS, 0.5, 0.45, turns=2) is SMALL
+    assert slack.choose(RUNGS, 0.5, 0.45, turns=6) is TINY
+    assert slack.choose(RUNGS, 0.5, 0.45, turns=60) is FOOT
+
+
+def test_one_that_knows_nothing_begins_with_the_cheapest_net() -> None:
+    slack = Slack(Clock())
+    assert slack.choose(RUNGS, 1.0, 0.1) is TINY
+    assert slack.choose(RUNGS, 1.0, 0.0) is FOOT
+    assert slack.choose([FOOT], 1.0, 0.1) is FOOT
+
+
+def test_the_first_run_of_a_method_is_not_held_against_it() -> None:
+    slack = Slack(Clock())
+    slack.note(TINY, 1.0, 30.0)
+    assert slack.choose(RUNGS, 1.0, 0.1) is TINY
+    slack.note(TINY, 1.0, 0.01)
+    assert slack.choose(RUNGS, 1.0, 0.1) is TINY
+
+
+def test_an_unknown_net_is_reckoned_from_a_known_one() -> None:
+    slack = learnt({TINY: 0.01})
+    needed = 0.01 * SMALL.products / TINY.products / SHARE
+    assert slack.choose(RUNGS, 1.0, 1.2 * needed) is SMALL
+    assert slack.choose(RUNGS, 1.0, 0.8 * needed) is TINY
+
+
+def test_what_bicubic_takes_says_nothing_of_a_net() -> None:
+    slack = learnt({FOOT: 1.0})
+    assert slack.choose(RUNGS, 1.0, 0.1) is TINY
+
+
+def test_a_spread_is_feared() -> None:
+    steady, restless = learnt({TINY: 0.05}), Slack(Clock())
+    for index in range(80):
+        restless.note(TINY, 1.0, 0.01 if index % 2 else 0.09)
+    assert steady.choose(RUNGS, 1.0, 0.1) is TINY
+    assert restless.choose(RUNGS, 1.0, 0.1) is FOOT
+
+
+def test_one_that_was_too_slow_is_tried_again_after_a_while() -> None:
+    clock = Clock()
+    slack = learnt({TINY: 0.1}, clock)
+    assert slack.choose(RUNGS, 1.0, 0.1) is FOOT
+    clock.now += 2 * FORGOTTEN
+    assert slack.choose(RUNGS, 1.0, 0.1) is TINY
+
+
+def test_a_peer_that_slows_down_steps_down_and_comes_back() -> None:
+    slack = learnt({SMALL: 0.04, TINY: 0.01})
+    assert slack.choose(RUNGS[1:], 1.0, 0.1) is SMALL
+    for _ in range(12):
+        slack.note(SMALL, 1.0, 0.2)
+    assert slack.choose(RUNGS[1:], 1.0, 0.1) is TINY
+    for _ in range(60):
+        slack.note(SMALL, 1.0, 0.04)
+    assert slack.choose(RUNGS[1:], 1.0, 0.1) is SMALL
+
+
+def test_strangers_names_do_not_pile_up() -> None:
+    slack = Slack(Clock())
+    for runs in (COLD, COLD + 1):
+        for number in range(10 * MAX_METHODS):
+            for _ in range(runs):
+                slack.note(Rung(f"ml-tiny@{number}", 5.0), 1.0, 0.01)
+    assert len(slack._paces) == MAX_METHODS
+    assert len(slack._cold) <= MAX_METHODS
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(RUNGS), st.floats(0, 2)), max_size=30),
+    st.floats(0.001, 2),
+    st.floats(-0.5, 2),
+    st.integers(0, 9),
+)
+def test_less_time_never_chooses_a_dearer_net(
+    seen: list[tuple[Rung, float]], megapixels: float, left: float, turns: int
+) -> None:
+    slack = Slack(Clock())
+    for rung, seconds in seen:
+        slack.note(rung, 1.0, seconds)
+    more = slack.choose(RUNGS, megapixels, left, turns)
+    less = slack.choose(RUNGS, megapixels, left / 2 if left > 0 else 2 * left, turns)
+    assert RUNGS.index(less) >= RUNGS.index(more)
+
+
+# -- the ladder --------------------------------------------------------------------------------
+
+
+@dataclass
+class Bench:
+    """An engine that has some nets and does nothing."""
+
+    has: set[tuple[str, tuple[str, ...]]] = field(default_factory=set)
+    kind: Kind = "cpu"
+
+    def can(self, step: Step) -> bool:
+        return step.method not in NETWORKS or (step.method, step.weights) in self.has
+
+    def enhance(self, work: Work) -> Done:
+        raise NotImplementedError
+
+    def close(self) -> None:
+        raise NotImplementedError
+
+
+def settled(text: str, engine: Bench, slack: Slack | None = None, left: float = 10.0) -> str:
+    asked = Pipeline.parse(text)
+    slack = slack or learnt({LARGE: 0.5, SMALL: 0.15, TINY: 0.04})
+    found = settle(asked, FRAME, 0.1, engine, slack, left)
+    assert asked.allows(found.pipeline)
+    assert found.plan == found.pipeline.resolve(FRAME)
+    return found.pipeline.text
+
+
+def test_a_games_own_net_comes_before_any_general_one() -> None:
+    engine = Bench({("ml-tiny", (OWN,)), ("ml-large", ()), ("ml-tiny", ())})
+    (step,) = Pipeline.parse(f"upscale:2:ml@{OTHER}+{OWN}").resolve(FRAME).steps
+    assert ladder(step, engine) == [
+        Method("ml-tiny", (OWN,)),
+        Method("ml-large"),
+        Method("ml-tiny"),
+        Method("bicubic"),
+    ]
+
+
+def test_the_choice_is_made_among_what_is_here() -> None:
+    engine = Bench({("ml-small", ()), ("ml-tiny", ())})
+    assert settled("upscale:2:ml,sharpen:0.5", engine) == "upscale:2:ml-small,sharpen:0.5"
+    assert settled("upscale:2:ml", engine, left=0.01) == "upscale:2:ml-tiny"
+    assert settled("upscale:2:ml", engine, left=0.0) == "upscale:2:bicubic"
+    assert settled("upscale:2:ml", Bench()) == "upscale:2:bicubic"
+
+
+def test_two_doublings_are_done_alike() -> None:
+    engine = Bench({("ml-tiny", ())})
+    assert settled("upscale:2:ml,upscale:2:ml", engine) == "upscale:2:ml-tiny,upscale:2:ml-tiny"
+
+
+def test_a_named_net_waits_for_nothing() -> None:
+    asked = f"upscale:2:ml-tiny@{OWN}"
+    assert settled(asked, Bench({("ml-tiny", ())})) == "upscale:2:ml-tiny"
+    assert settled(asked, Bench({("ml-tiny", (OWN,))})) == asked
+
+
+@pytest.mark.parametrize("text", ["upscale:2:ml-large", "upscale:2", "sharpen:0.5", "pass"])
+def test_what_leaves_no_choice_stays(text: str) -> None:
+    assert settled(text, Bench()) == Pipeline.parse(text).text
+
+
+# -- what a session lets pass ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("asked", "ran", "is_allowed"),
+    [
+        ("upscale:2:ml", "upscale:2:ml-large", True),
+        ("upscale:2:ml", "upscale:2:bicubic", True),
+        ("upscale:2:ml", "upscale:2:bilinear", False),
+        ("upscale:2:ml", "upscale:1:bicubic", False),
+        ("upscale:2:ml", f"upscale:2:ml-tiny@{OWN}", False),
+        ("upscale:2:ml", "pass", False),
+        ("upscale:2:ml", "upscale:2:ml-tiny,pass", False),
+        ("upscale:2:ml,sharpen:1", "upscale:2:ml-tiny,sharpen:1", True),
+        ("upscale:2:ml,sharpen:1", "upscale:2:ml-tiny,sharpen:0", False),
+        (f"upscale:2:ml@{OWN}+{OTHER}", f"upscale:2:ml-tiny@{OTHER}", True),
+        (f"upscale:2:ml@{OWN}", f"upscale:2:ml-tiny@{OTHER}", False),
+        (f"upscale:2:ml-tiny@{OWN}", "upscale:2:ml-tiny", True),
+        (f"upscale:2:ml-tiny@{OWN}", "upscale:2:ml-small", False),
+        (f"upscale:2:ml-tiny@{OWN}", "upscale:2:bicubic", False),
+        ("upscale:2:ml-small", "upscale:2:ml-tiny", False),
+        ("upscale:2", "upscale:2:bicubic", True),
+        ("upscale:2", "upscale:2:nearest", False),
+    ],
+)
+def test_what_a_peer_may_have_run(asked: str, ran: str, is_allowed: bool) -> None:
+    assert Pipeline.parse(asked).allows(Pipeline.parse(ran)) is is_allowed

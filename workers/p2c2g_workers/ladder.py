@@ -1,0 +1,92 @@
+"""From a pipeline that leaves the net to the peer, to one that names each method."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from p2c2g.media.frame import Size
+from p2c2g.media.operations import ANY_NETWORK, DEFAULT_METHOD, NETWORKS, Pipeline, Plan, Step
+from p2c2g_workers import nets
+from p2c2g_workers.engine import Engine
+from p2c2g_workers.slack import Rung, Slack
+
+#: Products for a pixel that goes in.  Bicubic's tell nothing of what a net takes.
+PRODUCTS = {"ml-tiny": 5_856.0, "ml-small": 27_792.0, "ml-large": 85_440.0, DEFAULT_METHOD: 0.0}
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """A method and, for a net, the weights of one's own that it runs with, if any."""
+
+    name: str
+    weights: tuple[str, ...] = ()
+
+    @property
+    def rung(self) -> Rung:
+        """Return what stands for it where times are compared."""
+        return Rung("@".join([self.name, *self.weights]), PRODUCTS[self.name])
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What a chunk's pipeline has come to, and the rung that was chosen, if any was open."""
+
+    pipeline: Pipeline
+    plan: Plan
+    rung: Rung | None
+
+
+def ladder(step: Step, engine: Engine) -> list[Method]:
+    """Return the methods that an open step may take here, best first; the last is bicubic.
+
+    A game's own net comes before any general one: it is better, whatever its size.
+    """
+    sizes = list(reversed(NETWORKS))
+    learnt = [Method(size, (own,)) for size in sizes for own in step.weights]
+    learnt += [Method(size) for size in sizes]
+    return [*(net for net in learnt if _can(engine, step, net)), Method(DEFAULT_METHOD)]
+
+
+def settle(
+    asked: Pipeline,
+    frame: Size,
+    megapixels: float,
+    engine: Engine,
+    slack: Slack,
+    left: float,
+    turns: int = 1,
+) -> Settled:
+    """Choose what was left to the peer; one choice for all open steps of a pipeline.
+
+    Args:
+        asked: the pipeline of the message.
+        frame: the whole frame's size.
+        megapixels: of the part that came.
+        engine: does the work.
+        slack: knows what methods take here.
+        left: seconds that are left for the result.
+        turns: how often such work has to fit into that.
+    """
+    plan = asked.resolve(frame)
+    pipeline, chosen = asked, None
+    for index, step in enumerate(plan.steps):
+        nets.want(step.weights)
+        if step.method == ANY_NETWORK:
+            if chosen is None:
+                methods = ladder(step, engine)
+                rung = slack.choose([each.rung for each in methods], megapixels, left, turns)
+                chosen = next(each for each in methods if each.rung == rung)
+            pipeline = pipeline.with_method(index, chosen.name, chosen.weights)
+        elif step.weights and step.method is not None:
+            here = tuple(
+                own for own in step.weights if _can(engine, step, Method(step.method, (own,)))
+            )
+            # While they are on their way, the pool's net of that size does it.
+            pipeline = pipeline.with_method(index, step.method, here[:1])
+    if pipeline == asked:
+        return Settled(asked, plan, None)
+    return Settled(pipeline, pipeline.resolve(frame), chosen.rung if chosen else None)
+
+
+def _can(engine: Engine, step: Step, method: Method) -> bool:
+    return engine.can(replace(step, method=method.name, weights=method.weights))
