@@ -12,7 +12,7 @@ SECONDS ?= 60
 CHAOS_ARGS ?=
 LOAD_ARGS ?=
 
-.PHONY: help demo venv test check format bench bench-upscalers test-training chaos load fuzz clean
+.PHONY: help demo venv test check format bench bench-upscalers chaos load fuzz clean
 
 help:
 	@echo "make demo    a pool on this machine and its picture in the browser (ARGS=--flower …)"
@@ -20,7 +20,6 @@ help:
 	@echo "make check   style, types and imports"
 	@echo "make bench   every benchmark, some minutes (BENCH_ARGS=--quick for less than two)"
 	@echo "make bench-upscalers   what each way of doubling gains and costs, on recorded games"
-	@echo "make test-training     the training's own tests (PyTorch)"
 	@echo "make chaos   harm a real pool and audit it (SEED=7 SECONDS=60, CHAOS_ARGS='--seeds 10')"
 	@echo "make load    one session among up to 200 light peers (LOAD_ARGS='--peers 100')"
 	@echo "make fuzz    strangers' bytes at every format (FUZZ_SECONDS=60, FUZZ_ARGS=jpeg)"
@@ -44,9 +43,8 @@ $(VENV)/.fuzz: $(VENV)/.dev
 	-$(INSTALL) -e ".[demo,dev,fuzz]"
 	@touch $@
 
-# PyTorch, which nothing that is installed needs.
 $(VENV)/.train: $(VENV)/.dev
-	$(INSTALL) -e ".[demo,dev,bench,ml,train]"
+	$(INSTALL) -e ".[demo,dev,bench,train]"
 	@touch $@
 
 venv: $(VENV)/.dev
@@ -72,9 +70,6 @@ bench: $(VENV)/.bench
 
 bench-upscalers: $(VENV)/.train
 	@PYTHONPATH=. $(BIN)/python -m benchmarks.upscalers $(BENCH_ARGS)
-
-test-training: $(VENV)/.train
-	$(BIN)/python -m pytest training/tests $(ARGS)
 
 chaos: $(VENV)/.dev
 	@$(BIN)/python -m tests.chaos --seed $(SEED) --seconds $(SECONDS) $(CHAOS_ARGS)

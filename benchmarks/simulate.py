@@ -162,10 +162,10 @@ def draw(folder: Path) -> None:
     with quietly():
         world.play()
     for path in plot.draw(world, folder, "1,000 strangers, lines of 1 Gbit/s, predictive"):
-        if path.stem == "latency":  # The policies' picture has it.
-            path.unlink()
-        else:
+        if path.stem == "peers":
             path.replace(path.with_name(f"routing-{path.name}"))
+        else:  # The policies' picture has the latency, and the frames are all complete.
+            path.unlink()
 
 
 def draw_policies(folder: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from time import monotonic
 from types import TracebackType
 from typing import Any, Self
@@ -28,12 +28,20 @@ REEL = 8
 class Gamer:
     """A session that is fed ``FPS`` frames a second until it is left.
 
-    Every picture that is complete is compared with what an honest peer makes of its frame.
+    Every chunk of a picture that is complete is compared with what an honest peer makes of it:
+    by ``ops``, or by any of ``allowed`` where these leave a choice.
     """
 
-    def __init__(self, url: str, size: Size = SIZE, **plan: Any) -> None:
+    def __init__(
+        self,
+        url: str,
+        size: Size = SIZE,
+        ops: str = "upscale:2",
+        allowed: Sequence[str] = (),
+        **plan: Any,
+    ) -> None:
         settings = Settings(broker=BrokerSettings(url=url))
-        pipeline = Pipeline.parse("upscale:2")
+        pipeline = Pipeline.parse(ops)
         wanted = {"size": size, "operations": pipeline, "grid": Grid(2, 2), "codec": "raw",
                   "deadline": 0.2, "fps": FPS, **plan}  # fmt: skip
         self.app = create_app(settings)
@@ -43,8 +51,8 @@ class Gamer:
         small = (REEL, size.height // 10, size.width // 10, 3)
         blocks = random.integers(0, 256, small, np.uint8)
         self.reel = [block.repeat(10, 0).repeat(10, 1) for block in blocks]
-        whole = pipeline.resolve(size)
-        self._honest = [run(whole, pixels) for pixels in self.reel]
+        whole = [Pipeline.parse(text).resolve(size) for text in allowed or (ops,)]
+        self._honest = [[run(each, pixels) for each in whole] for pixels in self.reel]
         self.submitted = 0
         self.shown: list[FrameState] = []
         self.numbers: list[int] = []
@@ -90,8 +98,10 @@ class Gamer:
             raise
 
     def _show(self, picture: Picture) -> None:
-        if picture.state is FrameState.COMPLETE and not np.array_equal(
-            picture.pixels, self._honest[picture.number % REEL]
+        honest = self._honest[picture.number % REEL]
+        if picture.state is FrameState.COMPLETE and not all(
+            any(np.array_equal(part.of(picture.pixels), part.of(each)) for each in honest)
+            for part in (chunk.target for chunk in self.session.plan.chunks)
         ):
             self.wrong.append(picture.number)
         with self._changed:
