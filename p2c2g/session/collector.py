@@ -20,7 +20,8 @@ from p2c2g.session.admission import Admission
 from p2c2g.session.attempts import Attempts, ChunkKey, Verdict
 from p2c2g.session.checks import Checker
 from p2c2g.session.dispatcher import parse_task_id
-from p2c2g.session.examiner import Examination, Examiner, Probe
+from p2c2g.session.examination import Examination, Probe
+from p2c2g.session.examiner import Examiner
 from p2c2g.session.peerclock import PeerClock
 from p2c2g.session.plan import FrameInFlight, Part, SessionPlan
 from p2c2g.session.player import Player

@@ -17,21 +17,15 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from dataclasses import dataclass
 from random import Random
 
-import numpy as np
-
 from p2c2g.errors import ChunkError
-from p2c2g.media.codecs import codec
-from p2c2g.media.frame import Pixels
-from p2c2g.peers.agreement import same_picture
-from p2c2g.peers.breaker import PROBE_TIMEOUT, Board, Outcome
+from p2c2g.peers.breaker import Board, Outcome
 from p2c2g.peers.health import Health
 from p2c2g.peers.trust import Canaries, Canary, Trust
 from p2c2g.routing.router import Router
 from p2c2g.session.attempts import Attempts, ChunkKey
-from p2c2g.session.checks import Checker
+from p2c2g.session.examination import TIMEOUT, Comparer, Examination, Probe
 from p2c2g.session.hedging import TokenBucket
 from p2c2g.session.orders import Order
 from p2c2g.session.plan import FrameInFlight, SessionPlan
@@ -45,46 +39,6 @@ BURST = 4.0
 MAX_UNDER_WAY = 16
 #: Answers that wait for their judgement; one more is not judged.
 MAX_WAITING = 16
-#: Seconds after which one has not been answered.
-TIMEOUT = 2.0
-
-
-@dataclass(frozen=True, slots=True)
-class Probe:
-    """A run that is to show whether a peer is to be trusted again."""
-
-    key: ChunkKey
-    attempt: int
-    flight: FrameInFlight
-
-    def is_over(self, now: float) -> bool:
-        """Tell whether nobody waits for it any more."""
-        return now > self.flight.deadline + PROBE_TIMEOUT
-
-
-@dataclass(frozen=True, slots=True)
-class Examination:
-    """A run whose answer is compared with another.
-
-    ``picture`` is what was sent, ``answer`` the answer to it of the peer ``by``, empty where it
-    is a canary, and ``ran`` the pipeline by which that was made; ``frame`` is the frame that a
-    copy was cut from.
-    """
-
-    key: ChunkKey
-    attempt: int
-    peer: str
-    picture: bytes
-    answer: bytes
-    by: str
-    until: float
-    frame: Pixels | None
-    ran: str = ""
-
-    @property
-    def sent_at(self) -> float:
-        """Return when it was sent, in seconds of the session's clock."""
-        return self.until - TIMEOUT
 
 
 class Examiner:
@@ -99,6 +53,7 @@ class Examiner:
         router: says who can take one.
         lock: guards all of these; methods that say so want it held, the others take it.
         random: draws canaries.
+        comparer: compares two answers.
     """
 
     def __init__(
@@ -111,11 +66,11 @@ class Examiner:
         router: Router,
         lock: threading.Lock,
         random: Random,
+        comparer: Comparer,
     ) -> None:
         self._settings = f"{plan.codec} {plan.quality} {plan.size} {plan.operations} {plan.grid}"
         self._chunks = plan.chunks
-        self._codec = codec(plan.codec)
-        self._checker = Checker(plan.codec, plan.quality, plan.operations.resolve(plan.size))
+        self._comparer = comparer
         self._attempts = attempts
         self._board = board
         self._health = health
@@ -249,7 +204,7 @@ class Examiner:
                     self.incomparable += 1
                     continue
             try:
-                agree = self._agree(examination, answer)
+                agree = self._comparer.agree(examination, answer)
             except ChunkError as error:
                 logger.warning("Peer %s failed an examination: %s", examination.peer, error)
                 with self._lock:
@@ -268,28 +223,6 @@ class Examiner:
         if self._random.random() < 0.5:
             return None
         return self._canaries.pick(self._settings, self._random, chunk=index)
-
-    def _agree(self, examination: Examination, answer: bytes) -> bool:
-        """Tell whether an answer is the same picture as the one that is known.
-
-        Raises:
-            ChunkError: it is no picture of its chunk in the first place.
-        """
-        if answer == examination.answer:
-            return True
-        chunk = self._chunks[examination.key[1]]
-        pixels = self._decode(chunk.index, answer)
-        if examination.frame is not None:
-            self._checker.check(examination.frame, chunk, pixels)
-        return same_picture(self._decode(chunk.index, examination.answer), pixels)
-
-    def _decode(self, index: int, answer: bytes) -> Pixels:
-        size = self._chunks[index].target.size
-        if self._codec.size_of(answer) != size:
-            raise ChunkError(f"its picture is not of {size}.")
-        pixels = np.empty((size.height, size.width, 3), np.uint8)
-        self._codec.decode(answer, out=pixels)
-        return pixels
 
     def _conclude(self, examination: Examination, *, agree: bool, now: float) -> None:
         peer, by = examination.peer, examination.by

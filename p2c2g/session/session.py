@@ -40,6 +40,7 @@ from p2c2g.session.admission import Admission
 from p2c2g.session.attempts import Attempts
 from p2c2g.session.collector import Collector
 from p2c2g.session.dispatcher import QUEUE_LEAST, QUEUE_LENGTH, Dispatcher
+from p2c2g.session.examination import PictureComparer
 from p2c2g.session.examiner import Examiner
 from p2c2g.session.hedging import Hedging
 from p2c2g.session.keeper import Keeper
@@ -119,7 +120,7 @@ class Session:
         )  # fmt: skip
         self._examiner = Examiner(
             plan, self.attempts, self.board, self.health, self.trust, self.router, self._lock,
-            random,
+            random, PictureComparer(plan),
         )  # fmt: skip
         self._collector = Collector(
             plan, self.attempts, self.admission, self.board, self._runs, self._examiner,

@@ -1,19 +1,24 @@
-"""The session's examiner, which here compares what pictures are instead of their pixels."""
+"""How the simulator compares answers: by what they begin with, where pixels would be."""
 
 from __future__ import annotations
 
 from p2c2g.errors import CheckError
-from p2c2g.session.examiner import Examination, Examiner
+from p2c2g.session.examination import Examination
 from p2c2g.simulator.peers import GROSS
 
 
-class SimulatedExaminer(Examiner):
-    """Decides as the real one does; what it knows of two answers is what they begin with.
+class SimulatedComparer:
+    """Knows of two answers what they begin with.
 
     Lies that a check does not find are alike: liars of one kind agree with each other.
     """
 
-    def _agree(self, examination: Examination, answer: bytes) -> bool:
+    def agree(self, examination: Examination, answer: bytes) -> bool:
+        """Tell whether an answer is the same picture as the one that is known.
+
+        Raises:
+            CheckError: it is no picture of its chunk in the first place.
+        """
         if answer.startswith(GROSS):
             raise CheckError("it shows something else.")
         return answer == examination.answer

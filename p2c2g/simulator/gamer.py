@@ -26,6 +26,7 @@ from p2c2g.routing.router import Router
 from p2c2g.routing.stealing import Move
 from p2c2g.session.admission import Admission
 from p2c2g.session.attempts import Attempts, ChunkKey, Verdict
+from p2c2g.session.examiner import Examiner
 from p2c2g.session.hedging import Hedging
 from p2c2g.session.keeper import INTERVAL, TELL_EVERY, WATCH_EVERY
 from p2c2g.session.orders import Order
@@ -36,7 +37,7 @@ from p2c2g.session.runs import Runs
 from p2c2g.session.watchman import Watchman
 from p2c2g.simulator.broker import Broker
 from p2c2g.simulator.engine import Engine
-from p2c2g.simulator.examining import SimulatedExaminer
+from p2c2g.simulator.examining import SimulatedComparer
 from p2c2g.simulator.peers import GOOD, GROSS, Message, Outcome
 from p2c2g.simulator.registry import Notices, SimulatedRegistry
 from p2c2g.simulator.scenario import Scenario
@@ -107,9 +108,10 @@ class Gamer:
             self._board, self._health, self._router, self._frames.frame, lock,
             self._steal if scenario.stealing else None,
         )  # fmt: skip
-        self._examiner = SimulatedExaminer(
-            plan, self.attempts, self._board, self._health, self.trust, self._router, lock, source
-        )
+        self._examiner = Examiner(
+            plan, self.attempts, self._board, self._health, self.trust, self._router, lock, source,
+            SimulatedComparer(),
+        )  # fmt: skip
         registry = SimulatedRegistry(engine, broker, plan, scenario.gamer_rtt)
         self._watchman = Watchman(
             cast("Registry", registry), plan, self._router, self._board, self.runs, lock,

@@ -18,7 +18,8 @@ from p2c2g.peers.trust import ENOUGH, Trust
 from p2c2g.routing.policies import make
 from p2c2g.routing.router import Facts, Router
 from p2c2g.session.attempts import MAX_ATTEMPTS, Attempts
-from p2c2g.session.examiner import MAX_UNDER_WAY, TIMEOUT, Examiner
+from p2c2g.session.examination import TIMEOUT, PictureComparer
+from p2c2g.session.examiner import MAX_UNDER_WAY, Examiner
 from p2c2g.session.plan import FrameInFlight, SessionPlan
 from p2c2g_workers.processors import run
 
@@ -56,7 +57,7 @@ class Room:
         self.lock = threading.Lock()
         self.examiner = Examiner(
             PLAN, self.attempts, self.board, self.health, self.trust, self.router, self.lock,
-            Random(3),
+            Random(3), PictureComparer(PLAN),
         )  # fmt: skip
         self.frame = picture(1)
 
@@ -75,7 +76,9 @@ class Room:
             for _ in range(ENOUGH):
                 self.trust.valid(peer)
 
-    def examine(self, examined: str, told: bytes, known: bytes | None = None) -> None:
+    def examine(
+        self, examined: str, told: bytes, known: bytes | None = None, ran: str = ""
+    ) -> None:
         """Have ada's answer compared with what another tells, or hers with a known one."""
         self.examiner._budget.earn(1000)
         number = max((key[0] for key in self.attempts._flights), default=-1) + 1
@@ -88,7 +91,7 @@ class Room:
         assert sent == flight.payloads[0]
         examination = self.examiner.take(examined, (number, 0), order.attempt)
         assert examination is not None
-        self.examiner.put(examination, told)
+        self.examiner.put(examination, told, ran)
         self.examiner.judge(0.02)
 
 
@@ -204,3 +207,11 @@ def test_what_is_never_answered_is_forgotten() -> None:
     assert room.examiner.accepted(later, 0, "ada", b"", TIMEOUT - 0.1) is None, "bob is busy"
     assert room.examiner.accepted(later, 0, "ada", b"", TIMEOUT + 0.1) is not None
     assert room.examiner.take("bob", KEY, asked[0].attempt) is None
+
+
+def test_answers_of_different_nets_tell_nothing() -> None:
+    room = Room("ada", "bob")
+    room.examine("bob", answer(room.frame), ran="upscale:2:ml-tiny")
+    examiner = room.examiner
+    assert (examiner.incomparable, examiner.agreed, examiner.differed) == (1, 0, 0)
+    assert room.trust.in_a_row("ada") == room.trust.in_a_row("bob") == 0

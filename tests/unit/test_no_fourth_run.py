@@ -27,6 +27,7 @@ from p2c2g.routing.policies import make
 from p2c2g.routing.router import Facts, Router
 from p2c2g.routing.stealing import Move
 from p2c2g.session.attempts import MAX_ATTEMPTS, Attempts, ChunkKey, Verdict
+from p2c2g.session.examination import PictureComparer
 from p2c2g.session.examiner import Examiner
 from p2c2g.session.hedging import Hedging
 from p2c2g.session.orders import Order
@@ -119,7 +120,7 @@ class Simulation:
         )  # fmt: skip
         self.examiner = Examiner(
             self.plan, self.attempts, self.board, health, trust, self.router, self.lock,
-            random.Random(seed),
+            random.Random(seed), PictureComparer(self.plan),
         )  # fmt: skip
         self.pixels = np.zeros((64, 64, 3), np.uint8)
         self.ended: Counter[str] = Counter()
