@@ -11,13 +11,15 @@ from collections.abc import Callable
 
 import numpy as np
 
-from p2c2g.errors import ChunkError, CodecError, WireError
+from p2c2g.errors import ChunkError, CodecError, ProcessorError, WireError
 from p2c2g.media.codecs import CODECS, codec
 from p2c2g.media.frame import Rect, Size
 from p2c2g.media.wire import ChunkHeader, ResultHeader
 from p2c2g.messaging import envelope
 from p2c2g.messaging.channel import Channel
 from p2c2g.messaging.inbox import _arrival
+from p2c2g_workers import nets
+from p2c2g_workers.processors.network import Network
 from p2c2g_workers.tasks import EnhancedChunk, enhance
 
 Target = Callable[[bytes], None]
@@ -109,6 +111,58 @@ def _area(header: bytes) -> int:
     )
 
 
+def _net(data: bytes) -> None:
+    """Changes to a sound file, four bytes each: what, where (two bytes), and a value.
+
+    A whole file would be longer than an input may be, and nearly all of it weights.
+    """
+    _read_net(data)
+    file = bytearray(_NET)
+    for index in range(0, len(data) - 3, 4):
+        what, value = data[index], data[index + 3]
+        place = int.from_bytes(data[index + 1 : index + 3], "big")
+        # Every other change hits what holds the weights together.
+        place = _STRUCTURE[place % len(_STRUCTURE)] if what & 1 else place
+        place %= max(1, len(file))
+        change = what >> 1 & 3
+        if change == 0 and file:
+            file[place] = value
+        elif change == 1:
+            file[place:place] = bytes([value])
+        elif change == 2:
+            del file[place : place + value]
+        else:
+            file[place:place] = file[place - value : place]
+    _read_net(bytes(file))
+
+
+def _read_net(file: bytes) -> None:
+    try:
+        weights = nets.read(file)
+    except ProcessorError:
+        return
+    for layer in weights.layers:
+        sums = np.abs(layer.weight.astype(np.int64)).sum((1, 2, 3)) * 255
+        if (sums + np.abs(layer.bias.astype(np.int64))).max() >= nets.SUM_LIMIT:
+            raise AssertionError("a net was read whose sums are too large")
+    if nets.read(nets.write(weights.layers)).method != weights.method:
+        raise AssertionError("a net does not come out as it went in")
+    if Network(weights).correction(_PICTURE).shape != (64, 96, 3):
+        raise AssertionError("a net that was read gave a picture of another size")
+
+
+def _structure(file: bytes) -> list[int]:
+    """Return the places in a net's file that are not its large tensors' bytes."""
+    places = np.ones(len(file), bool)
+    for layer in nets.read(file).layers:
+        for part in (layer.weight, layer.bias, layer.scale):
+            at = file.index(part.tobytes())
+            places[at : at + part.nbytes] = False
+    return [int(place) for place in np.flatnonzero(places)]
+
+
+_NET = nets.shipped("ml-tiny").model
+_STRUCTURE = _structure(_NET)
 _HEADER = ChunkHeader(
     "s", 1, 0, 1, "raw", 85, "upscale:2", _SIZE, Rect(0, 0, 48, 32), Rect(0, 0, 96, 64), 100_000
 ).pack()
@@ -136,6 +190,7 @@ TARGETS: dict[str, Target] = {
     "queue": _queue,
     "stream": _stream,
     "task": _task,
+    "net": _net,
 }
 
 SEEDS: dict[str, list[bytes]] = {
@@ -151,4 +206,5 @@ SEEDS: dict[str, list[bytes]] = {
     "task": [
         len(_HEADER).to_bytes(2, "big") + _HEADER + codec("raw").encode(_PICTURE, 80),
     ],
+    "net": [b"\1\0\1\0", bytes(range(64)), b"\0\x40\0\7\2\0\0\0\4\1\1\1\6\2\2\2"],
 }

@@ -51,7 +51,7 @@ def create_app(settings: Settings) -> Celery:
     options = {"master_name": broker.sentinel_master} if sentinel else {}
     application = Celery(
         "p2c2g",
-        include=["p2c2g_workers.tasks"],
+        include=["p2c2g_workers.tasks", "p2c2g_training.tasks"],
         control="p2c2g.messaging.control:Control",
         set_as_current=False,
     )

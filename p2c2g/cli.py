@@ -10,12 +10,13 @@ import typer
 from rich.console import Console
 
 from p2c2g import commandline as options
-from p2c2g import peers_cli
+from p2c2g import nets_cli, peers_cli
 from p2c2g.logs import configure
 from p2c2g.simulator.cli import simulate
 
 app = options.new_typer("Peer → cloud → gamer: a game's picture, enhanced by a pool of peers.")
 app.add_typer(peers_cli.app, name="peers")
+app.add_typer(nets_cli.app, name="nets")
 app.command()(simulate)
 
 
@@ -27,6 +28,10 @@ def demo(
     fps: options.FpsOption = 30.0,
     scale: options.ScaleOption = None,
     ops: options.OpsOption = None,
+    game: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Use the nets that p2c2g train made for this game."),
+    ] = None,
     codec: options.CodecOption = "jpeg",
     quality: options.QualityOption = None,
     chunks: options.ChunksOption = "2x1",
@@ -49,6 +54,7 @@ def demo(
         "fps": fps,
         "scale": scale,
         "ops": ops,
+        "game": game,
         "codec": codec,
         "quality": quality,
         "chunks": chunks,

@@ -21,11 +21,14 @@ from p2c2g.display.web import Viewer
 from p2c2g.errors import UnavailableError, UsageError
 from p2c2g.media.chunker import Grid
 from p2c2g.media.frame import Size
-from p2c2g.media.operations import Pipeline
+from p2c2g.media.operations import ANY_NETWORK, Pipeline
 from p2c2g.memory import keep_freed_memory
+from p2c2g.messaging.blobs import Blobs
+from p2c2g.netstore import NetStore, OwnNet
 from p2c2g.session.report import build_report, check_writable, write_report
 from p2c2g.session.session import Session, SessionPlan
 from p2c2g.settings import Settings
+from p2c2g_capture.ownnets import Loan, nets_of, with_nets
 from p2c2g_capture.pacer import Pacer
 from p2c2g_capture.sources import Source, open_source
 from p2c2g_capture.terminal import LiveLine, print_summary
@@ -44,6 +47,7 @@ class RunOptions:
     size: str | None = None
     fps: float = 30.0
     ops: str = "upscale:2,sharpen:0.5"
+    game: str | None = None
     codec: str = "jpeg"
     quality: int | None = None
     chunks: str = "2x1"
@@ -67,6 +71,10 @@ def run(options: RunOptions, settings: Settings, console: Console) -> None:
     """
     size = Size.parse(options.size) if options.size else None
     pipeline = Pipeline.parse(options.ops)
+    nets: tuple[OwnNet, ...] = ()
+    if options.game is not None:
+        nets = nets_of(options.game, NetStore())
+        pipeline = with_nets(pipeline, options.game, nets)
     grid = Grid.parse(options.chunks)
     report_path = Path(options.report) if options.report else None
     if report_path is not None:
@@ -101,6 +109,8 @@ def run(options: RunOptions, settings: Settings, console: Console) -> None:
             stack.callback(viewer.close)
             url = viewer.start()
         check_broker(client, settings)
+        if nets:
+            stack.enter_context(Loan(nets, Blobs(client)))
         if url is not None:
             console.print(f"Watch at [bold]{url}[/]")
         if options.wait_for:
@@ -160,15 +170,22 @@ def _settings_of(options: RunOptions, plan: SessionPlan, source: Source) -> dict
     }
 
 
-def operations_from(scale: str | None, ops: str | None) -> str:
-    """Return the pipeline's text from ``--scale`` or ``--ops``.
+def operations_from(scale: str | None, ops: str | None, game: str | None = None) -> str:
+    """Return the pipeline's text from ``--scale`` or ``--ops``; with ``--game``, the best net.
 
     Raises:
-        UsageError: both were given.
+        UsageError: two of them were given that say the same thing twice.
     """
     if scale and ops:
         raise UsageError(
             "--scale and --ops say the same thing twice: give one of them, such as "
             f'--ops "upscale:{scale},sharpen:0.5".'
         )
+    if scale and game is not None:
+        raise UsageError(
+            f"--scale cannot be given with --game, whose nets double the size: leave it out, or "
+            f'give --ops, such as "upscale:2:{ANY_NETWORK},sharpen:0.5".'
+        )
+    if game is not None and not ops:
+        return f"upscale:2:{ANY_NETWORK}"
     return ops or f"upscale:{scale or 2},sharpen:0.5"

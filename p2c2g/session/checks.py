@@ -54,6 +54,9 @@ _AROUND = 6
 #: Where a step scales down by leaving pixels out, more is allowed: of the differences, and of
 #: the shift, since which pixel stays for many is an accident.
 _ALIASED, _ALIASED_SHIFT = 2.0, 4.0
+#: What a game's own net makes of pictures that it was never taught may be further off: up to
+#: 2.5 times, on raw pictures of quite another kind.  An honest peer shall not pay for it.
+_OWN = 3.0
 #: Squared gradient a cell that stands against a shift, so that a flat picture has none.
 _STIFFNESS = 0.3
 #: Standard errors by which a shift has to be more than nothing.
@@ -126,6 +129,8 @@ class Checker:
             aliased |= step.method == "nearest" and min(step.scale_x, step.scale_y) < 1
         self._scale_x, self._scale_y = smallest_x, smallest_y
         slack, slack_shift = (_ALIASED, _ALIASED_SHIFT) if aliased else (1.0, 1.0)
+        if any(step.weights for step in plan.steps):
+            slack *= _OWN
         #: The largest deviation that passes, where the cells are many (:func:`chance`).
         self.most = Deviation(
             mean=limits.mean * slack,

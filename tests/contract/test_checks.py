@@ -338,3 +338,10 @@ def test_a_pipeline_that_scales_down_is_judged_by_its_smallest_picture() -> None
     assert coarse.checker.most.shift_x == 2 * plain.checker.most.shift_x
     assert aliased.checker.most.shift_x == 8 * plain.checker.most.shift_x
     assert aliased.checker.most.mean == 2 * plain.checker.most.mean
+
+
+def test_a_games_own_net_is_allowed_more_but_no_shift() -> None:
+    general, own = map(session, ("upscale:2:ml", f"upscale:2:ml@{'a' * 32}"))
+    assert own.checker.most.mean == 3 * general.checker.most.mean
+    assert own.checker.most.block == 3 * general.checker.most.block
+    assert own.checker.most.shift_x == general.checker.most.shift_x

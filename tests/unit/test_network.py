@@ -7,11 +7,14 @@ needs nothing.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from importlib.resources import files
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -23,14 +26,19 @@ from p2c2g.errors import ProcessorError, UsageError
 from p2c2g.media.chunker import Grid, cut, plan_chunks
 from p2c2g.media.frame import Pixels, Size
 from p2c2g.media.operations import NETWORKS, Pipeline
-from p2c2g_workers.processors import network, run
+from p2c2g_workers import nets
+from p2c2g_workers.processors import network, processor, run
+from tests.nets import model, nudged
 
 EXAMPLES = int(os.environ.get("P2C2G_TEST_EXAMPLES", "60"))
 
 needs_runtime = pytest.mark.skipif(
     network.MISSING, reason="needs onnxruntime: pip install 'p2c2g[ml]'"
 )
-nets = pytest.mark.parametrize("method", sorted(NETWORKS))
+every = pytest.mark.parametrize("method", sorted(NETWORKS))
+#: Those whose weights are in the package.
+SHIPPED = [name for name in NETWORKS if nets.is_shipped(name)]
+shipped = pytest.mark.parametrize("method", SHIPPED)
 
 
 def picture(size: Size, seed: int, kind: str) -> Pixels:
@@ -55,7 +63,7 @@ def joined(text: str, pixels: Pixels, grid: Grid) -> tuple[Pixels, Pixels]:
 
 @needs_runtime
 @given(
-    st.sampled_from([f"upscale:2:{name}" for name in NETWORKS]),
+    st.sampled_from([f"upscale:2:{name}" for name in SHIPPED]),
     st.sampled_from(["{}", "denoise:0.3,{},sharpen:0.5", "resize:67x43,{}", "upscale:3/2,{}"]),
     st.builds(Size, st.integers(1, 90), st.integers(1, 70)) | st.just(Size(641, 27)),
     st.builds(Grid, st.integers(1, 5), st.integers(1, 4)),
@@ -80,7 +88,7 @@ def test_chunks_are_the_whole(
 
 
 @needs_runtime
-@nets
+@shipped
 def test_the_net_looks_just_as_far_as_it_says(method: str) -> None:
     """One pixel changes results within the radius, and none beyond it."""
     stated = NETWORKS[method].radius
@@ -95,7 +103,7 @@ def test_the_net_looks_just_as_far_as_it_says(method: str) -> None:
 
 
 @needs_runtime
-@nets
+@shipped
 def test_a_chunk_without_its_halo_would_be_seen(method: str) -> None:
     pixels = picture(Size(64, 64), 5, "hard")
     plan = Pipeline.parse(f"upscale:2:{method}").resolve(Size(64, 64))
@@ -104,28 +112,27 @@ def test_a_chunk_without_its_halo_would_be_seen(method: str) -> None:
 
 
 @needs_runtime
-@nets
+@shipped
 def test_other_kernels_and_threads_give_the_same_pixels(method: str) -> None:
     """Sums of integers have no order: another peer's road gives the very same levels."""
     import onnxruntime
 
     pixels = picture(Size(150, 90), 6, "hard")
-    net = network.shipped(method)
-    expected = net.correction(pixels)
+    weights = nets.shipped(method)
+    expected = network.Network(weights).correction(pixels)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 2
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    model = files("p2c2g_workers").joinpath("weights", f"{method}.onnx").read_bytes()
-    plain = network.Network(model, NETWORKS[method].radius)
+    plain = network.Network(weights)
     plain._session = onnxruntime.InferenceSession(
-        model, options, providers=["CPUExecutionProvider"]
+        weights.model, options, providers=["CPUExecutionProvider"]
     )
     np.testing.assert_array_equal(plain.correction(pixels), expected)
     assert np.ptp(expected) > 20, "the net does nothing here, so this says nothing"
 
 
 @needs_runtime
-@nets
+@shipped
 def test_chunks_in_threads_do_not_meet(method: str) -> None:
     plan = Pipeline.parse(f"upscale:2:{method}").resolve(Size(48, 40))
     pictures = [picture(Size(48, 40), seed, "noise") for seed in range(8)]
@@ -137,7 +144,7 @@ def test_chunks_in_threads_do_not_meet(method: str) -> None:
 
 
 @needs_runtime
-@nets
+@shipped
 @pytest.mark.parametrize("level", [0, 1, 77, 128, 254, 255])
 def test_a_flat_picture_stays_nearly_flat(method: str, level: int) -> None:
     flat = np.full((30, 34, 3), level, np.uint8)
@@ -146,12 +153,12 @@ def test_a_flat_picture_stays_nearly_flat(method: str, level: int) -> None:
 
 
 @needs_runtime
-@nets
+@shipped
 def test_the_card_is_of_these_weights(method: str) -> None:
-    card = network.card(method)
-    model = files("p2c2g_workers").joinpath("weights", f"{method}.onnx").read_bytes()
-    assert card["sha256"] == hashlib.sha256(model).hexdigest()
-    assert card["bytes"] == len(model)
+    card = nets.card(method)
+    file = files("p2c2g_workers").joinpath("weights", f"{method}.onnx").read_bytes()
+    assert card["sha256"] == hashlib.sha256(file).hexdigest()
+    assert card["bytes"] == len(file)
     assert card["radius"] == NETWORKS[method].radius
     assert card["taught_by"]
     assert card["licence"] == "Apache-2.0"
@@ -161,24 +168,119 @@ def test_the_card_is_of_these_weights(method: str) -> None:
         assert found["upscale:2:bicubic,sharpen:0.5"]["gain"] >= 0
 
 
+@pytest.fixture
+def package(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
+    """Stand in for the package's folder, and forget afterwards what was read from it."""
+
+    def forget() -> None:
+        nets.shipped.cache_clear()
+        nets.is_shipped.cache_clear()
+
+    (tmp_path / "weights").mkdir()
+    monkeypatch.setattr(nets, "files", lambda _package: tmp_path)
+    forget()
+    yield tmp_path / "weights"
+    forget()
+
+
+def put(package: Path, method: str, file: bytes, sha256: str = "") -> None:
+    """Put weights into the stand-in, with the least card."""
+    (package / f"{method}.onnx").write_bytes(file)
+    card = {"sha256": sha256 or hashlib.sha256(file).hexdigest()}
+    (package / f"{method}.json").write_text(json.dumps(card))
+
+
 @needs_runtime
-def test_weights_that_are_not_those_of_the_card_are_refused(
-    monkeypatch: pytest.MonkeyPatch,
+def test_weights_that_are_not_those_of_the_card_are_refused(package: Path) -> None:
+    put(package, "ml-tiny", model(), "0" * 64)
+    with pytest.raises(ProcessorError, match="not those of their card: install"):
+        nets.shipped("ml-tiny")
+    put(package, "ml-small", model("ml-tiny"))
+    with pytest.raises(ProcessorError, match="ml-small are not those of their card"):
+        nets.shipped("ml-small")
+
+
+@needs_runtime
+@every
+def test_a_net_without_weights_is_refused_and_said_to_be_missing(
+    package: Path, method: str
 ) -> None:
-    card = network.card("ml-tiny")
-    monkeypatch.setattr(network, "card", lambda _method: card | {"sha256": "0" * 64})
-    network.shipped.cache_clear()
-    try:
-        with pytest.raises(ProcessorError, match="not those of their card: install"):
-            network.shipped("ml-tiny")
-    finally:
-        network.shipped.cache_clear()
+    other = "ml-small" if method == "ml-tiny" else "ml-tiny"
+    put(package, other, model(other))
+    step = Pipeline.parse(f"upscale:2:{method}").resolve(Size(8, 8)).steps[0]
+    assert not nets.has(step)
+    with pytest.raises(
+        ProcessorError, match=f"no weights of {method}: the package has those of {other}"
+    ):
+        processor(step)
+    with pytest.raises(ProcessorError, match=f"no weights for {method}"):
+        nets.card(method)
 
 
 @needs_runtime
-def test_what_is_no_model_is_refused() -> None:
-    with pytest.raises(ProcessorError, match="The net cannot be read"):
-        network.Network(b"not a model", 7)
+@every
+def test_a_net_runs_with_the_weights_that_the_step_names(
+    method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(nets, "_held", nets.Held())
+    own = nets.read(model(method, seed=8))
+    pixels = picture(Size(40, 30), 4, "soft")
+    plan = Pipeline.parse(f"upscale:2:{method}@{own.name}").resolve(Size(40, 30))
+    assert not nets.has(plan.steps[0])
+    with pytest.raises(ProcessorError, match=f"none of the weights {own.name} of {method}"):
+        run(plan, pixels)
+    nets.hold(own)
+    assert nets.has(plan.steps[0])
+    result = run(plan, pixels)
+    np.testing.assert_array_equal(result, network.Network(own).double(pixels, plan.steps[0]))
+    other = nets.read(nudged(own.model))
+    nets.hold(other)
+    step = Pipeline.parse(f"upscale:2:{method}@{other.name}").resolve(Size(40, 30))
+    assert cv2.absdiff(run(step, pixels), result).max() > 0
+
+
+@needs_runtime
+@settings(max_examples=EXAMPLES // 3, deadline=None, derandomize=True)
+@given(
+    st.sampled_from(sorted(NETWORKS)),
+    st.integers(0, 99),
+    st.builds(Size, st.integers(1, 70), st.integers(1, 60)),
+    st.builds(Grid, st.integers(1, 3), st.integers(1, 3)),
+)
+def test_chunks_are_the_whole_whatever_the_weights(
+    method: str, seed: int, size: Size, grid: Grid
+) -> None:
+    own = nets.read(model(method, seed))
+    nets.hold(own)
+    pipeline = f"upscale:2:{method}@{own.name}"
+    try:
+        plan_chunks(Pipeline.parse(pipeline).resolve(size), grid)
+    except UsageError:
+        assume(False)
+    whole, parts = joined(pipeline, picture(size, seed, "hard"), grid)
+    np.testing.assert_array_equal(parts, whole)
+
+
+@needs_runtime
+def test_running_a_net_leaves_nothing_on_the_disk_and_tells_nobody(tmp_path: Path) -> None:
+    """ONNX Runtime would make a file with a name for this machine, and write down what it sends."""
+    code = """
+import numpy as np
+from p2c2g.media.frame import Size
+from p2c2g.media.operations import Pipeline
+from p2c2g_workers.processors import run
+run(Pipeline.parse("upscale:2:ml-tiny").resolve(Size(8, 8)), np.zeros((8, 8, 3), np.uint8))
+"""
+    places = ("HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME",
+              "TMPDIR")  # fmt: skip
+    # It keeps quiet where CI=true by itself.
+    quiet = ("CI", "ORT_DISABLE_TELEMETRY", "TF_BUILD", "GITHUB_ACTIONS")
+    inherited = {name: value for name, value in os.environ.items() if name not in quiet}
+    subprocess.run(
+        [sys.executable, "-c", code], timeout=60, check=True,
+        env={**inherited, **dict.fromkeys(places, str(tmp_path))},
+    )  # fmt: skip
+    assert list(tmp_path.rglob("*")) == []
 
 
 def test_without_the_runtime_a_peer_says_what_it_has() -> None:
@@ -213,7 +315,7 @@ def test_the_runtime_is_loaded_by_the_first_use_only() -> None:
     assert done.stdout.strip() == "False"
 
 
-@nets
+@every
 @pytest.mark.parametrize("form", ["upscale:3:{}", "upscale:3/2:{}", "upscale:1:{}",
                                   "resize:64x64:{}"])  # fmt: skip
 def test_another_factor_is_refused_with_what_would_be_right(method: str, form: str) -> None:
@@ -221,7 +323,7 @@ def test_another_factor_is_refused_with_what_would_be_right(method: str, form: s
         Pipeline.parse(form.format(method))
 
 
-@nets
+@every
 def test_its_plan_has_its_halo_and_begins_at_a_cell(method: str) -> None:
     plan = Pipeline.parse(f"upscale:2:{method}").resolve(Size(641, 361))
     assert plan.output == Size(1282, 722)

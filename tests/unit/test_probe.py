@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import sys
@@ -9,18 +10,23 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import cv2
 import numpy as np
 import platformdirs
 import pytest
+from rich.console import Console
 
 from p2c2g.media.codecs import CODECS
 from p2c2g.media.frame import Pixels, Size
-from p2c2g.media.operations import Step
+from p2c2g.media.operations import NETWORKS, Step
 from p2c2g.peers.report import Capabilities, Enrolment, Gpu, parse
-from p2c2g_workers import probe
-from p2c2g_workers.probe import cache, graphics, machine, speeds
+from p2c2g_workers import nets, probe
+from p2c2g_workers.engine import Kind
+from p2c2g_workers.engine.choosing import Trial
+from p2c2g_workers.engine.cpu import CpuEngine
+from p2c2g_workers.probe import cache, graphics, machine, peaks, speeds, table
 from p2c2g_workers.processors import known
 from p2c2g_workers.processors import registry as processors
 
@@ -43,7 +49,8 @@ def brief(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("brief")
 def test_every_processor_and_codec_is_measured_and_can_be_told() -> None:
     found = probe.capabilities()
-    assert set(found.speeds) == set(known())
+    cannot = {f"upscale:{net}" for net in NETWORKS if not nets.is_shipped(net)}
+    assert set(found.speeds) == set(known()) - cannot
     assert set(found.codecs) == set(CODECS)
     assert min([*found.speeds.values(), *found.codecs.values()]) > 0
     assert found.memory > 0
@@ -53,7 +60,7 @@ def test_every_processor_and_codec_is_measured_and_can_be_told() -> None:
 
 
 def test_a_slower_processor_is_seen_to_be_slower() -> None:
-    found = speeds.processors()
+    found = speeds.processors(CpuEngine())
     assert found["upscale:bicubic"] > 2 * found["upscale:lanczos"]
 
 
@@ -64,9 +71,9 @@ def test_what_does_not_work_is_left_out_with_a_line(
     def broken(_pixels: Pixels, _step: Step) -> Pixels:
         raise MemoryError("no memory on the card")
 
-    monkeypatch.setitem(processors._processors, ("upscale", "bicubic"), broken)
+    monkeypatch.setitem(processors.CPU._processors, ("upscale", "bicubic"), broken)
     # One that the pipeline does not know.
-    monkeypatch.setitem(processors._processors, ("dream", None), broken)
+    monkeypatch.setitem(processors.CPU._processors, ("dream", None), broken)
 
     def missing(_pixels: Pixels, _quality: int) -> bytes:
         raise OSError("libwebp is not there")
@@ -103,7 +110,7 @@ def test_threads_of_opencv_are_as_before() -> None:
 # -- what is remembered
 
 
-def must_not_measure() -> dict[str, float]:
+def must_not_measure(_engine: object) -> dict[str, float]:
     raise AssertionError("measured, where it is remembered")
 
 
@@ -178,6 +185,94 @@ def test_a_save_that_fails_leaves_what_was_there(
     cache.save("k", cache.Measured(speeds={"pass": 2.0}))
     assert cache.load("k") == cache.Measured(speeds={"pass": 1.0})
     assert [file.name for file in folder.iterdir()] == ["probe.json"]
+
+
+@pytest.mark.usefixtures("brief")
+def test_each_engine_has_figures_of_its_own(folder: Path) -> None:
+    probe.capabilities()
+    assert probe.quick(Card()).speeds == {}
+    assert probe.capabilities(engine=Card()).speeds
+    assert {file.name for file in folder.iterdir()} == {"probe.json", "probe-cuda.json"}
+    assert probe.quick().speeds
+    assert probe.quick(Card()).speeds
+
+
+@pytest.mark.usefixtures("brief")
+def test_other_nets_or_another_card_are_measured_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    probe.capabilities(engine=Card())
+    with monkeypatch.context() as patch:
+        patch.setattr(nets, "card", lambda _method: {"sha256": "another"})
+        assert probe.quick(Card()).speeds == {}
+    with monkeypatch.context() as patch:
+        patch.setenv("P2C2G_WORKER_GPU", "1")
+        assert probe.quick(Card()).speeds == {}
+    assert probe.quick(Card()).speeds
+
+
+# -- what a person sees
+
+
+def printed(show: Callable[[Console], None]) -> str:
+    console = Console(width=120, file=io.StringIO())
+    show(console)
+    said = console.file.getvalue()  # type: ignore[attr-defined]
+    assert isinstance(said, str)
+    return said
+
+
+def test_the_table_says_of_each_card_whether_it_works() -> None:
+    old, new = Gpu(name="Old Card", kind="cuda"), Gpu(name="New Card", kind="cuda", memory=4 << 30)
+    trials = [Trial(old, 'PyTorch is not installed: pip install "p2c2g[cuda]"')]
+    said = printed(lambda console: table.show(Capabilities(gpus=(old, new)), console, trials))
+    assert 'Old Card (cuda): PyTorch is not installed: pip install "p2c2g[cuda]"' in said
+    assert "New Card (cuda, 4.0 GiB): not tried" in said
+
+
+def test_memory_has_a_row_a_size_and_a_column_a_batch() -> None:
+    found = [
+        peaks.Peak(Size(640, 180), 1, "upscale:2:bicubic", 100 << 20),
+        peaks.Peak(Size(640, 180), 8, "upscale:2:bicubic", None),
+    ]
+    said = printed(lambda console: table.show_memory(found, "This process", console))
+    assert "8 at once" in said
+    assert [row.split() for row in said.splitlines()][-1] == [
+        *("640x180,", "upscale:2:bicubic", "100", "too", "much"),
+    ]
+
+
+def test_memory_is_measured_at_its_highest_and_anew_for_each() -> None:
+    highest = iter([10, 20, 5, 40])
+    begun: list[None] = []
+    found = peaks.resident(
+        CpuEngine(),
+        sizes=[Size(96, 64), Size(64, 32)],
+        batches=[1, 2],
+        begin=lambda: begun.append(None),
+        peak=lambda: next(highest),
+    )
+    assert [(peak.size.width, peak.batch, peak.memory) for peak in found] == [
+        *((64, 1, 10), (64, 2, 20), (96, 1, 5), (96, 2, 40)),
+    ]
+    assert len(begun) == 4
+
+
+def test_a_card_tells_its_memory_itself() -> None:
+    class Telling(Card):
+        def profile(self, pipeline: str, sizes: Any, batches: Any) -> list[SimpleNamespace]:
+            asked.append(pipeline)
+            return [SimpleNamespace(size=sizes[0], batch=batches[0], peak=None, told=True)]
+
+    asked: list[str] = []
+    (found,) = peaks.profile(Telling())
+    assert found == peaks.Peak(peaks.SIZES[0], peaks.BATCHES[0], asked[0], None)
+    assert asked == [peaks.heaviest(CpuEngine())]
+
+
+def test_the_system_tells_how_large_this_process_was() -> None:
+    peaks._forget()
+    before = peaks._highest()
+    held = np.ones(64 << 20, np.uint8)
+    assert peaks._highest() >= before + (held.nbytes >> 1)
 
 
 # -- the machine
@@ -288,23 +383,40 @@ class Nvml:
 def nvml(monkeypatch: pytest.MonkeyPatch) -> Callable[[bool], Nvml]:
     def install(driver: bool) -> Nvml:
         library = Nvml(driver)
+        find, load = graphics.importlib.util.find_spec, graphics.importlib.import_module
         monkeypatch.setattr(
-            graphics.importlib.util, "find_spec", lambda name: name == "pynvml" or None
+            graphics.importlib.util,
+            "find_spec",
+            lambda name: name == "pynvml" or find(name),
         )
-        monkeypatch.setattr(graphics.importlib, "import_module", lambda _: library)
+        monkeypatch.setattr(
+            graphics.importlib,
+            "import_module",
+            lambda name, *rest: library if name == "pynvml" else load(name, *rest),
+        )
         return library
 
     return install
 
 
-def test_nvidia_cards_are_told_and_make_a_gpu_peer(nvml: Callable[[bool], Nvml]) -> None:
+class Card(CpuEngine):
+    """An engine of a card that works."""
+
+    kind: Kind = "cuda"
+
+
+def test_nvidia_cards_are_told_and_one_that_works_makes_a_gpu_peer(
+    nvml: Callable[[bool], Nvml],
+) -> None:
     library = nvml(True)
-    found = probe.quick()
+    assert probe.quick().queues == ("cpu",)
+    found = probe.quick(Card())
     assert found.gpus[:2] == (
         Gpu(name="Old Card", kind="cuda", memory=1 << 30),
         Gpu(name="New Card", kind="cuda", memory=2 << 30),
     )
     assert found.queues == ("cpu", "gpu")
+    assert probe.quick().gpus == found.gpus
     assert library.open == 0
 
 

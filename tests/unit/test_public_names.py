@@ -25,7 +25,7 @@ NAMES = {
     "p2c2g.errors": """
         P2C2GError UsageError UnavailableError BrokerUnavailableError SourceUnavailableError
         ChunkError WireError CodecError ProcessorError CheckError""",
-    "p2c2g.celery": "CAPABILITIES ENHANCE_TASK create_app redis_client",
+    "p2c2g.celery": "CAPABILITIES ENHANCE_TASK check_broker create_app redis_client",
     "p2c2g.media.frame": """
         MAX_EDGE Pixels Size Rect Frame Chunk FrameState Tile Picture""",
     "p2c2g.media.wire": "VERSION ChunkHeader ResultHeader",

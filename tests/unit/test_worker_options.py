@@ -131,6 +131,22 @@ def test_with_the_fallback_cpu_takes_the_place_of_gpu(
     assert caplog.messages == ["Found no GPU: serving the queue cpu in place of gpu."]
 
 
+def test_a_card_that_does_not_work_says_why(app: Celery, caplog: pytest.LogCaptureFixture) -> None:
+    queues = app.amqp.queues
+    queues.select(["gpu"])
+    why = 'Card (cuda): PyTorch is not installed: pip install "p2c2g[cuda]"'
+    with pytest.raises(UsageError) as caught:
+        choose_queues(queues, CPU, cpu_fallback=False, problem=why)
+    assert str(caught.value) == (
+        f"This machine cannot serve the queue gpu: {why}. Give --cpu-fallback or -Q cpu to serve "
+        "the queue cpu."
+    )
+    with caplog.at_level(logging.WARNING):
+        choose_queues(queues, CPU, cpu_fallback=True, problem=why)
+    assert list(queues.consume_from) == ["cpu"]
+    assert caplog.messages == [f"{why}: serving the queue cpu in place of gpu."]
+
+
 def test_a_worker_that_was_told_nothing_serves_what_it_can(
     app: Celery, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -8,18 +8,19 @@ that.)  Seven bits, since two products of eight would overrun the 16-bit sums th
 without VNNI make.  At the frame's edge its border is repeated, as for the other processors;
 the convolutions themselves add none.
 
-Needs the extra ``ml``.  Without it a peer does not know these methods, and says so when asked.
+Where the weights come from is :mod:`p2c2g_workers.nets`.  Needs the extra ``ml``.  Without it a
+peer does not know these methods, and says so when asked.
+
+From 1.29 on, ONNX Runtime tells its makers of each process and net that it runs, unless the
+environment says otherwise before it is loaded.  A peer calls nobody: it is said here.
 """
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
-import json
-from collections.abc import Callable
+import os
 from dataclasses import replace
-from functools import cache
-from importlib.resources import files
+from functools import lru_cache
 from typing import Any
 
 import cv2
@@ -28,43 +29,48 @@ import numpy as np
 from p2c2g.errors import ProcessorError
 from p2c2g.media.frame import Pixels
 from p2c2g.media.operations import NETWORKS, Step
+from p2c2g_workers import nets
+from p2c2g_workers.nets import NOTHING, Weights
 from p2c2g_workers.processors.opencv import scale
 from p2c2g_workers.processors.registry import register
 
-#: Whether ONNX Runtime is not installed here.
-MISSING = importlib.util.find_spec("onnxruntime") is None
+# On import, so that it is said before anybody who knows of nets loads the library.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
+#: Whether ONNX Runtime, or what reads nets for it, is not installed here.
+MISSING = nets.MISSING or importlib.util.find_spec("onnxruntime") is None
 #: Nets look at cells of 2x2 pixels and give cells of 4x4, three bytes a pixel.
 _CELL = 2
-#: In a net's result, this stands for "nothing to add".
-_ZERO = 128
+#: Nets that are kept ready to run, 3 MB each at most; the least recently used is dropped.
+_READY = 8
 
 
 class Network:
-    """One net, ready to run; may be used by several threads at a time."""
+    """One net, ready to run; may be used by several threads at a time.
 
-    def __init__(self, model: bytes, radius: int) -> None:
-        """Read an ONNX file.
+    Args:
+        weights: checked, which :func:`~p2c2g_workers.nets.read` has done.
 
-        Args:
-            model: takes cells ``(1, h + 2k, w + 2k, 12)`` uint8 and gives ``(1, h, w, 48)``,
-                where ``k`` is ``radius // 2``.
-            radius: pixels to each side that a result depends on.
+    Raises:
+        ProcessorError: ONNX Runtime is not here, or does not take it.
+    """
 
-        Raises:
-            ProcessorError: it cannot be read.
-        """
+    def __init__(self, weights: Weights) -> None:
+        if MISSING:
+            raise ProcessorError("No net can be run without ONNX Runtime: pip install 'p2c2g[ml]'.")
         import onnxruntime  # 0.1 s that only those who need it pay
 
         options = onnxruntime.SessionOptions()
         # Chunks are what runs side by side; a net that spread would take their cores.
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         try:
+            # Written anew from what was checked: a stranger's bytes end at our reader.
             self._session: Any = onnxruntime.InferenceSession(
-                model, options, providers=["CPUExecutionProvider"]
+                nets.write(weights.layers), options, providers=["CPUExecutionProvider"]
             )
         except Exception as error:  # its errors share no other class
-            raise ProcessorError(f"The net cannot be read: {error}") from error
-        self._border = radius // _CELL * _CELL
+            raise ProcessorError(f"The net cannot be run: {error}") from error
+        self._border = weights.radius // _CELL * _CELL
 
     def correction(self, pixels: Pixels) -> Pixels:
         """Return what to add to twice the size: (2h, 2w, 3) uint8, where 128 is nothing."""
@@ -95,39 +101,36 @@ class Network:
         """Return twice the size: bicubic, and the net's correction added."""
         base = scale(pixels, replace(step, method="bicubic"))
         # In float32, where these whole numbers are exact, and cut off to 0 to 255.
-        return np.asarray(cv2.addWeighted(base, 1, self.correction(pixels), 1, -_ZERO), np.uint8)
+        return np.asarray(cv2.addWeighted(base, 1, self.correction(pixels), 1, -NOTHING), np.uint8)
 
 
-def card(method: str) -> dict[str, Any]:
-    """Return the card of shipped weights: data, licences, figures and the hash."""
-    text = files("p2c2g_workers").joinpath("weights", f"{method}.json").read_text("utf-8")
-    found: dict[str, Any] = json.loads(text)
-    return found
+@lru_cache(maxsize=_READY)
+def ready(weights: Weights) -> Network:
+    """Return a net for these weights: made once, and kept while it is in use."""
+    return Network(weights)
 
 
-@cache
-def shipped(method: str) -> Network:
-    """Return a shipped net.
+class Doubling:
+    """The processor of all nets: which one is in the step, and whether it can be had may change."""
 
-    Raises:
-        ProcessorError: its file is not the one that its card describes.
-    """
-    model = files("p2c2g_workers").joinpath("weights", f"{method}.onnx").read_bytes()
-    if hashlib.sha256(model).hexdigest() != card(method)["sha256"]:
-        raise ProcessorError(
-            f"The weights of {method} are not those of their card: install the package again."
-        )
-    return Network(model, NETWORKS[method].radius)
+    def __call__(self, pixels: Pixels, step: Step) -> Pixels:
+        """Double the size by the net of a step.
 
+        Raises:
+            ProcessorError: its weights are not here.
+        """
+        return ready(nets.find(step)).double(pixels, step)
 
-def _doubling(method: str) -> Callable[[Pixels, Step], Pixels]:
-    def double(pixels: Pixels, step: Step) -> Pixels:
-        """Double the size by a trained net."""
-        return shipped(method).double(pixels, step)
+    @staticmethod
+    def check(step: Step) -> None:
+        """Refuse a step for which there are no weights here.
 
-    return double
+        Raises:
+            ProcessorError: the sentence says which there are.
+        """
+        if not nets.has(step):
+            nets.find(step)
 
 
 if not MISSING:
-    for _method in NETWORKS:
-        register("upscale", _method)(_doubling(_method))
+    register("upscale", *NETWORKS)(Doubling())

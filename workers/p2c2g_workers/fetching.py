@@ -1,0 +1,284 @@
+"""Weights of a gamer's own, fetched by their hash in the background.
+
+A chunk's pipeline may name weights that this peer has never seen.  The chunk does not wait for
+them: it is done by the next best, and meanwhile they are looked for in the user's folder for
+caches and at the broker.  Their hash is checked before anything reads them, and what is read is
+checked before anything runs it; a file's name is made of a hash's digits and of nothing else.
+
+One thing is fetched at a time.  At most :data:`MAX_WAITING` names wait, and a further one is not
+taken; what could not be had is not asked for again for 30 s, then a minute, and so on.  Nor may
+strangers have this peer load nets all day: after :data:`BURST` of them there is one in
+:data:`REFILL` seconds.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from time import monotonic, time
+
+import platformdirs
+
+from p2c2g.celery import redis_client
+from p2c2g.errors import P2C2GError, ProcessorError
+from p2c2g.messaging.blobs import Blobs, is_name
+from p2c2g.settings import load
+from p2c2g_workers import nets
+from p2c2g_workers.nets import MAX_MODEL, Weights
+
+logger = logging.getLogger(__name__)
+
+#: Names that wait to be fetched at most; a further one is not taken.
+MAX_WAITING = 16
+#: Files in the user's folder for caches; the one used longest ago goes.  32 MB in all.
+MAX_FILES = 64
+#: Seconds for which what could not be had is not asked for again: first, and at most.
+FIRST_PAUSE, LONGEST_PAUSE = 30.0, 1800.0
+#: Nets that may be loaded from the broker at once, and seconds until there may be one more.
+BURST, REFILL = 16, 5.0
+#: Names whose pauses are remembered; the one that failed longest ago is forgotten.
+MAX_PAUSES = 256
+#: Seconds after which a file that was never finished is removed.
+_ABANDONED = 3600.0
+
+
+class Pauses:
+    """When a name may be asked for again (pure); safe for threads under the caller's lock."""
+
+    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
+        self._clock = clock
+        self._pauses: OrderedDict[str, tuple[float, float]] = OrderedDict()
+
+    def over(self, name: str) -> bool:
+        """Tell whether a name may be asked for now."""
+        until, _ = self._pauses.get(name, (0.0, 0.0))
+        return name not in self._pauses or self._clock() >= until
+
+    def failed(self, name: str) -> float:
+        """Note that a name could not be had; return for how many seconds it is left alone."""
+        _, last = self._pauses.pop(name, (0.0, FIRST_PAUSE / 2))
+        pause = min(2 * last, LONGEST_PAUSE)
+        self._pauses[name] = self._clock() + pause, pause
+        while len(self._pauses) > MAX_PAUSES:
+            self._pauses.popitem(last=False)
+        return pause
+
+    def had(self, name: str) -> None:
+        """Note that a name was had."""
+        self._pauses.pop(name, None)
+
+
+class Allowance:
+    """How many may be loaded from the broker (pure): a burst, and then one now and then."""
+
+    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
+        self._clock = clock
+        self._tokens = float(BURST)
+        self._at = clock()
+
+    def take(self) -> bool:
+        """Take one, where there is one."""
+        now = self._clock()
+        self._tokens = min(BURST, self._tokens + (now - self._at) / REFILL)
+        self._at = now
+        if self._tokens < 1:
+            return False
+        self._tokens -= 1
+        return True
+
+
+class Cache:
+    """Nets' files in a folder that other workers of this machine may share.
+
+    Args:
+        folder: where; in the user's folder for caches where not given.
+        clock: seconds as files have them.
+    """
+
+    def __init__(self, folder: Path | None = None, clock: Callable[[], float] = time) -> None:
+        base = Path(platformdirs.user_cache_dir("p2c2g", appauthor=False))
+        self._folder = folder if folder is not None else base / "nets"
+        self._clock = clock
+
+    def get(self, name: str) -> bytes | None:
+        """Return a net's file; None where there is none.  A damaged one is thrown away."""
+        path = self._path(name)
+        try:
+            with path.open("rb") as stream:
+                model = stream.read(MAX_MODEL + 1)
+            if nets.name_of(model) == name:
+                os.utime(path, (self._clock(),) * 2)  # It is in use.
+                return model
+            logger.warning("The net %s was damaged in %s: fetched again.", name, self._folder)
+            path.unlink(missing_ok=True)
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            logger.info("The net %s cannot be read from %s: %s", name, self._folder, error)
+        return None
+
+    def put(self, model: bytes) -> None:
+        """Keep a net's file; where that cannot be, it is fetched again another time."""
+        path = self._path(nets.name_of(model))
+        part = ""
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            handle, part = tempfile.mkstemp(dir=self._folder, suffix=".part")
+            with os.fdopen(handle, "wb") as stream:
+                stream.write(model)
+            os.utime(part, (self._clock(),) * 2)
+            Path(part).replace(path)
+            self._make_room()
+        except OSError as error:
+            logger.info("The net cannot be kept in %s: %s", self._folder, error)
+            if part:
+                with suppress(OSError):
+                    Path(part).unlink(missing_ok=True)
+
+    def _make_room(self) -> None:
+        ages: list[tuple[float, Path]] = []
+        for path in self._folder.iterdir():
+            with suppress(FileNotFoundError):  # Another worker makes room, too.
+                used = path.stat().st_mtime
+                if path.suffix == ".onnx":
+                    ages.append((used, path))
+                elif path.suffix == ".part" and used < self._clock() - _ABANDONED:
+                    path.unlink(missing_ok=True)
+        for _, path in sorted(ages)[: max(0, len(ages) - MAX_FILES)]:
+            path.unlink(missing_ok=True)
+
+    def _path(self, name: str) -> Path:
+        if not is_name(name):
+            raise ValueError(f"{name!r} is no net's name")
+        return self._folder / f"{name}.onnx"
+
+
+class Fetcher:
+    """Fetches weights on a thread that is there only while something is wanted.
+
+    Args:
+        get: returns the bytes of a name, which it has checked, or None; may raise a
+            :class:`~p2c2g.errors.P2C2GError`.
+        cache: asked first, and told of what came.
+        hold: gets what was read.
+        clock: seconds, monotonic.
+    """
+
+    def __init__(
+        self,
+        get: Callable[[str], bytes | None],
+        cache: Cache,
+        hold: Callable[[Weights], None],
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
+        self._get = get
+        self._cache = cache
+        self._hold = hold
+        self._lock = threading.Lock()
+        self._pauses = Pauses(clock)
+        self._allowance = Allowance(clock)
+        self._waiting: OrderedDict[str, None] = OrderedDict()
+        self._thread: threading.Thread | None = None
+
+    def want(self, names: Sequence[str]) -> None:
+        """Have names fetched that are not on their way, and not known to be in vain.  Never waits.
+
+        It is called for each chunk, from any thread.
+        """
+        for name in names:
+            if name in self._waiting:
+                continue
+            with self._lock:
+                full = len(self._waiting) >= MAX_WAITING
+                if full or name in self._waiting or not self._pauses.over(name):
+                    continue
+                self._waiting[name] = None
+                if self._thread is None:
+                    self._thread = threading.Thread(
+                        target=self._run, name="p2c2g-nets", daemon=True
+                    )
+                    self._thread.start()
+
+    def join(self, timeout: float | None = None) -> bool:
+        """Wait until nothing is wanted any more; tell whether that is so."""
+        thread = self._thread
+        if thread is not None:
+            thread.join(timeout)
+        return thread is None or not thread.is_alive()
+
+    def _run(self) -> None:
+        while True:
+            with self._lock:
+                name = next(iter(self._waiting), None)
+                if name is None:
+                    self._thread = None
+                    return
+            fetched = False
+            try:
+                self._hold(self._fetch(name))
+                fetched = True
+            except P2C2GError as error:
+                logger.info("The net %s cannot be had: %s", name, error)
+            except Exception:
+                logger.exception("The net %s cannot be had", name)
+            with self._lock:
+                if fetched:
+                    self._pauses.had(name)
+                else:
+                    self._pauses.failed(name)
+                # Only now: what is on its way is not asked for a second time.
+                del self._waiting[name]
+
+    def _fetch(self, name: str) -> Weights:
+        kept = self._cache.get(name)
+        if kept is not None:
+            return nets.read(kept)
+        if not self._allowance.take():
+            raise ProcessorError("too many others were loaded just now")
+        model = self._get(name)
+        if model is None:
+            raise ProcessorError("nobody has put it at the broker, or it is not what it was")
+        weights = nets.read(model)
+        # After it was read: nothing that is not ours is written to this disk.
+        self._cache.put(model)
+        logger.info("Fetched the net %s (%s).", name, weights.method)
+        return weights
+
+
+class _Process:
+    """This process's fetcher, made when the first name is wanted."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._fetcher: Fetcher | None = None
+
+    def fetcher(self) -> Fetcher:
+        with self._lock:
+            if self._fetcher is None:
+                blobs = Blobs(redis_client(load()))
+                self._fetcher = Fetcher(lambda name: blobs.get(name, MAX_MODEL), Cache(), nets.hold)
+            return self._fetcher
+
+
+_process = _Process()
+
+
+def want(names: Sequence[str]) -> None:
+    """Have weights fetched from this worker's broker; see :meth:`Fetcher.want`."""
+    _process.fetcher().want(names)
+
+
+def _renew() -> None:
+    """Start a forked child without its parent's fetcher: its thread is not here."""
+    global _process
+    _process = _Process()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew)
