@@ -14,12 +14,14 @@ from typing import Any
 import pytest
 
 from p2c2g.messaging.embedded import EmbeddedBroker
+from p2c2g.settings import load
 from p2c2g_workers import probe
+from p2c2g_workers.engine.choosing import open_engine
 
 from .conftest import BIN, PATIENCE, Command, finish
 
 ROOT = Path(__file__).parents[2]
-HAS_GPU = "gpu" in probe.quick().queues
+HAS_GPU = open_engine(load().worker, probe.gpus()).gpu is not None
 
 
 def free_port() -> int:

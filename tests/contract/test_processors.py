@@ -7,11 +7,25 @@ import pytest
 
 from p2c2g.errors import ProcessorError
 from p2c2g.media.frame import Pixels, Size
-from p2c2g.media.operations import METHODS, NETWORKS, Pipeline, Plan
-from p2c2g_workers.processors import known, network, processor, register, registry, run
+from p2c2g.media.operations import METHODS, NETWORKS, Pipeline, Plan, Step
+from p2c2g_workers import nets
+from p2c2g_workers.processors import (
+    CPU,
+    Registry,
+    known,
+    network,
+    processor,
+    register,
+    registry,
+    run,
+)
+from p2c2g_workers.processors.opencl import OPENCL
+from tests import opencl
 
 #: Those of the trained nets that this machine can run.
-NETS = [] if network.MISSING else [f"upscale:2:{method}" for method in NETWORKS]
+NETS = [
+    f"upscale:2:{method}" for method in NETWORKS if not network.MISSING and nets.is_shipped(method)
+]
 SMOOTH = [
     *(f"upscale:{factor}:{method}" for factor in ("2", "4/3", "1/3") for method in METHODS),
     *(f"resize:70x11:{method}" for method in METHODS),
@@ -31,103 +45,118 @@ def picture() -> Pixels:
     return np.random.default_rng(3).integers(0, 256, (41, 53, 3), dtype=np.uint8)
 
 
+@pytest.fixture(params=[CPU, OPENCL], ids=["cpu", "opencl"])
+def device(request: pytest.FixtureRequest) -> Registry:
+    """The processors of each device."""
+    found: Registry = request.param
+    if found is OPENCL:
+        opencl.require()
+    return found
+
+
 @pytest.fixture
 def own_registry(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registry, "_processors", dict(registry._processors))
+    monkeypatch.setattr(registry.CPU, "_processors", dict(registry.CPU._processors))
 
 
-def test_every_operation_and_method_has_a_processor() -> None:
+def test_every_operation_and_method_has_a_processor(device: Registry) -> None:
     scaling = {f"{name}:{method}" for name in ("upscale", "resize") for method in METHODS}
     nets = set() if network.MISSING else {f"upscale:{method}" for method in NETWORKS}
-    assert set(known()) == scaling | nets | {"sharpen", "denoise", "pass"}
+    assert set(device.known()) == scaling | nets | {"sharpen", "denoise", "pass"}
 
 
 @pytest.mark.parametrize("text", EVERY)
-def test_the_result_has_the_size_that_the_plan_states(text: str, picture: Pixels) -> None:
+def test_the_result_has_the_size_that_the_plan_states(
+    device: Registry, text: str, picture: Pixels
+) -> None:
     plan = plan_for(text, picture)
-    result = run(plan, picture)
+    result = device.run(plan, picture)
     assert Size.of(result) == plan.output
     assert result.dtype == np.uint8
 
 
 @pytest.mark.parametrize("text", EVERY)
-def test_the_input_is_not_changed(text: str, picture: Pixels) -> None:
+def test_the_input_is_not_changed(device: Registry, text: str, picture: Pixels) -> None:
     before = picture.copy()
     picture.flags.writeable = False
-    run(plan_for(text, picture), picture)
+    device.run(plan_for(text, picture), picture)
     np.testing.assert_array_equal(picture, before)
 
 
 @pytest.mark.parametrize("text", EVERY)
-def test_a_view_and_a_fourth_channel_make_no_difference(text: str, picture: Pixels) -> None:
+def test_a_view_and_a_fourth_channel_make_no_difference(
+    device: Registry, text: str, picture: Pixels
+) -> None:
     screen = np.full((60, 70, 4), 201, np.uint8)
     screen[5:46, 9:62, :3] = picture
     plan = plan_for(text, picture)
-    expected = run(plan, picture)
-    np.testing.assert_array_equal(run(plan, screen[5:46, 9:62]), expected)
-    np.testing.assert_array_equal(run(plan, screen[5:46, 9:62, :3]), expected)
+    expected = device.run(plan, picture)
+    np.testing.assert_array_equal(device.run(plan, screen[5:46, 9:62]), expected)
+    np.testing.assert_array_equal(device.run(plan, screen[5:46, 9:62, :3]), expected)
 
 
 @pytest.mark.parametrize("text", SMOOTH)  # a net promises less: test_network.py
 @pytest.mark.parametrize("level", [0, 1, 128, 255])
-def test_a_flat_picture_stays_flat(text: str, level: int) -> None:
+def test_a_flat_picture_stays_flat(device: Registry, text: str, level: int) -> None:
     flat = np.full((30, 33, 3), level, np.uint8)
-    assert (run(plan_for(text, flat), flat) == level).all()
+    assert (device.run(plan_for(text, flat), flat) == level).all()
 
 
 @pytest.mark.parametrize("text", EVERY)
 @pytest.mark.parametrize("size", [Size(1, 1), Size(2, 1), Size(1, 5), Size(3, 3)])
-def test_the_smallest_pictures_work(text: str, size: Size) -> None:
+def test_the_smallest_pictures_work(device: Registry, text: str, size: Size) -> None:
     pixels = np.random.default_rng(1).integers(0, 256, (size.height, size.width, 3), dtype=np.uint8)
     text = text.replace("1/3", "2/3")  # a third of one pixel is none
     plan = Pipeline.parse(text).resolve(size)
-    assert Size.of(run(plan, pixels)) == plan.output
+    assert Size.of(device.run(plan, pixels)) == plan.output
 
 
-def test_nearest_repeats_the_pixel_that_holds_the_centre() -> None:
+def test_nearest_repeats_the_pixel_that_holds_the_centre(device: Registry) -> None:
     row = np.arange(4, dtype=np.uint8)[None, :, None].repeat(3, 2)
-    twice = run(plan_for("upscale:2:nearest", row), row)
+    twice = device.run(plan_for("upscale:2:nearest", row), row)
     assert twice[0, :, 0].tolist() == [0, 0, 1, 1, 2, 2, 3, 3]
     # 3/2: centres at 1/3, 1, 5/3, 7/3, 3, 11/3; on a border, the pixel that begins there.
-    more = run(plan_for("upscale:3/2:nearest", row), row)
+    more = device.run(plan_for("upscale:3/2:nearest", row), row)
     assert more[0, :, 0].tolist() == [0, 1, 1, 2, 3, 3]
 
 
 @pytest.mark.parametrize("method", ["bilinear", "bicubic", "lanczos"])
-def test_a_ramp_stays_a_ramp(method: str) -> None:
+def test_a_ramp_stays_a_ramp(device: Registry, method: str) -> None:
     """Where the kernel meets no border, a slope is doubled in length and nowhere shifted."""
     ramp = np.arange(20, 100, 4, dtype=np.uint8)[None, :, None].repeat(8, 0).repeat(3, 2)
-    wide = run(plan_for(f"upscale:2:{method}", ramp), ramp)[8, 8:-8, 0].astype(int)
+    wide = device.run(plan_for(f"upscale:2:{method}", ramp), ramp)[8, 8:-8, 0].astype(int)
     expected = 20 + 4 * ((np.arange(8, 32) + 0.5) / 2 - 0.5)
     assert np.abs(wide - expected).max() <= 1
 
 
-def test_sharpening_never_leaves_the_range_of_the_neighbours(picture: Pixels) -> None:
-    sharp = run(plan_for("sharpen:4", picture), picture)
+def test_sharpening_never_leaves_the_range_of_the_neighbours(
+    device: Registry, picture: Pixels
+) -> None:
+    sharp = device.run(plan_for("sharpen:4", picture), picture)
     edged = np.pad(picture, ((1, 1), (1, 1), (0, 0)), mode="edge")
     around = np.lib.stride_tricks.sliding_window_view(edged, (3, 3), axis=(0, 1))
     assert (sharp >= around.min((-2, -1))).all()
     assert (sharp <= around.max((-2, -1))).all()
 
 
-def test_sharpening_steepens_a_slope() -> None:
+def test_sharpening_steepens_a_slope(device: Registry) -> None:
     row = np.array([50, 50, 80, 120, 150, 150], np.uint8)[None, :, None].repeat(5, 0).repeat(3, 2)
-    sharp = run(plan_for("sharpen:1", row), row)[2, :, 0]
+    sharp = device.run(plan_for("sharpen:1", row), row)[2, :, 0]
     assert int(sharp[3]) - int(sharp[2]) > 40
 
 
-def test_denoising_removes_a_speck_and_leaves_an_edge() -> None:
+def test_denoising_removes_a_speck_and_leaves_an_edge(device: Registry) -> None:
     pixels = np.full((9, 12, 3), 100, np.uint8)
     pixels[:, 6:] = 180
     clean = pixels.copy()
     pixels[4, 3] = 110
-    np.testing.assert_array_equal(run(plan_for("denoise:1", pixels), pixels), clean)
+    np.testing.assert_array_equal(device.run(plan_for("denoise:1", pixels), pixels), clean)
 
 
-def test_noise_gets_less(picture: Pixels) -> None:
+def test_noise_gets_less(device: Registry, picture: Pixels) -> None:
     noise = np.random.default_rng(4).normal(0, 5, (64, 64, 3))
     noisy = np.clip(128 + noise, 0, 255).astype(np.uint8)
-    assert run(plan_for("denoise:0.6", noisy), noisy).std() < 0.6 * noisy.std()
+    assert device.run(plan_for("denoise:0.6", noisy), noisy).std() < 0.6 * noisy.std()
 
 
 def test_a_step_that_nobody_does_names_what_is_there(picture: Pixels) -> None:
@@ -146,6 +175,40 @@ def test_a_processor_of_ones_own_joins_and_replaces(picture: Pixels) -> None:
     plan = plan_for("sharpen:1", picture)
     assert processor(plan.steps[0]) is invert
     np.testing.assert_array_equal(run(plan, picture), 255 - picture)
+
+
+@pytest.mark.usefixtures("own_registry")
+def test_one_that_cannot_do_a_step_now_says_so_before(picture: Pixels) -> None:
+    class Net:
+        def __call__(self, pixels: Pixels, _step: object) -> Pixels:
+            raise AssertionError("it was to be asked first")
+
+        @staticmethod
+        def check(step: Step) -> None:
+            raise ProcessorError(f"no weights for {step.name}")
+
+    register("sharpen")(Net())
+    step = plan_for("sharpen:1", picture).steps[0]
+    for registered in (CPU, Registry("another", spare=CPU)):
+        with pytest.raises(ProcessorError, match="no weights for sharpen"):
+            registered.processor(step)
+
+
+def test_what_a_device_has_not_its_spare_does(picture: Pixels) -> None:
+    card = Registry("card", spare=CPU)
+
+    @card.register("sharpen")
+    def invert(pixels: Pixels, _step: object) -> Pixels:
+        return 255 - pixels
+
+    plan = plan_for("sharpen:1,upscale:2", picture)
+    np.testing.assert_array_equal(
+        card.run(plan, picture), run(plan_for("upscale:2", picture), 255 - picture)
+    )
+    assert card.known() == known()
+    copy = card.copy()
+    copy.register("sharpen")(CPU.processor(plan.steps[0]))
+    assert card.processor(plan.steps[0]) is invert
 
 
 @pytest.mark.usefixtures("own_registry")

@@ -65,9 +65,18 @@ def test_a_probe_for_people_has_its_figures_in_a_table(environment: dict[str, st
         assert word in done.stdout
 
 
+def test_a_probe_of_memory_has_a_table_more(environment: dict[str, str]) -> None:
+    environment["P2C2G_BROKER_URL"] = f"redis://{HOST}:1/0"
+    done = finish(environment, "probe", "--memory")
+    assert done.returncode == 0, done.stderr
+    for word in ("MiB at most", "1 at once", "8 at once", "1280x720, upscale:2"):
+        assert word in done.stdout
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
+        (["probe", "--json", "--memory"], 2, "leave out --json"),
         (["probe", "--broker", "nonsense"], 2, "is not a broker's URL"),
         (["probe", "--broker", f"redis://:secret@{HOST}:1/0"], 1, "does not answer"),
         (["run", "--hours", "7"], 2, "22-7"),

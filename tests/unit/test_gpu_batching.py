@@ -147,15 +147,12 @@ def test_a_job_that_was_called_off_is_not_run() -> None:
 
 
 def test_many_threads_get_their_own_results() -> None:
-    batcher: Batcher[int, int] = Batcher(
-        lambda jobs: [job * job for job in jobs], 5, max_waiting=99
-    )
-    wrong = []
+    batcher: Batcher[int, int] = Batcher(lambda jobs: [job * job for job in jobs], 5)
+    wrong: list[int] = []
 
     def ask(start: int) -> None:
-        for number in range(start, start + 50):
-            if batcher.submit(number).result(SOON) != number * number:
-                wrong.append(number)
+        numbers = range(start, start + 50)
+        wrong.extend(one for one in numbers if batcher.submit(one).result(SOON) != one * one)
 
     threads = [threading.Thread(target=ask, args=(100 * index,)) for index in range(6)]
     for thread in threads:

@@ -9,17 +9,19 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from p2c2g.commandline import new_typer
-from p2c2g.errors import BrokerUnavailableError
+from p2c2g.errors import BrokerUnavailableError, UsageError
 from p2c2g.logs import configure
 from p2c2g.settings import Settings, load
 
 if TYPE_CHECKING:
     from p2c2g.peers.report import Capabilities
+    from p2c2g_workers.engine import Engine
 
 app = new_typer("Lend this machine to the pool, and see what it can do.")
 
@@ -34,22 +36,41 @@ def probe(
     *,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON, for machines.")] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="Measure again, not by heart.")] = False,
+    memory: Annotated[
+        bool, typer.Option("--memory", help="Also how much memory chunks take, by size.")
+    ] = False,
     broker: BrokerOption = None,
 ) -> None:
     """Measure what this machine can do for the pool."""
     from rich.console import Console
 
-    from p2c2g_workers.probe.table import show
+    from p2c2g_workers.engine.choosing import open_engine
+    from p2c2g_workers.probe import gpus
+    from p2c2g_workers.probe.table import show, show_memory
 
+    if as_json and memory:
+        raise UsageError("--memory is a table for people: leave out --json.")
     configure()
     settings = _settings(broker)
-    console = Console(highlight=False)
-    if as_json:
-        typer.echo(_measure(settings, fresh, asked=broker is not None).model_dump_json(indent=2))
-        return
-    with console.status("Measuring, some seconds…"):
-        measured = _measure(settings, fresh, asked=broker is not None)
-    show(measured, console)
+    choice = open_engine(settings.worker, gpus())
+    measure = partial(_measure, settings, choice.engine, fresh, asked=broker is not None)
+    try:
+        if as_json:
+            typer.echo(measure().model_dump_json(indent=2))
+            return
+        console = Console(highlight=False)
+        with console.status("Measuring, some seconds…"):
+            measured = measure()
+        show(measured, console, choice.trials)
+        if memory:
+            from p2c2g_workers.probe import peaks
+
+            with console.status("Measuring memory, some seconds…"):
+                found = peaks.profile(choice.engine)
+            whose = "This process" if choice.gpu is None else choice.gpu.name
+            show_memory(found, whose, console)
+    finally:
+        choice.engine.close()
 
 
 @app.command()
@@ -116,7 +137,7 @@ def _settings(broker: str | None) -> Settings:
     return settings
 
 
-def _measure(settings: Settings, fresh: bool, *, asked: bool) -> Capabilities:
+def _measure(settings: Settings, engine: Engine, fresh: bool, *, asked: bool) -> Capabilities:
     """Measure; a broker that was asked for has to answer, the usual one need not be there."""
     import redis
 
@@ -133,5 +154,5 @@ def _measure(settings: Settings, fresh: bool, *, asked: bool) -> Capabilities:
                     f"The broker {redacted(settings.broker.url)} does not answer: "
                     f"{str(error).rstrip('.')}."
                 ) from error
-            return probe.capabilities(fresh=fresh)
-        return probe.capabilities(client, fresh=fresh)
+            return probe.capabilities(engine=engine, fresh=fresh)
+        return probe.capabilities(client, engine=engine, fresh=fresh)

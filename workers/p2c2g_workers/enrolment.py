@@ -1,7 +1,10 @@
 """The worker's step that makes it a peer: it enrols, beats, and leaves in good order.
 
-It is the first to know what the worker serves.  Before anything is consumed it drops the
-queues that this machine cannot serve, or refuses to start where it was told to serve them.
+It is the first to know what the worker serves.  Before anything is consumed it opens the graphics
+card where the queue ``gpu`` is served, drops the queues that this machine cannot serve, or refuses
+to start where it was told to serve them.  A card that is lost later takes the queue ``gpu`` away,
+and ``cpu`` comes in its place where nothing else would be left; a card that is found again brings
+it back.  The peer stays all the while.
 """
 
 from __future__ import annotations
@@ -23,8 +26,12 @@ from p2c2g.peers.keys import is_name, own_queue
 from p2c2g.peers.registry import Registry
 from p2c2g.peers.report import Capabilities
 from p2c2g.peers.report import Enrolment as Told
-from p2c2g.settings import load
+from p2c2g.settings import Settings, load
 from p2c2g_workers import probe
+from p2c2g_workers.engine import Engine, Kind, current
+from p2c2g_workers.engine.choosing import open_engine
+from p2c2g_workers.engine.cpu import CpuEngine
+from p2c2g_workers.engine.guarded import Guarded
 from p2c2g_workers.heart import Heart
 from p2c2g_workers.peer import Peer
 
@@ -32,6 +39,8 @@ logger = logging.getLogger(__name__)
 
 #: Queues that are told to others at most.
 MAX_QUEUES = 64
+GPU, CPU = CAPABILITIES
+NO_GPU = "looked for CUDA, OpenCL and Metal and found no GPU"
 
 
 class Enrolment(bootsteps.StartStopStep):
@@ -57,10 +66,19 @@ class Enrolment(bootsteps.StartStopStep):
         super().__init__(consumer, **kwargs)
         settings = load()
         self._app = consumer.app
-        self._capabilities: Capabilities = probe.quick()
-        self._probing: threading.Thread | None = None
         queues = self._app.amqp.queues
-        choose_queues(queues, self._capabilities, cpu_fallback)
+        self._engine: Engine = CpuEngine()
+        problem = ""
+        if GPU in queues.consume_from:
+            problem = self._open(settings, prefork=bool(consumer.pool.uses_semaphore))
+        #: What the machine can do by each of its engines; what counts is the one in use.
+        self._known: dict[Kind, Capabilities] = {}
+        for engine in (CpuEngine(), self._engine):
+            self._known[engine.kind] = probe.quick(engine)
+        self._probing: dict[Kind, threading.Thread] = {}
+        #: Whether the queue gpu was left, and cpu taken in its place.
+        self._left = self._stands_in = False
+        choose_queues(queues, self._capabilities, cpu_fallback, problem)
         id = str(consumer.hostname)  # noqa: A001 - the registry's word
         if not is_name(id):
             raise UsageError(
@@ -99,9 +117,9 @@ class Enrolment(bootsteps.StartStopStep):
     def start(self, consumer: Any) -> None:
         """Enrol as soon as the broker answers; runs again after a reconnect."""
         self._heart.start()
-        if self._probing is None:
-            self._probing = threading.Thread(target=self._probe, name="p2c2g-probe", daemon=True)
-            self._probing.start()
+        self._measure()
+        # A card that came or went while the broker was away.
+        self._follow_engine()
 
     def close(self, consumer: Any) -> None:
         """Tell that the worker ends, before anything else does."""
@@ -114,6 +132,7 @@ class Enrolment(bootsteps.StartStopStep):
     def _leave(self) -> None:
         self._heart.leave()
         self._client.close()
+        self._engine.close()
 
     def _on_signal(self, **_: Any) -> None:
         self.peer.drain()
@@ -125,20 +144,89 @@ class Enrolment(bootsteps.StartStopStep):
 
     def _describe(self) -> Told:
         """Return the enrolment of now: queues come and go by remote control."""
+        if self._engine.kind == CPU and self._left and GPU in self._app.amqp.queues.consume_from:
+            # A session that trusts the peer again has asked it back to what it cannot serve.
+            self._soon()
         changes = {
             "queues": self._queues(self._first.id),
             "capabilities": self._capabilities,
         }
         return self._first.model_copy(update=changes)
 
-    def _probe(self) -> None:
+    @property
+    def _capabilities(self) -> Capabilities:
+        """Return what the machine can do now."""
+        return self._known[self._engine.kind]
+
+    def _open(self, settings: Settings, *, prefork: bool) -> str:
+        """Open the graphics card, and have the tasks use it; return why it cannot be.
+
+        Raises:
+            UsageError: the settings name a card that is not there.
+        """
+        gpus = probe.gpus()
+        if gpus and prefork:
+            return "a graphics card belongs to one process, so it needs -P threads"
+        choice = open_engine(settings.worker, gpus)
+        if choice.gpu is None:
+            return choice.problems
+        logger.info("Works on %s by %s.", choice.gpu.name, choice.gpu.kind)
+        self._engine = Guarded(
+            choice.engine, CpuEngine(), lambda _reason: self._changed(), self._changed
+        )
+        current.use(self._engine)
+        return ""
+
+    def _changed(self) -> None:
+        """Tell, and take and leave queues, now that the engine is another; from any thread."""
+        self._measure()
+        self.peer.wake()
+        self._soon()
+
+    def _soon(self) -> None:
+        if self._consumer.hub is not None:
+            self._consumer.hub.call_soon(self._follow_engine)
+
+    def _follow_engine(self) -> None:
+        """Serve the queues that the engine in use is for; on the loop's thread."""
+        consumer, served = self._consumer, self._app.amqp.queues.consume_from
+        if consumer.task_consumer is None or not isinstance(self._engine, Guarded):
+            return  # While the broker is away: it is done after the reconnect.
+        if self._engine.well:
+            if self._left:
+                consumer.add_task_queue(GPU)
+            if self._stands_in:
+                consumer.cancel_task_queue(CPU)
+            self._left = self._stands_in = False
+        elif GPU in served:
+            consumer.cancel_task_queue(GPU)
+            self._left = True
+            if not any(name in served for name in CAPABILITIES):
+                consumer.add_task_queue(CPU)
+                self._stands_in = True
+        self.peer.wake()
+
+    def _measure(self) -> None:
+        """Measure by the engine in use, on a thread of its own; once for each."""
+        kind = self._engine.kind
+        if kind not in self._probing:
+            self._probing[kind] = threading.Thread(
+                target=self._probe, args=(kind,), name="p2c2g-probe", daemon=True
+            )
+            self._probing[kind].start()
+
+    def _probe(self, kind: Kind) -> None:
         """Measure the machine, or recall what was measured, and tell others."""
         try:
-            self._capabilities = probe.capabilities(self._client)
+            measured = probe.capabilities(self._client, engine=self._engine)
         except P2C2GError as error:
             logger.warning("Could not measure this machine: %s", error)
             return
-        self.peer.wake()
+        if self._engine.kind == kind:
+            self._known[kind] = measured
+            self.peer.wake()
+        else:
+            self._probing.pop(kind)  # A mixture; it is measured when its turn comes again.
 
     def _fail(self, sentence: str, code: int) -> None:
         """End the worker from the heart's thread."""
@@ -148,13 +236,16 @@ class Enrolment(bootsteps.StartStopStep):
             self._consumer.hub.call_soon(_nothing)
 
 
-def choose_queues(queues: Any, capabilities: Capabilities, cpu_fallback: bool) -> None:
+def choose_queues(
+    queues: Any, capabilities: Capabilities, cpu_fallback: bool, problem: str = ""
+) -> None:
     """Leave only queues that this machine can serve.
 
     Args:
         queues: Celery's, with what ``-Q`` chose.
         capabilities: the machine's.
         cpu_fallback: whether ``cpu`` may take the place of what was asked for.
+        problem: why a graphics card that is there cannot be used.
 
     Raises:
         UsageError: it was told to serve a queue that it cannot.
@@ -170,13 +261,14 @@ def choose_queues(queues: Any, capabilities: Capabilities, cpu_fallback: bool) -
     names = ", ".join(missing)
     if told and not cpu_fallback:
         raise UsageError(
-            f"This machine cannot serve the queue {names}: looked for CUDA, OpenCL and Metal and "
-            "found no GPU. Give --cpu-fallback or -Q cpu to serve the queue cpu."
+            f"This machine cannot serve the queue {names}: {problem or NO_GPU}. Give "
+            "--cpu-fallback or -Q cpu to serve the queue cpu."
         )
     queues.deselect(missing)
     if told:
         queues.select_add(queues["cpu"])
-        logger.warning("Found no GPU: serving the queue cpu in place of %s.", names)
+        why = problem or "Found no GPU"
+        logger.warning("%s: serving the queue cpu in place of %s.", why, names)
 
 
 def _direct_queue(id: str) -> Queue:  # noqa: A002

@@ -8,18 +8,20 @@ from p2c2g.errors import ProcessorError, WireError
 from p2c2g.media.codecs import codec
 from p2c2g.media.operations import Step
 from p2c2g_workers.engine import Done, Kind, Work
-from p2c2g_workers.processors import processor, run
+from p2c2g_workers.processors import CPU
+from p2c2g_workers.processors.registry import Registry
 
 
 class CpuEngine:
-    """The processors of :mod:`p2c2g_workers.processors`; holds nothing."""
+    """Runs the processors of ``registry``; holds nothing."""
 
     kind: Kind = "cpu"
+    registry: Registry = CPU
 
     def can(self, step: Step) -> bool:
         """Tell whether there is a processor for a step."""
         try:
-            processor(step)
+            self.registry.processor(step)
         except ProcessorError:
             return False
         return True
@@ -37,7 +39,7 @@ class CpuEngine:
             raise WireError(f"its picture is {size} where its header says {work.size}.")
         pixels = chosen.decode(work.payload, limit=work.size)
         decoded = monotonic_ns()
-        enhanced = run(work.plan, pixels)
+        enhanced = self.registry.run(work.plan, pixels)
         crop = work.crop
         if crop.right > enhanced.shape[1] or crop.bottom > enhanced.shape[0]:
             raise WireError("its crop lies outside its enhanced picture.")

@@ -1,15 +1,20 @@
 """What this machine can do: measured, not believed.
 
 :func:`capabilities` measures, and remembers the slow half on disk; :func:`quick` only looks.
+Both tell of one engine: speeds are its, and ``gpu`` is among the queues only where it is a
+graphics card's, which has then passed its trial (:mod:`p2c2g_workers.engine.choosing`).  Cards
+are listed in any case.
 
 The way to the broker is measured each time that there is a client for it: a laptop moves.
 Processors and codecs are remembered for as long as what they depend on stays: the versions of
-everything involved, the CPU and its cores.
+everything involved, the CPU and its cores, the engine and its settings, the nets.
 """
 
 from __future__ import annotations
 
 import platform
+from functools import cache as _once
+from importlib.metadata import PackageNotFoundError, version
 
 import cv2
 import lz4
@@ -18,27 +23,42 @@ import PIL
 import redis
 
 from p2c2g import __version__
+from p2c2g.media.operations import NETWORKS
 from p2c2g.peers.report import Capabilities
+from p2c2g.settings import load
+from p2c2g_workers import nets
+from p2c2g_workers.engine import Engine
+from p2c2g_workers.engine.cpu import CpuEngine
 from p2c2g_workers.probe import cache, line, speeds
 from p2c2g_workers.probe.graphics import gpus
 from p2c2g_workers.probe.machine import cores, cpu_model, memory
 
-__all__ = ["capabilities", "cores", "cpu_model", "gpus", "memory", "quick"]
+__all__ = ["capabilities", "cores", "cpu_model", "gpus", "memory", "quick", "versions"]
+
+#: What a chunk goes through only where it is installed, or only on a graphics card.
+_OPTIONAL = ("onnxruntime",)
+_ON_CARDS = ("torch", "torchvision")
 
 
-def capabilities(client: redis.Redis | None = None, *, fresh: bool = False) -> Capabilities:
+def capabilities(
+    client: redis.Redis | None = None, *, engine: Engine | None = None, fresh: bool = False
+) -> Capabilities:
     """Return what this machine can do; some seconds the first time, then under two.
 
     Args:
         client: of the broker, to measure the way to it; without one its figures are 0, and so
             they are where it does not answer.
+        engine: the one in use; the CPU's where it is None.
         fresh: measure even what is remembered.
     """
-    seen = _look()
-    measured = None if fresh else cache.load(_key(seen))
+    used = engine or CpuEngine()
+    kind = used.kind
+    seen = _look(used)
+    measured = None if fresh else cache.load(_key(seen, used), kind)
     if measured is None:
-        measured = cache.Measured(speeds=speeds.processors(), codecs=speeds.codecs())
-        cache.save(_key(seen), measured)
+        measured = cache.Measured(speeds=speeds.processors(used), codecs=speeds.codecs(used))
+        if used.kind == kind:  # Else it was lost meanwhile, and this is a mixture.
+            cache.save(_key(seen, used), measured, kind)
     way = line.measure(client) if client is not None else line.Line()
     return seen.model_copy(
         update={
@@ -51,19 +71,23 @@ def capabilities(client: redis.Redis | None = None, *, fresh: bool = False) -> C
     )
 
 
-def quick() -> Capabilities:
+def quick(engine: Engine | None = None) -> Capabilities:
     """Return what can be told at once: the machine, and speeds where they are remembered.
 
     Milliseconds, but for a graphics driver that takes its time.
+
+    Args:
+        engine: the one in use; the CPU's where it is None.
     """
-    seen = _look()
-    measured = cache.load(_key(seen)) or cache.Measured()
+    used = engine or CpuEngine()
+    seen = _look(used)
+    measured = cache.load(_key(seen, used), used.kind) or cache.Measured()
     return seen.model_copy(update={"speeds": measured.speeds, "codecs": measured.codecs})
 
 
-def versions() -> dict[str, str]:
-    """Return the versions of all that a chunk goes through."""
-    return {
+def versions(*, card: bool = False) -> dict[str, str]:
+    """Return the versions of all that a chunk goes through, on a graphics card or without."""
+    found = {
         "p2c2g": __version__,
         "python": platform.python_version(),
         "numpy": np.__version__,
@@ -71,21 +95,43 @@ def versions() -> dict[str, str]:
         "pillow": PIL.__version__,
         "lz4": lz4.__version__,
     }
+    for name in (*_OPTIONAL, *(_ON_CARDS if card else ())):
+        installed = _version(name)
+        if installed is not None:
+            found[name] = installed
+    return found
 
 
-def _look() -> Capabilities:
-    found = gpus()
+@_once
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def _look(engine: Engine) -> Capabilities:
     return Capabilities(
         cpu=cpu_model()[:200],
         cores=cores(),
         memory=memory(),
-        gpus=found,
-        queues=("cpu", "gpu") if found else ("cpu",),
-        versions=versions(),
+        gpus=gpus(),
+        queues=("cpu",) if engine.kind == "cpu" else ("cpu", "gpu"),
+        versions=versions(card=engine.kind in ("cuda", "metal")),
     )
 
 
-def _key(seen: Capabilities) -> str:
+def _key(seen: Capabilities, engine: Engine) -> str:
     named = sorted(seen.versions.items())
     graphics = [gpu.name for gpu in seen.gpus]
-    return cache.key(named, seen.cpu, seen.cores, graphics, speeds.known(), speeds.threads())
+    worker = load().worker
+    card = None if engine.kind == "cpu" else (worker.gpu, worker.gpu_batch, worker.gpu_half)
+    return cache.key(
+        named, seen.cpu, seen.cores, graphics, speeds.known(), speeds.threads(),
+        engine.kind, card, _nets(),
+    )  # fmt: skip
+
+
+def _nets() -> list[str]:
+    """Return the hashes of the package's nets."""
+    return [str(nets.card(name)["sha256"]) for name in NETWORKS if nets.is_shipped(name)]

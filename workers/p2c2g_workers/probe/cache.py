@@ -1,7 +1,7 @@
 """What was measured, remembered in the user's folder for caches.
 
-One small file.  A broken or strange one is as good as none, and one that cannot be written is
-measured again the next time.
+One small file, and one for each interface of graphics cards.  A broken or strange one is as good
+as none, and one that cannot be written is measured again the next time.
 """
 
 from __future__ import annotations
@@ -18,11 +18,12 @@ import platformdirs
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from p2c2g.peers.report import Rate, Text
+from p2c2g_workers.engine import Kind
 
 logger = logging.getLogger(__name__)
 
 #: Of the file's form and of how things are measured.
-VERSION = 1
+VERSION = 2
 #: Bytes of the file at most.
 _MOST = 65_536
 
@@ -43,9 +44,10 @@ class _File(BaseModel):
     measured: Measured
 
 
-def path() -> Path:
-    """Return where it is."""
-    return Path(platformdirs.user_cache_dir("p2c2g", appauthor=False)) / "probe.json"
+def path(kind: Kind = "cpu") -> Path:
+    """Return where it is for an engine's kind."""
+    name = "probe.json" if kind == "cpu" else f"probe-{kind}.json"
+    return Path(platformdirs.user_cache_dir("p2c2g", appauthor=False)) / name
 
 
 def key(*parts: object) -> str:
@@ -54,10 +56,10 @@ def key(*parts: object) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def load(key: str) -> Measured | None:
+def load(key: str, kind: Kind = "cpu") -> Measured | None:
     """Return what is remembered under a key; None where nothing is."""
     try:
-        with path().open("rb") as stream:
+        with path(kind).open("rb") as stream:
             data = stream.read(_MOST)
         file = _File.model_validate_json(data)
     except FileNotFoundError:
@@ -68,9 +70,9 @@ def load(key: str) -> Measured | None:
     return file.measured if file.key == key else None
 
 
-def save(key: str, measured: Measured) -> None:
-    """Remember, in place of what was there; whole or not at all."""
-    target = path()
+def save(key: str, measured: Measured, kind: Kind = "cpu") -> None:
+    """Remember, in place of what was there for that kind; whole or not at all."""
+    target = path(kind)
     data = _File(key=key, measured=measured).model_dump_json(indent=1)
     part = ""
     try:

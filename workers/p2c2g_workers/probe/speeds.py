@@ -1,4 +1,4 @@
-"""How fast this machine's processors and codecs are, on a real chunk.
+"""How fast an engine of this machine is at every operation and codec, on a real chunk.
 
 One slot's work: a chunk of 640x180, as a frame of 1280x720 has eight, and as many threads
 inside OpenCV as a worker gives it.  The best of some runs counts: what else the machine does
@@ -10,18 +10,19 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
+from functools import lru_cache, partial
 from time import perf_counter
 
 import cv2
 import numpy as np
 
 from p2c2g.errors import P2C2GError
-from p2c2g.media.codecs import CODECS, Codec
-from p2c2g.media.frame import Pixels, Size
+from p2c2g.media.codecs import CODECS, codec
+from p2c2g.media.frame import Pixels, Rect, Size
 from p2c2g.media.operations import Pipeline
 from p2c2g.settings import load
 from p2c2g_workers import processors as _processors
+from p2c2g_workers.engine import Engine, Work
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +30,8 @@ logger = logging.getLogger(__name__)
 SIZE = Size(640, 180)
 #: Seconds of runs of one thing, and the fewest runs.
 BUDGET, RUNS = 0.1, 3
-#: Seconds of the first run after which there is no other.
+#: Seconds of the first run after which there is only one other: it may have been slow for a
+#: device's compiler.
 SLOW = 0.5
 QUALITY = 85
 
@@ -57,32 +59,35 @@ def threads() -> int:
     return load().worker.opencv_threads
 
 
-def processors() -> dict[str, float]:
-    """Return megapixels of result a second by processor; one that fails is left out."""
-    pixels = picture()
+def processors(engine: Engine) -> dict[str, float]:
+    """Return an engine's megapixels of result a second by processor.
+
+    What it cannot do is left out, and so is, with a line in the log, what fails.
+    """
     found = {}
     with _Threads(threads()):
         for name in known():
             operation, _, method = name.partition(":")
             try:
                 text = _ASKED.get(operation, operation) + (f":{method}" if method else "")
-                plan = Pipeline.parse(text).resolve(SIZE)
-                seconds = _best(partial(_processors.run, plan, pixels))
+                work = chunk(text, "raw")
+                if not all(map(engine.can, work.plan.steps)):
+                    continue
+                seconds = _best(partial(_processing, engine, work))
             except P2C2GError as error:
                 logger.warning("The processor %s is left out: %s", name, error)
                 continue
-            found[name] = plan.output.width * plan.output.height / seconds / 1e6
+            found[name] = work.crop.width * work.crop.height / seconds / 1e6
     return found
 
 
-def codecs() -> dict[str, float]:
-    """Return megapixels a second of encoding and decoding by codec; as :func:`processors`."""
-    pixels = picture()
+def codecs(engine: Engine) -> dict[str, float]:
+    """Return megapixels a second of decoding and encoding by codec; as :func:`processors`."""
     found = {}
     with _Threads(threads()):
-        for name, codec in CODECS.items():
+        for name in CODECS:
             try:
-                seconds = _best(partial(_there_and_back, codec, pixels))
+                seconds = _best(partial(_there_and_back, engine, chunk("pass", name)))
             except P2C2GError as error:
                 logger.warning("The codec %s is left out: %s", name, error)
                 continue
@@ -90,36 +95,55 @@ def codecs() -> dict[str, float]:
     return found
 
 
-def picture(seed: int = 1) -> Pixels:
+def chunk(pipeline: str, name: str, size: Size = SIZE) -> Work:
+    """Return a chunk of the probe's picture that asks for a pipeline, in the named codec.
+
+    Raises:
+        UsageError: the pipeline or the codec is none.
+    """
+    plan = Pipeline.parse(pipeline).resolve(size)
+    payload = codec(name).encode(picture(size), QUALITY)
+    crop = Rect(0, 0, plan.output.width, plan.output.height)
+    return Work(plan, name, QUALITY, payload, size, crop)
+
+
+@lru_cache(maxsize=4)
+def picture(size: Size = SIZE) -> Pixels:
     """Return a chunk that is as hard to work on as a photograph: noise of many sizes, 1/f."""
-    random = np.random.default_rng(seed)
-    whole = np.zeros((SIZE.height, SIZE.width, 3), np.float32)
+    random = np.random.default_rng(1)
+    whole = np.zeros((size.height, size.width, 3), np.float32)
     for octave in range(7):
-        cells = (max(2, SIZE.height >> octave), max(2, SIZE.width >> octave), 3)
+        cells = (max(2, size.height >> octave), max(2, size.width >> octave), 3)
         noise = random.normal(0, 2.0**octave, cells).astype(np.float32)
-        whole += cv2.resize(noise, (SIZE.width, SIZE.height), interpolation=cv2.INTER_CUBIC)
+        whole += cv2.resize(noise, (size.width, size.height), interpolation=cv2.INTER_CUBIC)
     whole = np.clip(128 + whole * (50 / float(whole.std())), 0, 255)
-    return np.asarray(whole, np.uint8)
+    made = np.asarray(whole, np.uint8)
+    made.flags.writeable = False  # Everybody gets the same one.
+    return made
 
 
-def _there_and_back(codec: Codec, pixels: Pixels) -> Pixels:
-    return codec.decode(codec.encode(pixels, QUALITY), limit=SIZE)
+def _processing(engine: Engine, work: Work) -> float:
+    return engine.enhance(work).process_us / 1e6
 
 
-def _best(work: Callable[[], object]) -> float:
-    """Return the seconds of the fastest run, a first one not counted that warms caches."""
+def _there_and_back(engine: Engine, work: Work) -> float:
+    start = perf_counter()
+    engine.enhance(work)
+    return perf_counter() - start
+
+
+def _best(work: Callable[[], float]) -> float:
+    """Return the least seconds that ``work`` told, the first one not counted: it warms caches."""
     began = perf_counter()
-    work()
-    first = perf_counter() - began
+    first = work()
     if first > SLOW:
-        return first
+        return min(first, work())
     best, runs = float("inf"), 0
     while runs < RUNS or perf_counter() - began < BUDGET:
-        start = perf_counter()
-        work()
-        best = min(best, perf_counter() - start)
+        best = min(best, work())
         runs += 1
-    return max(best, 1e-9)
+    # A clock of microseconds calls what does nothing 0.
+    return max(best, 1e-6)
 
 
 class _Threads:

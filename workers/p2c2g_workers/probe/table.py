@@ -2,24 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from p2c2g.peers.report import Capabilities
+
+if TYPE_CHECKING:
+    from p2c2g_workers.engine.choosing import Trial
+    from p2c2g_workers.probe.peaks import Peak
 
 #: Megapixels of the frame that people know.
 _HD = 1280 * 720 / 1e6
 
 
-def show(measured: Capabilities, console: Console) -> None:
-    """Print the machine, the way to its broker, and how fast it is."""
+def show(measured: Capabilities, console: Console, trials: Sequence[Trial] = ()) -> None:
+    """Print the machine, the way to its broker, and how fast it is.
+
+    Args:
+        measured: by the probe.
+        console: to print on.
+        trials: of the graphics cards that were tried.
+    """
     facts = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     facts.add_column(style="bold")
     facts.add_column()
     plural = "" if measured.cores == 1 else "s"
     facts.add_row("Machine", f"{measured.cpu}, {measured.cores} core{plural}")
     facts.add_row("Memory", f"{measured.memory / 2**30:.1f} GiB")
-    facts.add_row("GPU", ", ".join(_gpus(measured)) or "none found by CUDA, OpenCL or Metal")
+    for row in _gpus(measured, trials) or ["none found by CUDA, OpenCL or Metal"]:
+        facts.add_row("GPU", Text(row))  # no markup: it may tell of p2c2g[cuda]
     facts.add_row("Queues", ", ".join(measured.queues))
     facts.add_row("Broker", _way(measured))
     console.print(facts)
@@ -46,9 +61,29 @@ def _frames(speed: float) -> str:
     return f"{speed / _HD:,.0f}" if speed < 20_000 else ""
 
 
-def _gpus(measured: Capabilities) -> list[str]:
+def show_memory(peaks: Sequence[Peak], whose: str, console: Console) -> None:
+    """Print how much memory chunks take: a row a size, a column a batch."""
+    batches = sorted({peak.batch for peak in peaks})
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    table.add_column(f"{whose}, MiB at most", min_width=18)
+    for batch in batches:
+        table.add_column(f"{batch} at once", justify="right")
+    rows: dict[str, dict[int, str]] = {}
+    for peak in peaks:
+        said = "too much" if peak.memory is None else f"{peak.memory / 2**20:,.0f}"
+        rows.setdefault(f"{peak.size}, {peak.pipeline}", {})[peak.batch] = said
+    for name, row in rows.items():
+        table.add_row(name, *(row.get(batch, "") for batch in batches))
+    console.print()
+    console.print(table)
+
+
+def _gpus(measured: Capabilities, trials: Sequence[Trial]) -> list[str]:
+    tried = {trial.gpu: trial.problem or "works" for trial in trials}
     return [
-        f"{gpu.name} ({gpu.kind}" + (f", {gpu.memory / 2**30:.1f} GiB)" if gpu.memory else ")")
+        f"{gpu.name} ({gpu.kind}"
+        + (f", {gpu.memory / 2**30:.1f} GiB)" if gpu.memory else ")")
+        + f": {tried.get(gpu, 'not tried')}"
         for gpu in measured.gpus
     ]
 

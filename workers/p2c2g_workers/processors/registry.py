@@ -1,8 +1,12 @@
-"""The seam between a plan and those who carry it out.
+"""The seam between a plan and those who carry it out: a registry of processors for each device.
 
 A processor is any function of pixels and a step.  It owes three things: a result of just
 ``step.output(size)``; no look further than ``step.radius`` pixels; and the same pixels for a
-chunk as for the whole frame, since chunks are shown side by side.
+chunk as for the whole frame, since chunks are shown side by side.  Those of the CPU are exact
+in that; those of another device may be off by a few levels, which its module states.
+
+One whose work depends on more than operation and method, such as a net on its weights, has a
+``check`` besides: it takes the step and raises ProcessorError where it cannot be done now.
 """
 
 from __future__ import annotations
@@ -20,66 +24,90 @@ from p2c2g.media.operations import Plan, Step
 #: same kind, or the very same array where there is nothing to do.
 Processor = Callable[[Pixels, Step], Pixels]
 
-_processors: dict[tuple[str, str | None], Processor] = {}
 
-
-def register(name: str, *methods: str) -> Callable[[Processor], Processor]:
-    """Register the decorated function for an operation, under each method where it has them.
-
-    A later one takes the place of an earlier one: a faster device registers last.
-    """
-
-    def add(function: Processor) -> Processor:
-        for method in methods or (None,):
-            _processors[name, method] = function
-        return function
-
-    return add
-
-
-def known() -> tuple[str, ...]:
-    """Return what can be done here, as ``operation`` or ``operation:method``, sorted."""
-    return tuple(sorted(f"{name}:{method}" if method else name for name, method in _processors))
-
-
-def processor(step: Step) -> Processor:
-    """Return the function for a step.
-
-    Raises:
-        ProcessorError: this peer has none; another may.
-    """
-    try:
-        return _processors[step.name, step.method]
-    except KeyError:
-        wanted = f"{step.name}:{step.method}" if step.method else step.name
-        raise ProcessorError(
-            f"This peer has no processor for {wanted}: it has {', '.join(known())}."
-        ) from None
-
-
-def run(plan: Plan, pixels: Pixels) -> Pixels:
-    """Carry out a plan on a frame or on the padded part of a chunk.
+class Registry:
+    """The processors of one device.
 
     Args:
-        plan: the plan of the whole frame.
-        pixels: ``(height, width, 3 or 4)`` uint8, BGR; a view will do.  It is not changed.
-
-    Returns:
-        ``(height, width, 3)`` uint8, BGR; ``pixels`` itself where nothing was to be done.
-
-    Raises:
-        ProcessorError: a step failed, or gave something else than a picture of its size.
+        device: what a person calls it.
+        spare: the registry to which a step goes that this one has no processor for.
     """
-    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] not in (3, 4):
-        raise ProcessorError(
-            f"Pixels of {pixels.dtype} in the shape {pixels.shape} cannot be processed: give "
-            "uint8 in the shape (height, width, 3 or 4)."
-        )
-    if pixels.shape[2] == 4:
-        pixels = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGRA2BGR), np.uint8)
-    for step in plan.steps:
+
+    def __init__(self, device: str, spare: Registry | None = None) -> None:
+        self.device = device
+        self._spare = spare
+        self._processors: dict[tuple[str, str | None], Processor] = {}
+
+    def copy(self) -> Registry:
+        """Return one with the same processors, to which others may be added."""
+        made = Registry(self.device, self._spare)
+        made._processors.update(self._processors)
+        return made
+
+    def register(self, name: str, *methods: str) -> Callable[[Processor], Processor]:
+        """Register the decorated function for an operation, under each method where it has them.
+
+        A later one takes the place of an earlier one.
+        """
+
+        def add(function: Processor) -> Processor:
+            for method in methods or (None,):
+                self._processors[name, method] = function
+            return function
+
+        return add
+
+    def known(self) -> tuple[str, ...]:
+        """Return what can be done, as ``operation`` or ``operation:method``, sorted."""
+        here = {f"{name}:{method}" if method else name for name, method in self._processors}
+        return tuple(sorted(here.union(self._spare.known() if self._spare else ())))
+
+    def processor(self, step: Step) -> Processor:
+        """Return the function for a step.
+
+        Raises:
+            ProcessorError: this peer has none; another may.
+        """
+        found = self._processors.get((step.name, step.method))
+        if found is None:
+            if self._spare is not None:
+                return self._spare.processor(step)
+            wanted = f"{step.name}:{step.method}" if step.method else step.name
+            raise ProcessorError(
+                f"This peer has no processor for {wanted}: it has {', '.join(self.known())}."
+            )
+        check: Callable[[Step], None] | None = getattr(found, "check", None)
+        if check is not None:
+            check(step)
+        return found
+
+    def run(self, plan: Plan, pixels: Pixels) -> Pixels:
+        """Carry out a plan on a frame or on the padded part of a chunk.
+
+        Args:
+            plan: the plan of the whole frame.
+            pixels: ``(height, width, 3 or 4)`` uint8, BGR; a view will do.  It is not changed.
+
+        Returns:
+            ``(height, width, 3)`` uint8, BGR; ``pixels`` itself where nothing was to be done.
+
+        Raises:
+            ProcessorError: a step failed, or gave something else than a picture of its size.
+        """
+        if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] not in (3, 4):
+            raise ProcessorError(
+                f"Pixels of {pixels.dtype} in the shape {pixels.shape} cannot be processed: give "
+                "uint8 in the shape (height, width, 3 or 4)."
+            )
+        if pixels.shape[2] == 4:
+            pixels = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGRA2BGR), np.uint8)
+        for step in plan.steps:
+            pixels = self._step(step, pixels)
+        return pixels
+
+    def _step(self, step: Step, pixels: Pixels) -> Pixels:
         due = step.output(Size.of(pixels))
-        work = processor(step)
+        work = self.processor(step)
         try:
             pixels = work(pixels, step)
         except ProcessorError:
@@ -91,4 +119,13 @@ def run(plan: Plan, pixels: Pixels) -> Pixels:
                 f"{step.name} gave {pixels.dtype} in the shape {pixels.shape} where a picture of "
                 f"{due} is due."
             )
-    return pixels
+        return pixels
+
+
+#: The processors that are always there.
+CPU = Registry("CPU")
+
+register = CPU.register
+known = CPU.known
+processor = CPU.processor
+run = CPU.run

@@ -1,0 +1,266 @@
+"""A graphics card that falls over takes its capability with it: no chunk, and not the peer."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import numpy as np
+import pytest
+
+from p2c2g import processes
+from p2c2g.media.chunker import Grid
+from p2c2g.media.frame import Frame, FrameState, Picture, Size
+from p2c2g.media.operations import Pipeline
+from p2c2g.messaging.embedded import EmbeddedBroker
+from p2c2g.peers.registry import Registry
+from p2c2g.peers.report import Enrolment, PeerState
+from p2c2g.session.session import Session, SessionPlan
+from p2c2g_workers import gpu
+from p2c2g_workers.processors import run
+from tests.gamer import Gamer
+from tests.gpu_app import BAD, CARD, DONE, FAULT, TORCH
+from tests.lane import PATIENCE, Lane, MakeWorker, Worker
+
+W = "w@test"
+SIZE = Size(96, 64)
+OPS = Pipeline.parse("upscale:2")
+APPLICATION = "tests.gpu_app"
+MakePeer = Callable[..., Worker]
+
+
+@pytest.fixture
+def registry(lane: Lane) -> Registry:
+    return Registry(lane.client)
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    return {"P2C2G_WORKER_BEAT_INTERVAL": "0.2", "XDG_CACHE_HOME": str(tmp_path / "cache")}
+
+
+@pytest.fixture
+def peer(worker: MakeWorker, environment: dict[str, str]) -> MakePeer:
+    def make(*options: str) -> Worker:
+        return worker(*options, application=APPLICATION, environment=environment)
+
+    return make
+
+
+class Player:
+    """A session of one chunk a frame that is given one frame after another."""
+
+    def __init__(self, lane: Lane, queue: str, levels: int = 0) -> None:
+        self._levels = levels
+        plan = SessionPlan(
+            size=SIZE, operations=OPS, grid=Grid(1, 1), codec="raw", deadline=PATIENCE,
+            paced=False, queue=queue,
+        )  # fmt: skip
+        self.session = Session(lane.app, lane.client, plan, self._show)
+        self.sent = 0
+        self._shown: list[Picture] = []
+        self._changed = threading.Condition()
+
+    def play(self, frames: int) -> None:
+        """Send frames, each after the one before it was shown; all have to be right."""
+        for _ in range(frames):
+            pixels = np.random.default_rng(self.sent).integers(0, 256, (64, 96, 3), np.uint8)
+            now = monotonic()
+            self.session.submit(Frame(self.sent, pixels, now, monotonic()))
+            self.sent += 1
+            with self._changed:
+                assert self._changed.wait_for(lambda: len(self._shown) == self.sent, 2 * PATIENCE)
+            assert self._shown[-1].state is FrameState.COMPLETE
+            apart = self._shown[-1].pixels.astype(np.int16) - run(OPS.resolve(SIZE), pixels)
+            assert np.abs(apart).max() <= self._levels
+
+    def _show(self, picture: Picture) -> None:
+        with self._changed:
+            self._shown.append(picture)
+            self._changed.notify_all()
+
+
+@pytest.fixture
+def player(lane: Lane) -> Iterator[Callable[..., Player]]:
+    """Make players on a queue."""
+    made: list[Player] = []
+
+    def make(queue: str, levels: int = 0) -> Player:
+        made.append(Player(lane, queue, levels))
+        made[-1].session.start()
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.session.close(each.sent)
+
+
+def told(registry: Registry) -> Enrolment:
+    return registry.enrolments([W])[W]
+
+
+def wait_for_queues(lane: Lane, registry: Registry, *queues: str) -> None:
+    lane.wait_until(lambda: W in registry.ids() and told(registry).queues == queues)
+
+
+def done_by_card(lane: Lane) -> int:
+    count: Any = lane.client.get(DONE)
+    return int(count or 0)
+
+
+@pytest.mark.parametrize(
+    ("fault", "chunks"), [("memory", 1), ("CUDA error: an illegal memory access", 1), ("odd", 3)]
+)
+def test_a_lost_card_leaves_its_queue_and_comes_back(
+    lane: Lane,
+    registry: Registry,
+    peer: MakePeer,
+    player: Callable[..., Player],
+    fault: str,
+    chunks: int,
+) -> None:
+    running = peer("-Q", "gpu", "-c", "1")
+    wait_for_queues(lane, registry, "gpu")
+    # The probe uses the card too; from now on only chunks do.
+    lane.wait_until(lambda: told(registry).capabilities.speeds)
+    before = told(registry)
+    assert before.capabilities.queues == ("cpu", "gpu")
+    assert before.capabilities.gpus == (CARD,)
+    on_gpu = player("gpu")
+    on_gpu.play(2)
+    assert done_by_card(lane) >= 2
+
+    lane.client.set(FAULT, fault)
+    on_gpu.play(chunks)  # Each is answered, and rightly.
+    wait_for_queues(lane, registry, "cpu")
+    after = told(registry)
+    assert after.instance == before.instance
+    assert after.capabilities.queues == ("cpu",)
+    assert after.capabilities.gpus == (CARD,), "the card is still there"
+    beat = registry.beats([W])[W].beat
+    assert beat is not None
+    assert beat.state is PeerState.READY
+    counted = done_by_card(lane)
+    player("cpu").play(2)
+    assert done_by_card(lane) == counted
+    assert running.log().count("The graphics card is given up") == 1
+
+    # A session whose breaker closes again asks it back to the queue.
+    lane.app.control.broadcast(
+        "add_consumer", arguments={"queue": "gpu"}, reply=True, limit=1, timeout=PATIENCE
+    )
+    lane.wait_until(lambda: running.log().count("Canceling queue gpu") == 2)
+    wait_for_queues(lane, registry, "cpu")
+
+    lane.client.delete(FAULT)
+    wait_for_queues(lane, registry, "gpu")
+    assert told(registry).instance == before.instance
+    assert told(registry).capabilities.queues == ("cpu", "gpu")
+    counted = done_by_card(lane)
+    on_gpu.play(2)
+    assert done_by_card(lane) >= counted + 2
+    assert "Traceback" not in running.log()
+
+
+def test_a_session_goes_on_while_the_card_breaks(
+    lane: Lane, registry: Registry, peer: MakePeer, broker: EmbeddedBroker
+) -> None:
+    peer("-Q", "gpu,cpu", "-c", "2")
+    wait_for_queues(lane, registry, "gpu", "cpu")
+    with Gamer(broker.url, queue="cpu") as gamer:  # It compares every pixel.
+        gamer.play_complete()
+        assert done_by_card(lane) > 0
+        lane.client.set(FAULT, "CUDA error: unspecified launch failure")
+        wait_for_queues(lane, registry, "cpu")
+        gamer.play_complete()
+        lane.client.delete(FAULT)
+        wait_for_queues(lane, registry, "cpu", "gpu")
+        gamer.play_complete()
+        (served,) = gamer.session.tally.summary()["peers"]
+        assert served["failed"] == 0
+
+
+@pytest.fixture
+def refused(
+    lane: Lane, broker: EmbeddedBroker, environment: dict[str, str], tmp_path: Path
+) -> Callable[..., str]:
+    """Start a worker that ends by itself with 2; return its last line."""
+
+    def start(*options: str, **more: str) -> str:
+        made = Worker(
+            lane, broker.url, tmp_path / "refused.log", *options,
+            application=APPLICATION, environment=environment | more,
+        )  # fmt: skip
+        with made.log_path.open("wb") as log:
+            made.process = processes.start(
+                made._arguments, env=made._environment, stdout=log, stderr=log
+            )
+        try:
+            assert made.wait(PATIENCE) == 2, made.log()
+        finally:
+            made.stop()
+        assert "Traceback" not in made.log()
+        return made.log().splitlines()[-1]
+
+    return start
+
+
+def test_a_card_that_fails_the_trial_is_no_capability(
+    lane: Lane,
+    registry: Registry,
+    worker: MakeWorker,
+    environment: dict[str, str],
+    refused: Callable[..., str],
+) -> None:
+    why = (
+        "Test card (cuda): PyTorch does not open it (libtest.so: cannot open shared object file): "
+        'pip install "p2c2g[cuda]"'
+    )
+    assert refused("-Q", "gpu", **{BAD: "1"}) == (
+        f"Error: This machine cannot serve the queue gpu: {why}. Give --cpu-fallback or -Q cpu to "
+        "serve the queue cpu."
+    )
+    running = worker(
+        "-Q", "gpu", "--cpu-fallback",
+        application=APPLICATION, environment=environment | {BAD: "1"},
+    )  # fmt: skip
+    wait_for_queues(lane, registry, "cpu")
+    assert told(registry).capabilities.queues == ("cpu",)
+    assert f"{why}: serving the queue cpu in place of gpu." in running.log()
+
+
+@pytest.mark.skipif(gpu.MISSING, reason="needs PyTorch: pip install 'p2c2g[cuda]'")
+def test_a_session_by_pytorchs_engine(
+    lane: Lane,
+    registry: Registry,
+    worker: MakeWorker,
+    environment: dict[str, str],
+    player: Callable[..., Player],
+) -> None:
+    running = worker(
+        "-Q", "gpu", "-c", "2", application=APPLICATION, environment=environment | {TORCH: "1"}
+    )
+    wait_for_queues(lane, registry, "gpu")
+    player("gpu", levels=1).play(6)
+    lane.wait_until(lambda: told(registry).capabilities.speeds)
+    assert "torch" in told(registry).capabilities.versions
+    running.signal(signal.SIGTERM)
+    assert running.wait(PATIENCE) == 0, running.log()
+    assert "failed" not in running.log()
+
+
+def test_a_card_that_is_not_there_is_named(refused: Callable[..., str]) -> None:
+    assert refused("-Q", "gpu", P2C2G_WORKER_GPU="3") == (
+        "Error: P2C2G_WORKER_GPU=3 names no card of this machine: it has 0 (Test card)."
+    )
+
+
+def test_processes_cannot_share_a_card(refused: Callable[..., str]) -> None:
+    assert refused("-Q", "gpu", "-P", "processes") == (
+        "Error: This machine cannot serve the queue gpu: a graphics card belongs to one process, "
+        "so it needs -P threads. Give --cpu-fallback or -Q cpu to serve the queue cpu."
+    )

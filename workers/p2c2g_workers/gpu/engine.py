@@ -1,0 +1,253 @@
+"""The engine for a graphics card: a chunk in, its enhanced part out, by way of the card.
+
+Any number of the worker's threads bring chunks.  What a processor does well stays on their
+threads: reading headers and, where the card has no JPEG, decoding and encoding.  What the card
+does is done by one thread a stage, in batches of what waits at that moment.
+
+A chunk that finds no memory is tried in smaller batches, down to itself alone; then it is
+:class:`~p2c2g_workers.gpu.errors.OutOfMemory`, and somebody else's.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from time import monotonic_ns
+
+from p2c2g.errors import WireError
+from p2c2g.media.codecs import codec
+from p2c2g.media.frame import Rect, Size
+from p2c2g.media.operations import NETWORKS, Pipeline, Step
+from p2c2g_workers import nets
+from p2c2g_workers.engine import Done, Kind, Work
+from p2c2g_workers.gpu import ops
+from p2c2g_workers.gpu.batching import Batcher
+from p2c2g_workers.gpu.chain import Chain, output
+from p2c2g_workers.gpu.codec import NAME, JpegOnDevice, on_device
+from p2c2g_workers.gpu.device import Device, Part, as_host, open_device, out_of_memory
+from p2c2g_workers.gpu.errors import DeviceError, OutOfMemory
+from p2c2g_workers.gpu.memory import Memory, measure
+from p2c2g_workers.gpu.stock import Place, Stock
+from p2c2g_workers.nets import Weights
+
+logger = logging.getLogger(__name__)
+
+_KINDS: dict[str, Kind] = {"cuda": "cuda", "mps": "metal", "cpu": "cpu"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Key:
+    """What chunks of one batch share; the place names the weights found, not those asked for."""
+
+    place: Place
+    here: bool  # decoded on the card
+    stay: bool  # to be encoded there
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Job:
+    key: _Key
+    weights: tuple[Weights, ...]
+    part: Part
+    crop: Rect
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Page:
+    """A picture to be encoded on the card."""
+
+    part: Part
+    quality: int
+
+
+class TorchEngine:
+    """Carries chunks out on one device of PyTorch; several threads may call it."""
+
+    def __init__(
+        self,
+        device: str = "cuda:0",
+        *,
+        half: bool = False,
+        max_batch: int = 8,
+        memory_limit: int | None = None,
+        shrunk: Callable[[int], None] = lambda _batch: None,
+        jpeg: JpegOnDevice | None = None,
+        jpeg_on_device: bool = True,
+        compiled: bool = False,
+        carrier: Device | None = None,
+    ) -> None:
+        """Open a device.
+
+        Args:
+            device: ``cuda:0``, ``mps`` or ``cpu``.
+            half: whether nets run in half precision.
+            max_batch: most chunks that the device works on at once.
+            memory_limit: bytes of the card that this process may take; all where None.
+            shrunk: told the size of batches that is tried from now on, each time that there was
+                no memory for more; called on the engine's thread.
+            jpeg: JPEG on the device; found out where None.
+            jpeg_on_device: whether it is used.
+            compiled: whether ``torch.compile`` is tried on the nets' rounding.
+            carrier: the device itself where it is open already; then ``device`` and
+                ``memory_limit`` are not looked at.
+
+        Raises:
+            UsageError: there is no such device, or a limit that cannot be.
+            UnavailableError: it is not here.
+        """
+        self._device = carrier or open_device(device, memory_limit)
+        self._half, self._shrunk = half, shrunk
+        self._stock = Stock(self._device, half=half, compiled=compiled)
+        if jpeg is None and jpeg_on_device:
+            jpeg = on_device(self._device.device)
+        self._jpeg = jpeg if jpeg_on_device else None
+        self._steps: Batcher[_Job, Part] = Batcher(
+            self._carry_out, max_batch, key=lambda job: job.key, name="graphics card"
+        )
+        self._decoding: Batcher[bytes, Part | None] | None = None
+        self._encoding: Batcher[_Page, bytes] | None = None
+        if self._jpeg is not None:
+            self._decoding = Batcher(self._decode, max_batch, name="graphics card's decoder")
+            self._encoding = Batcher(
+                self._encode, max_batch, key=lambda page: page.quality,
+                name="graphics card's encoder",
+            )  # fmt: skip
+
+    @property
+    def kind(self) -> Kind:
+        """Return by which interface it works."""
+        return _KINDS[self._device.device.type]
+
+    @property
+    def codec_on_device(self) -> bool:
+        """Tell whether JPEG is done on the card."""
+        return self._jpeg is not None
+
+    def can(self, step: Step) -> bool:
+        """Tell whether it has the operation, and for a net the weights."""
+        return nets.has(step) if step.method in NETWORKS else ops.can(step)
+
+    def enhance(self, work: Work) -> Done:
+        """Carry a chunk out.
+
+        Raises:
+            OutOfMemory: the card has no memory for it, not even alone.
+            DeviceError: the card failed, or too many chunks wait for it.
+            ChunkError: the picture is not what was announced, or a step cannot be done.
+        """
+        try:
+            return self._enhance(work)
+        except (RuntimeError, MemoryError) as error:  # PyTorch's and the driver's are of these
+            kind = OutOfMemory if out_of_memory(error) else DeviceError
+            raise kind(f"The graphics card failed: {error}") from error
+
+    def _enhance(self, work: Work) -> Done:
+        started = monotonic_ns()
+        chosen = codec(work.codec)
+        size = chosen.size_of(work.payload)
+        if size != work.size:
+            raise WireError(f"its picture is {size} where its header says {work.size}.")
+        due = output(work.plan, size)
+        if work.crop.right > due.width or work.crop.bottom > due.height:
+            raise WireError("its crop lies outside its enhanced picture.")
+        weights = tuple(nets.find(step) for step in work.plan.steps if step.method in NETWORKS)
+        part = None
+        if self._decoding is not None and work.codec == NAME:
+            part = self._decoding.submit(work.payload).result()
+        here = part is not None and part.pixels.shape == (size.height, size.width, 3)
+        if part is None or not here:
+            memory = self._device.host(size)
+            chosen.decode(work.payload, out=as_host(memory), limit=size)
+            part = Part(memory)
+        decoded = monotonic_ns()
+        stay = self._encoding is not None and work.codec == NAME
+        place = (work.plan, size, tuple(one.name for one in weights))
+        job = _Job(_Key(place, here, stay), weights, part, work.crop)
+        found = self._steps.submit(job).result()
+        found.wait()  # what the card's work ran into is told here
+        processed = monotonic_ns()
+        if stay and self._encoding is not None:
+            encoded = self._encoding.submit(_Page(found, work.quality)).result()
+        else:
+            encoded = chosen.encode(as_host(found.pixels), work.quality)
+        return Done(encoded, (decoded - started) // 1000, (processed - decoded) // 1000)
+
+    def profile(
+        self, pipeline: str, sizes: Sequence[Size], batches: Sequence[int]
+    ) -> tuple[Memory, ...]:
+        """Return the peak of memory by size of chunk and chunks at once; nothing else may run.
+
+        Raises:
+            UsageError: the pipeline cannot be, or not for one of the sizes.
+            ProcessorError: a step cannot be done here.
+        """
+        plans = {size: Pipeline.parse(pipeline).resolve(size) for size in sizes}
+        return tuple(measure(self._device, plans, batches, half=self._half))
+
+    def close(self) -> None:
+        """Finish what waits and give back what is held."""
+        for batcher in (self._decoding, self._steps, self._encoding):
+            if batcher is not None:
+                batcher.close()
+        self._stock.clear()
+
+    # -- the stages, each on its thread
+
+    def _decode(self, payloads: Sequence[bytes]) -> Sequence[Part | Exception | None]:
+        with self._device.stage("decode"):
+            pictures = self._on_jpeg().decode(payloads)
+            return [None if one is None else self._device.mark(one) for one in pictures]
+
+    def _encode(self, pages: Sequence[_Page]) -> Sequence[bytes | Exception]:
+        with self._device.stage("encode"):
+            pictures = [self._device.here(page.part) for page in pages]
+            return list(self._on_jpeg().encode(pictures, pages[0].quality))
+
+    def _carry_out(self, jobs: Sequence[_Job]) -> Sequence[Part | Exception]:
+        with self._device.stage("steps"):
+            chain = self._stock.chain(jobs[0].key.place, jobs[0].weights)
+        found: list[Part | Exception] = []
+        while len(found) < len(jobs):
+            most = min(chain.most or len(jobs), len(jobs) - len(found))
+            found += self._fit(chain, jobs[len(found) : len(found) + most])
+        return found
+
+    def _fit(self, chain: Chain, jobs: Sequence[_Job]) -> list[Part | Exception]:
+        """Run jobs at once, or half of them and then the others where there is no memory."""
+        try:
+            with self._device.stage("steps"):
+                return list(self._run(jobs))
+        except (RuntimeError, MemoryError) as error:
+            if not out_of_memory(error):
+                raise
+            why = str(error).partition("\n")[0]
+        # Only here, after the error and the tensors in its frames have gone, is there to free.
+        self._stock.drop_graphs()
+        if len(jobs) == 1:
+            return [OutOfMemory(f"The graphics card has no memory for one chunk: {why}")]
+        half = (len(jobs) + 1) // 2
+        chain.most = half
+        logger.warning(
+            "No memory on the graphics card for %d chunks of %s at once: it is %d from now on.",
+            len(jobs), jobs[0].key.place[1], half,
+        )  # fmt: skip
+        self._shrunk(half)
+        return [*self._fit(chain, jobs[:half]), *self._fit(chain, jobs[half:])]
+
+    def _run(self, jobs: Sequence[_Job]) -> Sequence[Part]:
+        key = jobs[0].key
+        pixels = self._device.together([job.part for job in jobs])
+        result = self._stock.run(key.place, pixels)
+        wanted = [
+            one[job.crop.y : job.crop.bottom, job.crop.x : job.crop.right]
+            for one, job in zip(result, jobs, strict=True)
+        ]
+        if key.stay:
+            return [self._device.mark(one) for one in wanted]
+        return self._device.down(wanted)
+
+    def _on_jpeg(self) -> JpegOnDevice:
+        if self._jpeg is None:
+            raise DeviceError("The graphics card has no JPEG here.")
+        return self._jpeg

@@ -1,0 +1,211 @@
+"""The trained nets on a card, to the very bytes that ONNX Runtime gives on a CPU.
+
+All numbers of a net are whole (:mod:`p2c2g_workers.nets`), and no sum of a layer reaches 2**24.
+So float32 holds every product and every sum, in whatever order they are added.  TF32 may be used
+for it too: it cuts the operands to 11 significant bits, where these have at most 8, and adds in
+float32 (NVIDIA's cards keep 24 bits and more while they add: Fasi, Higham, Mikaitis and Pranesh,
+"Numerical behavior of NVIDIA tensor cores", PeerJ CS, 2021).  Between layers the sums are scaled
+and rounded as ONNX's QLinearConv does: one product in float32, half to even, cut off to 8 bits.
+
+What breaks this is a library that convolves by another sum than the plain one (Winograd's
+minimal filtering, Fourier transforms).  Which one it takes depends on the shape, so each new
+shape is proved on its first pictures (:meth:`TorchNet.prove`), and where it differs, products of
+matrices do the work from there on.
+
+The bicubic base is one more convolution over cells: its weights have 16 bits, so it is made of
+two with 8 bits each, which is exact for the same reason.
+
+In half precision, activations and weights are still exact, and so are the sums, in float32; only
+what a convolution gives is rounded, once.  So chunks still are the whole, and a result is at most
+:data:`HALF_TOLERANCE` levels off.  ``benchmarks/gpu.py`` tells whether that is worth it on a card.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from p2c2g_workers.gpu import ops, tables
+from p2c2g_workers.netfile import NOTHING, Weights
+
+logger = logging.getLogger(__name__)
+
+#: Levels by which half precision may differ from whole numbers: one on soft pictures, two on noise.
+HALF_TOLERANCE = 2
+#: Pixels along a cell's edge, before and after.
+_CELL, _LARGE = 2, 4
+#: Brings every sum of a layer into the range of float16; a power of two, so it costs no bit.
+_HALF_SCALE = 2.0**-14
+#: Rows of cells that the products of matrices take at a time: they copy each number nine times.
+_STRIP = 32
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Layer:
+    """``weight`` (out, in, k, k); a level is ``(sum + bias) * factor``, each (1, out, 1, 1)."""
+
+    weight: Tensor
+    bias: Tensor
+    factor: Tensor
+    zero: int
+
+
+class TorchNet:
+    """One net on one device; one thread at a time."""
+
+    def __init__(
+        self, weights: Weights, device: torch.device, *, half: bool = False, compiled: bool = False
+    ) -> None:
+        """Bring weights to a device.
+
+        Args:
+            weights: read and checked.
+            device: where to.
+            half: whether sums may come out in float16.
+            compiled: whether ``torch.compile`` makes one kernel of scaling, rounding and cutting
+                off; takes seconds, and a compiler.
+        """
+        self.weights = weights
+        self._device = device
+        self._half = half
+        self._unproved: set[tuple[int, ...]] = set()
+        self._kind = torch.float16 if half else torch.float32
+        # Vector units want the channels side by side; Metal has been seen to misread weights that
+        # have them so (pytorch/pytorch#192212).
+        on_metal = device.type == "mps"
+        self._order = torch.contiguous_format if on_metal else torch.channels_last
+        shift = np.float32(_HALF_SCALE if half else 1)
+        made = []
+        for layer in weights.layers:
+            # In float32 and in this order, as ONNX Runtime reckons it; then a power of two.
+            factor = np.float32(layer.in_scale) * layer.scale / np.float32(layer.out_scale)
+            made.append(
+                _Layer(
+                    self._placed(layer.weight.astype(np.float32) * shift).to(self._kind),
+                    _column(layer.bias.astype(np.float32) * shift, device),
+                    _column(factor / shift, device),
+                    layer.zero_out,
+                )
+            )
+        self._layers = tuple(made)
+        #: Cells to each side that the layers use up.
+        self._border = sum(layer.weight.shape[-1] // 2 for layer in made)
+        self._base, self._middle = self._bicubic_weights()
+        self._settle = torch.compile(_settle, dynamic=True) if compiled else _settle
+
+    def double(self, pictures: Tensor, held: ops.Tables) -> Tensor:
+        """Return (n, 3, h, w) uint8 as (n, 3, 2h, 2w): bicubic, and the net's correction added."""
+        return self._double(pictures, held, tuple(pictures.shape) in self._unproved)
+
+    def prove(self, pictures: Tensor, held: ops.Tables) -> bool:
+        """Tell whether this device's convolutions are exact for pictures of this shape.
+
+        Where they are not, products of matrices serve this shape from now on.  In half precision
+        no sum is exact, and there is nothing to prove.
+        """
+        if self._half:
+            return True
+        found = self._double(pictures, held, False)
+        for index, one in enumerate(found):
+            if not torch.equal(one, self._double(pictures[index : index + 1], held, True)[0]):
+                self._unproved.add(tuple(pictures.shape))
+                logger.warning(
+                    "Convolutions of %s are not exact on %s for %s: products of matrices do them.",
+                    self.weights.method,
+                    self._device,
+                    tuple(pictures.shape),
+                )
+                return False
+        return True
+
+    def _double(self, pictures: Tensor, held: ops.Tables, by_products: bool) -> Tensor:
+        height, width = pictures.shape[2:]
+        cells = self._cells(pictures, held)
+        inner = cells[:, :, self._border - 1 : cells.shape[2] - self._border + 1]
+        inner = inner[:, :, :, self._border - 1 : cells.shape[3] - self._border + 1]
+        base = self._bicubic(self._floats(inner), by_products)
+        value = self._floats(cells).to(self._kind)
+        for layer in self._layers:
+            kind = torch.float32 if layer is self._layers[-1] else self._kind
+            sums = _convolve(value, layer.weight, by_products)
+            # By the plain road where the other is to be proved.
+            settle = _settle if by_products else self._settle
+            value = settle(sums, layer.bias, layer.factor, layer.zero, kind)
+        # 128 stands for nothing in what is added, and the base is counted from there.
+        added = base.add_(value).clamp_(0, 255).to(torch.uint8)
+        return _pixels(added)[:, :, : 2 * height, : 2 * width]
+
+    def _cells(self, pictures: Tensor, held: ops.Tables) -> Tensor:
+        """Return (n, 12, h', w') uint8: the pictures, their edges repeated, in cells."""
+        height, width = pictures.shape[2:]
+        border = _CELL * self._border
+        padded = ops.repeated(
+            pictures, border, border + width % _CELL, border, border + height % _CELL, held
+        )
+        rows = ops.as_pixels(padded)
+        n, tall, wide = rows.shape[0], rows.shape[1] // _CELL, rows.shape[2] // _CELL
+        cells = rows.reshape(n, tall, _CELL, wide, _CELL * 3).permute(0, 1, 3, 2, 4)
+        return cells.reshape(n, tall, wide, _CELL * _CELL * 3).permute(0, 3, 1, 2)
+
+    def _bicubic(self, cells: Tensor, by_products: bool) -> Tensor:
+        """Return the cubic doubling as whole levels less 128, float32 (n, 48, h', w')."""
+        high, low = _convolve(cells, self._base, by_products).add_(self._middle).chunk(2, dim=1)
+        # Exact: 2**16ths below 2**24.  Beyond the range it is not, and is cut off.
+        return (high + low).round_().clamp_(-NOTHING, 255 - NOTHING)
+
+    def _bicubic_weights(self) -> tuple[Tensor, Tensor]:
+        """Return the cubic doubling as two convolutions in one, high bytes and low, and a bias."""
+        whole = tables.cubic_cells()
+        high = (whole + 128) >> 8
+        low = whole - (high << 8)
+        split = np.concatenate([high / 2**8, low / 2**16]).astype(np.float32)
+        # It sees levels from 0 to 255, and answers around nought.
+        return self._placed(split), _column(-NOTHING * split.sum((1, 2, 3)), self._device)
+
+    def _placed(self, weight: NDArray[np.float32]) -> Tensor:
+        return torch.from_numpy(weight).to(self._device).contiguous(memory_format=self._order)
+
+    def _floats(self, cells: Tensor) -> Tensor:
+        return cells.to(torch.float32).contiguous(memory_format=self._order)
+
+
+def _settle(sums: Tensor, bias: Tensor, factor: Tensor, zero: int, kind: torch.dtype) -> Tensor:
+    """Make levels of sums: scaled, rounded half to even, cut off."""
+    levels = sums.to(torch.float32).add_(bias).mul_(factor).round_()
+    if zero:
+        levels = levels.add_(zero)
+    return levels.clamp_(0, 255).to(kind)
+
+
+def _convolve(value: Tensor, weight: Tensor, by_products: bool) -> Tensor:
+    """Convolve without a border and without a bias, which PyTorch would add in one more pass."""
+    if not by_products:
+        return functional.conv2d(value, weight)
+    reach = weight.shape[-1] - 1
+    n, _, tall, wide = value.shape
+    flat = weight.flatten(1)
+    strips = []
+    for top in range(0, tall - reach, _STRIP):
+        part = value[:, :, top : min(top + _STRIP + reach, tall)]
+        columns = functional.unfold(part.contiguous(), weight.shape[-1])
+        sums = torch.matmul(flat, columns)
+        strips.append(sums.view(n, len(flat), part.shape[2] - reach, wide - reach))
+    return torch.cat(strips, dim=2)
+
+
+def _column(values: NDArray[np.float32], device: torch.device) -> Tensor:
+    return torch.from_numpy(np.asarray(values, np.float32)).view(1, -1, 1, 1).to(device)
+
+
+def _pixels(cells: Tensor) -> Tensor:
+    """Return (n, 48, h, w), cells of 4x4 pixels, as (n, 3, 4h, 4w)."""
+    n, _, tall, wide = cells.shape
+    rows = cells.permute(0, 2, 3, 1).reshape(n, tall, wide, _LARGE, _LARGE * 3)
+    whole = rows.permute(0, 1, 3, 2, 4).reshape(n, tall * _LARGE, wide * _LARGE, 3)
+    return whole.permute(0, 3, 1, 2)

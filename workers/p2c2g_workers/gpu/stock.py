@@ -1,0 +1,99 @@
+"""What is kept on a device between chunks: plans made ready, nets, and recorded graphs.
+
+Each of the three is bounded, and the least recently used goes.  One thread uses it.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from p2c2g.media.frame import Size
+from p2c2g.media.operations import Plan
+from p2c2g_workers.gpu.chain import Chain
+from p2c2g_workers.gpu.device import Device, Work
+from p2c2g_workers.gpu.network import TorchNet
+from p2c2g_workers.nets import Weights
+
+MAX_CHAINS, MAX_NETS, MAX_GRAPHS = 16, 8, 16
+#: Runs of a plan with as many pictures after which it is recorded as a graph.
+WARM = 3
+
+#: What a chain is for: a plan, the size of its pictures, and the names of its weights.
+Place = tuple[Plan, Size, tuple[str, ...]]
+
+
+class Stock:
+    """Chains, nets and graphs of one device."""
+
+    def __init__(self, device: Device, *, half: bool = False, compiled: bool = False) -> None:
+        """Begin without any; ``half`` and ``compiled`` are the nets'."""
+        self._device, self._half, self._compiled = device, half, compiled
+        self._chains: OrderedDict[Place, Chain] = OrderedDict()
+        self._nets: OrderedDict[str, TorchNet] = OrderedDict()
+        #: By place and number of pictures: how often it ran, and then its graph.
+        self._graphs: OrderedDict[tuple[Place, int], Work | int] = OrderedDict()
+
+    def chain(self, place: Place, weights: Sequence[Weights]) -> Chain:
+        """Return the chain of a place.
+
+        Raises:
+            ProcessorError: a step cannot be done on a card.
+        """
+        if place not in self._chains:
+            nets = [self._net(one) for one in weights]
+            self._chains[place] = Chain(place[0], self._device.device, nets)
+        self._chains.move_to_end(place)
+        while len(self._chains) > MAX_CHAINS:
+            gone, _ = self._chains.popitem(last=False)
+            for known in [one for one in self._graphs if one[0] == gone]:
+                self._drop(known)
+        return self._chains[place]
+
+    def run(self, place: Place, pixels: Tensor) -> Tensor:
+        """Run a place's chain: proved at first, as it is then, and as a graph once warm.
+
+        ``chain`` was asked for it just before.
+        """
+        chain, key = self._chains[place], (place, len(pixels))
+        known = self._graphs.get(key, 0)
+        if isinstance(known, int):
+            if known == 0:
+                chain.prove(pixels)
+            graph = self._device.record(chain, pixels) if known == WARM else None
+            self._graphs[key] = graph or known + 1
+        self._graphs.move_to_end(key)
+        while len(self._graphs) > MAX_GRAPHS:
+            self._drop(next(iter(self._graphs)))
+        return chain(pixels) if isinstance(known, int) else known(pixels)
+
+    def drop_graphs(self) -> None:
+        """Give back the memory of the graphs; they are recorded anew when they are warm again."""
+        self._device.drain()
+        self._graphs.clear()
+        self._device.free()
+
+    def clear(self) -> None:
+        """Give everything back."""
+        self.drop_graphs()
+        self._chains.clear()
+        self._nets.clear()
+        self._device.free()
+
+    def _drop(self, key: tuple[Place, int]) -> None:
+        """Forget a graph; it may be running, and it reads its chain's tables."""
+        if not isinstance(self._graphs[key], int):
+            self._device.drain()
+        del self._graphs[key]
+
+    def _net(self, weights: Weights) -> TorchNet:
+        if weights.name not in self._nets:
+            self._nets[weights.name] = TorchNet(
+                weights, self._device.device, half=self._half, compiled=self._compiled
+            )
+        self._nets.move_to_end(weights.name)
+        while len(self._nets) > MAX_NETS:
+            self._nets.popitem(last=False)
+        return self._nets[weights.name]
