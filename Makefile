@@ -12,13 +12,14 @@ SECONDS ?= 60
 CHAOS_ARGS ?=
 LOAD_ARGS ?=
 
-.PHONY: help demo venv test check format bench bench-upscalers chaos load fuzz clean
+.PHONY: help demo venv test check format bench bench-upscalers bench-gpu chaos load fuzz clean
 
 help:
 	@echo "make demo    a pool on this machine and its picture in the browser (ARGS=--flower …)"
 	@echo "make test    every test that needs no root"
 	@echo "make check   style, types and imports"
 	@echo "make bench   every benchmark, some minutes (BENCH_ARGS=--quick for less than two)"
+	@echo "make bench-gpu         a graphics card beside the processor (BENCH_ARGS='--device cpu')"
 	@echo "make bench-upscalers   what each way of doubling gains and costs, on recorded games"
 	@echo "make chaos   harm a real pool and audit it (SEED=7 SECONDS=60, CHAOS_ARGS='--seeds 10')"
 	@echo "make load    one session among up to 200 light peers (LOAD_ARGS='--peers 100')"
@@ -67,6 +68,9 @@ format: $(VENV)/.dev
 
 bench: $(VENV)/.bench
 	@$(BIN)/python benchmarks/bench.py $(BENCH_ARGS)
+
+bench-gpu: $(VENV)/.train
+	@PYTHONPATH=. $(BIN)/python -m benchmarks.gpu $(BENCH_ARGS)
 
 bench-upscalers: $(VENV)/.train
 	@PYTHONPATH=. $(BIN)/python -m benchmarks.upscalers $(BENCH_ARGS)

@@ -1,6 +1,8 @@
 """What every processor owes, whichever library does the work."""
 
+import os
 from dataclasses import replace
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -45,13 +47,19 @@ def picture() -> Pixels:
     return np.random.default_rng(3).integers(0, 256, (41, 53, 3), dtype=np.uint8)
 
 
-@pytest.fixture(params=[CPU, OPENCL], ids=["cpu", "opencl"])
+@pytest.fixture(params=["cpu", "opencl", "torch"])
 def device(request: pytest.FixtureRequest) -> Registry:
     """The processors of each device."""
-    found: Registry = request.param
-    if found is OPENCL:
+    if request.param == "cpu":
+        return CPU
+    if request.param == "opencl":
         opencl.require()
-    return found
+        return OPENCL
+    if find_spec("torch") is None and os.environ.get("CI", "").lower() != "true":
+        pytest.skip("needs PyTorch: pip install 'p2c2g[cuda]'")
+    from tests.torch_registry import registry as torch_registry
+
+    return torch_registry("cpu")
 
 
 @pytest.fixture

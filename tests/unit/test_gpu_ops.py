@@ -37,7 +37,6 @@ EXACT = [
     "upscale:2:bilinear",
     "upscale:7/5:bilinear",
     "upscale:2:bicubic",
-    "upscale:4:bicubic",
     "upscale:2:lanczos",
     "upscale:4/3:lanczos",
     "upscale:1/2:bicubic",
@@ -55,7 +54,14 @@ EXACT = [
     "pass",
     "denoise:0.4,upscale:2:bicubic,sharpen:0.5",
 ]
-NEAR = ["upscale:4/3:bicubic", "upscale:3/2:bicubic", "upscale:3:bicubic", "resize:70x61:bicubic"]
+NEAR = [
+    "upscale:4:bicubic",
+    "upscale:8:bicubic",
+    "upscale:4/3:bicubic",
+    "upscale:3/2:bicubic",
+    "upscale:3:bicubic",
+    "resize:70x61:bicubic",
+]
 
 sizes = st.builds(Size, st.integers(1, 90), st.integers(1, 70)) | st.just(Size(641, 27))
 kinds = st.sampled_from(["noise", "hard", "soft"])

@@ -11,6 +11,7 @@ its stream.  What a stage hands on carries an event, on which the next one waits
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -23,6 +24,8 @@ from torch import Tensor
 
 from p2c2g.errors import UnavailableError, UsageError
 from p2c2g.media.frame import Pixels, Size
+
+logger = logging.getLogger(__name__)
 
 #: PyTorch's types leave much of it out.
 _cuda: Any = torch.cuda
@@ -53,6 +56,9 @@ class Device:
     def __init__(self, device: torch.device) -> None:
         """Take the device as it is."""
         self.device = device
+
+    def __str__(self) -> str:
+        return str(self.device)
 
     @contextmanager
     def stage(self, _name: str) -> Iterator[None]:
@@ -132,6 +138,7 @@ class CudaDevice(Device):
         self._streams: dict[str, Any] = {}
         self._opening = threading.Lock()
         self._pool: Any = torch.cuda.graph_pool_handle()
+        self._records = True
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -185,21 +192,37 @@ class CudaDevice(Device):
         return [Part(place, event) for place in found]
 
     def record(self, work: Work, example: Tensor) -> Work | None:
-        """Return work on just this shape as a graph.
+        """Return work on just this shape as a graph, or None where that does not work.
 
         It was run on such an example before, so all that it needs is there.  What goes in and
         comes out has memory outside the graphs' common pool; inside, nothing outlives a replay,
         so graphs may share it as long as they run one after the other.
         """
+        if not self._records:
+            return None
         given = example.clone()
-        made = work(given).clone()
+        due = work(given).clone()
+        made = torch.zeros_like(due)
         graph = torch.cuda.CUDAGraph()
         stream = torch.cuda.current_stream(self.device)
-        # Other threads go on meanwhile: only this one's calls are held against the graph.
-        with torch.cuda.graph(
-            graph, pool=self._pool, stream=stream, capture_error_mode="thread_local"
-        ):
-            made.copy_(work(given))
+        try:
+            # Other threads go on meanwhile: only this one's calls are held against the graph.
+            with torch.cuda.graph(
+                graph, pool=self._pool, stream=stream, capture_error_mode="thread_local"
+            ):
+                made.copy_(work(given))
+            graph.replay()
+            same = torch.equal(made, due)
+        except RuntimeError as error:
+            if out_of_memory(error):
+                raise
+            logger.warning("Work cannot be recorded on %s, and goes on without: %s", self, error)
+            self._records = False
+            return None
+        if not same:
+            logger.warning("A recorded graph gives other pixels on %s: none is used.", self)
+            self._records = False
+            return None
 
         def replay(pixels: Tensor) -> Tensor:
             given.copy_(pixels)

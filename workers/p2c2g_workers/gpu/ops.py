@@ -8,9 +8,8 @@ and no place in a batch changes a level:
 ==================  ==========================================================================
 nearest             the CPU's very pixels
 bilinear            the CPU's very pixels
-bicubic             larger: the CPU's very pixels where the factor's numerator is a power of
-                    two; for other factors at most :data:`BICUBIC_TOLERANCE` off; smaller: the
-                    CPU's very pixels
+bicubic             by 2, and smaller: the CPU's very pixels; larger by another factor: at most
+                    :data:`BICUBIC_TOLERANCE` levels off
 lanczos             the CPU's very pixels
 sharpen, denoise    the CPU's very pixels
 ==================  ==========================================================================
@@ -31,7 +30,7 @@ from p2c2g.media.frame import Size
 from p2c2g.media.operations import METHODS, Step, scaled
 from p2c2g_workers.gpu import tables
 
-#: Levels by which bicubic enlarging may differ from OpenCV's, whose float32 rounds elsewhere.
+#: Levels by which bicubic enlarging, but by 2, may differ from OpenCV's: its sums, too, round.
 BICUBIC_TOLERANCE = 1
 #: Takes and gives (n, 3, h, w) uint8; never changes what it takes.
 Operation = Callable[[Tensor, Step, "Tables"], Tensor]

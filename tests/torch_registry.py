@@ -1,4 +1,4 @@
-"""The operations of a card as processors, in the registry's form: one step, pixels to pixels.
+"""PyTorch's operations as processors, in the registry's form: one step, pixels to pixels.
 
 An engine does not go this way, since a picture would go down and up again between two steps.  It
 is how a card is held to what every processor owes, by the same tests as the others.
