@@ -2,37 +2,42 @@
 
 Frames of free games, drawn at 1280x720, are scaled down by area to 640x360, as they are or
 compressed by JPEG 85 4:2:0 as chunks are, and doubled again by each processor of a peer and, where
-their wheels are installed, by public upscalers.  PSNR and SSIM are against the frame as it was
-drawn; milliseconds are the median on one thread of this machine.  The frames are the last part
-of each recording (``python -m training record GAME``), which no net of ours learnt from; a net
-of one game is measured on that game alone.
+their wheels are installed, by public upscalers.  PSNR, SSIM and SSIMULACRA2 are against the frame
+as it was drawn; milliseconds are the median of a processor's own time, on one thread, so that what
+else the machine does counts little.  The frames are the last part of each recording
+(``python -m training record GAME``), which no net of ours learnt from; a net of one game is
+measured on that game alone.
 
-Perceptual measures (LPIPS, VMAF) would need weights that no wheel holds, and are left out.
+SSIMULACRA2 (Sneyers, Cloudinary, 2023) is made for what a person sees: 100 is the same picture,
+90 looks so, 70 is high quality, 50 medium, and there is no lowest.
 """
 
 from __future__ import annotations
 
 import importlib
+import io
 import json
 import os
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
+from PIL import Image
 
 from benchmarks.options import Parser, whole
 from p2c2g.errors import P2C2GError, UsageError
 from p2c2g.media.frame import Pixels, Size
 from p2c2g.media.operations import NETWORKS, Pipeline
+from p2c2g_training.measure import psnr, ssim
+from p2c2g_training.pairs import Pair, pair
+from p2c2g_workers import nets
 from p2c2g_workers.processors import network, run
-from training.measure import psnr, ssim
-from training.pairs import Pair, pair
 from training.record import load
 
 #: A way of doubling a picture: (h, w, 3) to (2h, 2w, 3) BGR.
@@ -60,6 +65,7 @@ class Row:
     name: str
     psnr: float
     ssim: float
+    ssimulacra2: float
     ms: float
 
 
@@ -68,12 +74,13 @@ def processors(weights: Path | None) -> dict[str, Upscaler]:
     found: dict[str, Upscaler] = {}
     texts = dict(PIPELINES)
     if not network.MISSING:
-        texts |= {name: f"upscale:2:{name}" for name in NETWORKS}
+        texts |= {name: f"upscale:2:{name}" for name in NETWORKS if nets.is_shipped(name)}
     for name, text in texts.items():
         found[name] = _by(text)
-    for path in sorted(weights.glob("ml-tiny-*/*.onnx")) if weights else []:
-        own = network.Network(path.read_bytes(), NETWORKS["ml-tiny"].radius)
-        found[f"own net of {path.stem}"] = _by_net(own)
+    for size in NETWORKS:
+        for path in sorted(weights.glob(f"{size}-*/*.onnx")) if weights else []:
+            own = network.Network(nets.read(path.read_bytes()))
+            found[f"own {size} of {path.stem}"] = _by_net(own)
     return found
 
 
@@ -96,29 +103,39 @@ def measure(
     games: Mapping[str, Sequence[Pixels]],
     upscalers: Mapping[str, Upscaler],
     frames: int,
+    known: Collection[tuple[str, int | None, str]] = (),
 ) -> Iterator[Row]:
-    """Measure each upscaler on the same ``frames`` of each game."""
+    """Measure each upscaler on the same ``frames`` of each game, but for rows that are known."""
     for game, pictures in games.items():
         for quality in (None, 85):
             pairs = [pair(one, quality) for one in _spread(pictures, frames)]
             for name, upscaler in upscalers.items():
-                if name.startswith("own net of ") and name != f"own net of {game}":
-                    continue
-                yield _row(game, quality, name, upscaler, pairs)
+                other = name.startswith("own ") and not name.endswith(f" of {game}")
+                if not other and (game, quality, name) not in known:
+                    yield _row(game, quality, name, upscaler, pairs)
+
+
+def perceived(found: Pixels, large: Pixels) -> float:
+    """Return SSIMULACRA2 of a picture against the one that it should be: 100 where equal."""
+    score: Any = importlib.import_module("ssimulacra2").compute_ssimulacra2
+
+    def file(pixels: Pixels) -> io.BytesIO:
+        written = io.BytesIO()
+        Image.fromarray(np.ascontiguousarray(pixels[:, :, ::-1])).save(written, "BMP")
+        return written
+
+    return float(score(file(large), file(found)))
 
 
 def _row(
     game: str, quality: int | None, name: str, upscaler: Upscaler, pairs: Sequence[Pair]
 ) -> Row:
-    results = [upscaler(one.small) for one in pairs]
-    return Row(
-        game,
-        quality,
-        name,
-        statistics.fmean(psnr(found, one.large) for found, one in zip(results, pairs, strict=True)),
-        statistics.fmean(ssim(found, one.large) for found, one in zip(results, pairs, strict=True)),
-        _milliseconds(upscaler, pairs[0].small),
+    results = [(upscaler(one.small), one.large) for one in pairs]
+    means = (
+        statistics.fmean(measured(found, large) for found, large in results)
+        for measured in (psnr, ssim, perceived)
     )
+    return Row(game, quality, name, *means, _milliseconds(upscaler, pairs[0].small))
 
 
 def _milliseconds(upscaler: Upscaler, small: Pixels) -> float:
@@ -126,9 +143,9 @@ def _milliseconds(upscaler: Upscaler, small: Pixels) -> float:
     whole_frame = np.asarray(cv2.resize(small, (640, 360)), np.uint8)
     taken: list[float] = []
     while len(taken) <= RUNS:
-        began = time.perf_counter()
+        began = time.process_time()
         upscaler(whole_frame)
-        taken.append(time.perf_counter() - began)
+        taken.append(time.process_time() - began)
         if taken[-1] > SLOW:
             return taken[-1] * 1e3
     return statistics.median(taken[1:]) * 1e3
@@ -137,38 +154,39 @@ def _milliseconds(upscaler: Upscaler, small: Pixels) -> float:
 def table(rows: Sequence[Row]) -> str:
     """Return the means over the games as a table in Markdown, and the gains game by game."""
     lines = [
-        "| upscaler | clean: dB | SSIM | JPEG 85: dB | SSIM | ms |",
-        "|---|---|---|---|---|---|",
+        "| upscaler | clean: dB | SSIM | SSIMULACRA2 | JPEG 85: dB | SSIM | SSIMULACRA2 | ms |",
+        "|---|---|---|---|---|---|---|---|",
     ]
-    for name in dict.fromkeys(row.name for row in rows if not row.name.startswith("own net")):
+    for name in dict.fromkeys(row.name for row in rows if not row.name.startswith("own ")):
         cells = [name]
         for quality in (None, 85):
             own = [row for row in rows if row.name == name and row.quality == quality]
             cells += [
                 f"{statistics.fmean(row.psnr for row in own):.2f}",
                 f"{statistics.fmean(row.ssim for row in own):.4f}",
+                f"{statistics.fmean(row.ssimulacra2 for row in own):.1f}",
             ]
         mine = [row.ms for row in rows if row.name == name]
         lines.append(f"| {' | '.join(cells)} | {statistics.median(mine):.1f} |")
-    games = list(dict.fromkeys(row.game for row in rows))
-    lines += [
-        "",
-        f"| dB over bicubic, JPEG 85 | {' | '.join(games)} |",
-        "|---" * (len(games) + 1) + "|",
-    ]
-    base = {row.game: row.psnr for row in rows if (row.name, row.quality) == ("bicubic", 85)}
-    labels = dict.fromkeys(
-        _label(row.name) for row in rows if row.name not in ("nearest", "bicubic")
-    )
-    for label in labels:
-        gains = {
-            row.game: row.psnr - base[row.game]
-            for row in rows
-            if _label(row.name) == label and row.quality == 85
-        }
-        cells = [f"{gains[game]:+.2f}" if game in gains else "–" for game in games]
-        lines.append(f"| {label} | {' | '.join(cells)} |")
+    lines += ["", *_by_game(rows, "dB over bicubic, JPEG 85", "psnr", "+.2f")]
+    lines += ["", *_by_game(rows, "SSIMULACRA2 over bicubic, JPEG 85", "ssimulacra2", "+.1f")]
     return "\n".join(lines)
+
+
+def _by_game(rows: Sequence[Row], title: str, value: str, form: str) -> Iterator[str]:
+    games = list(dict.fromkeys(row.game for row in rows))
+    yield f"| {title} | {' | '.join(games)} |"
+    yield "|---" * (len(games) + 1) + "|"
+    lossy = [row for row in rows if row.quality == 85]
+    base = {row.game: getattr(row, value) for row in lossy if row.name == "bicubic"}
+    for label in dict.fromkeys(_label(row.name) for row in lossy if row.name != "bicubic"):
+        gains = {
+            row.game: getattr(row, value) - base[row.game]
+            for row in lossy
+            if _label(row.name) == label
+        }
+        cells = [f"{gains[game]:{form}}" if game in gains else "–" for game in games]
+        yield f"| {label} | {' | '.join(cells)} |"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -178,6 +196,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--runs", type=Path, default=Path("out/runs"), help="nets of single games")
     parser.add_argument("--frames", type=whole("a number of frames", 1, 100), default=6)
     parser.add_argument("--public", action="store_true", help="measure public upscalers too")
+    parser.add_argument("--keep", action="store_true", help="keep rows that OUT has; new ones join")
     parser.add_argument("--out", type=Path, default=Path("out/upscalers"))
     options = parser.parse_args(arguments)
     cv2.setNumThreads(1)
@@ -192,26 +211,35 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 "python -m training record crispy-doom."
             )
         upscalers = processors(options.runs) | (public() if options.public else {})
-        rows = []
-        for row in measure(games, upscalers, options.frames):
+        file = options.out / "upscalers.json"
+        kept = json.loads(file.read_text())["rows"] if options.keep and file.is_file() else []
+        rows = [Row(**one) for one in kept]
+        known = {(row.game, row.quality, row.name) for row in rows}
+        for row in measure(games, upscalers, options.frames, known):
             print(f"{row.game} {row.quality or 'clean'} {row.name}: {row.psnr:.2f} dB "
-                  f"{row.ssim:.4f} {row.ms:.1f} ms", flush=True)  # fmt: skip
+                  f"{row.ssim:.4f} {row.ssimulacra2:.1f} {row.ms:.1f} ms", flush=True)  # fmt: skip
             rows.append(row)
+            # In the order of the upscalers, whenever each was measured.
+            order = {name: place for place, name in enumerate(upscalers)}
+            rows.sort(key=lambda one: (one.game, one.quality or 0, order.get(one.name, -1)))
+            _write(rows, file)
     except P2C2GError as error:
         print(error, file=sys.stderr)
         return error.exit_code
-    options.out.mkdir(parents=True, exist_ok=True)
-    report = {
-        "rows": [{name: getattr(row, name) for name in Row.__slots__} for row in rows],
-    }
-    (options.out / "upscalers.json").write_text(json.dumps(report, indent=1) + "\n")
     print(table(rows))
     from benchmarks import upscalers_plot  # only who draws needs matplotlib
 
     upscalers_plot.plot(rows, options.out / "upscalers.png")
     upscalers_plot.crops(games, upscalers, options.out / "upscalers-crops.png")
-    print(f"{options.out}/upscalers.json, upscalers.png and upscalers-crops.png")
+    upscalers_plot.lettering(games, upscalers, options.out / "upscalers-text.png")
+    print(f"{options.out}/upscalers.json, upscalers.png, upscalers-crops.png, upscalers-text.png")
     return 0
+
+
+def _write(rows: Sequence[Row], file: Path) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    report = {"rows": [{name: getattr(row, name) for name in Row.__slots__} for row in rows]}
+    file.write_text(json.dumps(report, indent=1) + "\n")
 
 
 def _by(text: str) -> Upscaler:
@@ -227,7 +255,7 @@ def _by_net(net: network.Network) -> Upscaler:
 
 
 def _label(name: str) -> str:
-    return "the game's own net" if name.startswith("own net of ") else name
+    return f"the game's own {name.split()[1]}" if name.startswith("own ") else name
 
 
 def _spread(items: Sequence[Any], count: int) -> list[Any]:

@@ -13,8 +13,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from p2c2g.media.frame import Pixels, Rect
-from training.measure import psnr
-from training.pairs import pair
+from p2c2g_training.measure import psnr
+from p2c2g_training.pairs import Pair, pair
 
 if TYPE_CHECKING:
     from benchmarks.upscalers import Row
@@ -23,7 +23,21 @@ _OURS, _SOFT, _COOL = "#d1495b", "#6b7a86", "#30638e"
 #: Large pixels along a crop's edge.
 _EDGE = 128
 #: What a page shows, in this order, where it was measured.
-_SHOWN = ("nearest", "bicubic", "bicubic + sharpen", "waifu2x upconv_7_photo", "ml-tiny")
+_SHOWN = (
+    "bicubic",
+    "bicubic + sharpen",
+    "waifu2x upconv_7_photo",
+    "ml-tiny",
+    "ml-small",
+    "ml-large",
+)
+#: Where games always write something, in large pixels.
+_TEXT = {
+    "crispy-doom": Rect(1120, 592, _EDGE, _EDGE),
+    "etr": Rect(40, 0, _EDGE, _EDGE),
+    "frozen-bubble": Rect(24, 48, _EDGE, _EDGE),
+    "openttd": Rect(0, 56, _EDGE, _EDGE),
+}
 
 
 def plot(rows: Sequence[Row], path: Path) -> None:
@@ -32,7 +46,8 @@ def plot(rows: Sequence[Row], path: Path) -> None:
     points: dict[str, list[tuple[float, float]]] = {}
     for row in rows:
         if row.quality == 85 and row.name != "nearest":
-            name = "the game's own net" if row.name.startswith("own net") else row.name
+            own = row.name.startswith("own ")
+            name = f"the game's own {row.name.split()[1]}" if own else row.name
             points.setdefault(name, []).append((row.ms, row.psnr - base[row.game]))
     with mpl.rc_context({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False}):
         figure = Figure(figsize=(9, 5), layout="constrained")
@@ -63,25 +78,46 @@ def crops(
     path: Path,
 ) -> None:
     """Draw, for the last frame of each game, its most detailed corner by each upscaler."""
+    pairs = {game: pair(pictures[-1], 85) for game, pictures in games.items()}
+    where = {game: _detailed(one.large) for game, one in pairs.items()}
+    _page(pairs, where, upscalers, path)
+
+
+def lettering(
+    games: Mapping[str, Sequence[Pixels]],
+    upscalers: Mapping[str, Callable[[Pixels], Pixels]],
+    path: Path,
+) -> None:
+    """Draw, for the last frame of each game that always writes somewhere, that place."""
+    pairs = {game: pair(pictures[-1], 85) for game, pictures in games.items() if game in _TEXT}
+    if pairs:
+        _page(pairs, _TEXT, upscalers, path)
+
+
+def _page(
+    pairs: Mapping[str, Pair],
+    where: Mapping[str, Rect],
+    upscalers: Mapping[str, Callable[[Pixels], Pixels]],
+    path: Path,
+) -> None:
     columns = ["as drawn", *(name for name in _SHOWN if name in upscalers), "own net"]
-    figure = Figure(figsize=(1.75 * len(columns), 2.0 * len(games)), layout="constrained")
-    grid = figure.subplots(len(games), len(columns), squeeze=False)
-    for line, (game, pictures) in zip(grid, games.items(), strict=True):
-        one = pair(pictures[-1], 85)
-        where = _detailed(one.large)
+    figure = Figure(figsize=(1.75 * len(columns), 2.0 * len(pairs)), layout="constrained")
+    grid = figure.subplots(len(pairs), len(columns), squeeze=False)
+    for line, (game, one) in zip(grid, pairs.items(), strict=True):
         for axes, name in zip(line, columns, strict=True):
             axes.set_axis_off()
-            upscaler = upscalers.get(f"own net of {game}" if name == "own net" else name)
+            key = f"own ml-tiny of {game}" if name == "own net" else name
             if name == "as drawn":
                 axes.set_title(f"{game}\nas drawn", fontsize=7)
                 shown = one.large
-            elif upscaler is not None:
-                shown = upscaler(one.small)
+            elif key in upscalers:
+                shown = upscalers[key](one.small)
                 axes.set_title(f"{name}\n{psnr(shown, one.large):.2f} dB (frame)", fontsize=7)
             else:
                 continue
-            axes.imshow(np.ascontiguousarray(where.of(shown)[:, :, ::-1]), interpolation="nearest")
-    figure.savefig(path, dpi=110)
+            crop = where[game].of(shown)[:, :, ::-1]
+            axes.imshow(np.ascontiguousarray(crop), interpolation="nearest")
+    figure.savefig(path, dpi=110, pil_kwargs={"optimize": True})
 
 
 def _detailed(pixels: Pixels) -> Rect:

@@ -6,7 +6,6 @@ be thrown away.
 
 from __future__ import annotations
 
-import csv
 import platform
 import sys
 from collections.abc import Sequence
@@ -18,13 +17,17 @@ import typer
 
 from p2c2g.errors import P2C2GError, UsageError
 from p2c2g.media.frame import Pixels
-from training import games
-from training.export import export as write
-from training.nets import SHAPES, Net
+from p2c2g_training.export import export as write
+from p2c2g_training.folder import curve, train
+from p2c2g_training.nets import SHAPES, Net, Shape
+from p2c2g_training.pairs import MARGIN
+from p2c2g_training.train import ENDLESS, Terms, unpacked
+from p2c2g_training.variety import lettering
+from training import art, games
+from training.endless import Endless, Pool
+from training.growing import grown
 from training.record import load
 from training.record import record as record_game
-from training.train import Terms, train
-from training.variety import lettering, varied
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
@@ -32,14 +35,24 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 HELD = 0.2
 #: Frames of each game that a net is judged on.
 JUDGED = 12
-#: Pictures of text that a general net learns from, beside the games.
-LETTERING = 60
+#: Pictures of text, and collages of art, that a general net learns from beside the games.
+LETTERING, COLLAGES = 60, 480
+#: How much of a general net's patches is text, and art; the games share the rest.
+_TEXT, _ART = 0.08, 0.5
+#: Small pixels along a patch's edge, for general nets.
+_EDGE = 64
+#: What sets a general net's terms apart: what is hard counts more than what is quiet.
+_QUIET = 10.0
 
 Recordings = Annotated[Path, typer.Option(help="Where recordings are, a folder a game.")]
 Runs = Annotated[Path, typer.Option(help="Where runs are, a folder a net.")]
 Steps = Annotated[int, typer.Option(min=1, help="Steps of training in all.")]
 Seed = Annotated[int, typer.Option(help="The same seed gives the same net.")]
 Threads = Annotated[int, typer.Option(min=1, help="Threads of PyTorch.")]
+Minutes = Annotated[
+    float, typer.Option(min=0, help="End after so long rather than after --steps; 0 is never.")
+]
+Half = Annotated[bool, typer.Option(help="Half precision but for the end: faster on some.")]
 Size = Annotated[str, typer.Option(help=f"One of {', '.join(SHAPES)}.")]
 
 
@@ -56,13 +69,38 @@ def record(
 
 
 @app.command()
+def gather(
+    packages: Annotated[
+        list[str] | None, typer.Argument(help="All that are known, or these.")
+    ] = None,
+    folder: Annotated[Path, typer.Option(help="Where they are unpacked.")] = Path("out/art"),
+) -> None:
+    """Download other games' art, from Debian's packages, for general nets."""
+    for package in packages or art.ART:
+        if package not in art.ART:
+            raise UsageError(
+                f"There is no package {package!r} here: give some of {', '.join(art.ART)}."
+            )
+        found = art.gather(art.fetch(package, folder), seed=1)
+        print(f"{found.count} pictures of {package}")
+
+
+@app.command()
 def general(
     teach: Annotated[str, typer.Option(help="Games to learn from, joined by commas.")],
     judge: Annotated[str, typer.Option(help="Other games to be judged on.")],
     size: Size = "ml-tiny",
     steps: Steps = 6000,
+    minutes: Minutes = 0,
+    half: Half = False,
+    batch: Annotated[int, typer.Option(min=1, help="Patches a step.")] = 9,
+    rate: Annotated[float, typer.Option(min=1e-6, max=0.1, help="The highest.")] = 1e-3,
+    grow: Annotated[str, typer.Option(help="Begin as the run of this smaller size.")] = "",
     seed: Seed = 1,
     threads: Threads = 2,
+    folder: Annotated[Path, typer.Option(help="Where gather put art; none is fine.")] = Path(
+        "out/art"
+    ),
     recordings: Recordings = Path("out/recordings"),
     runs: Runs = Path("out/runs"),
 ) -> None:
@@ -71,16 +109,30 @@ def general(
     taught, judged = teach.split(","), judge.split(",")
     if set(taught) & set(judged):
         raise UsageError("A game that teaches cannot judge: give other games to --judge.")
-    frames = []
-    for game in taught:
-        own = _parts(recordings, game)[0]
-        frames.append([*own[::2], *varied(own, seed)])
-    frames.append(lettering(LETTERING, seed))
+    pools: list[Pool] = [_parts(recordings, game)[0] for game in taught]
+    shares = [(1 - _TEXT) / len(pools)] * len(pools)
+    packages = [name for name in art.ART if (folder / name).is_dir()]
+    if packages:
+        shares = [share * (1 - _TEXT - _ART) / (1 - _TEXT) for share in shares] + [_ART]
+        arts = [art.gather(folder / name, seed) for name in packages]
+        pools.append(art.collages(arts, COLLAGES, seed))
+    patches = Endless([*pools, lettering(LETTERING, seed)], [*shares, _TEXT], seed, MARGIN, _EDGE)
     held = {game: _spread(load(recordings / game)) for game in judged}
-    terms = Terms(_shape(size), steps, seed)
+    terms = Terms(
+        _shape(size),
+        ENDLESS if minutes else steps,
+        seed,
+        batch,
+        rate,
+        minutes * 60 or None,
+        _QUIET,
+        half,
+    )
     watched = [frame for some in held.values() for frame in some[3::6]]
-    net = train(terms, frames, watched, runs / size)
-    about = _about(terms, taught, net)
+    begin = _begin(runs, grow, size, seed) if grow else None
+    net = train(terms, patches, watched, runs / size, begin=begin)
+    about = _about(terms, taught, net, runs / size, packages)
+    about |= {"begun_from": grow} if grow else {}
     print(write(net, runs / size, size, held, about)["held_out_jpeg85"])
 
 
@@ -103,7 +155,7 @@ def game(
     terms = Terms(_shape(size), steps, seed)
     folder = runs / f"{size}-{name}"
     net = train(terms, [frames], _spread(held), folder, begin=begin)
-    about = _about(terms, [name], net) | {"begun_from": size}
+    about = _about(terms, [name], net, folder) | {"begun_from": size}
     print(write(net, folder, name, {name: _spread(held)}, about)["held_out_jpeg85"])
 
 
@@ -121,7 +173,7 @@ def plot(
     axes.axhline(0, color="#6b7a86", linewidth=0.8)
     for name in names:
         points = curve(runs / name)
-        axes.plot([step for step, _, _ in points], [gain for _, _, gain in points], label=name)
+        axes.plot([one.step for one in points], [one.gain for one in points], label=name)
     axes.set_xlabel("step")
     axes.set_ylabel("dB over bicubic, held-out frames, JPEG 85")
     axes.legend(frameon=False)
@@ -129,7 +181,25 @@ def plot(
     figure.savefig(out, dpi=100)
 
 
-def _shape(size: str) -> Any:
+def _begin(runs: Path, grow: str, size: str, seed: int) -> Path:
+    """Write the state of a net that begins as the run of a smaller size, and return its file.
+
+    Raises:
+        UsageError: there is no such run, or it is not smaller.
+    """
+    state = runs / grow / "state.pt"
+    if not state.is_file():
+        raise UsageError(f"There is no run in {runs / grow}: train it first, or leave out --grow.")
+    torch.manual_seed(seed)
+    small = Net(_shape(grow))
+    small.load_state_dict(unpacked(state.read_bytes())["net"])
+    begin = runs / size / "grown.pt"
+    begin.parent.mkdir(parents=True, exist_ok=True)
+    torch.save({"net": grown(small, _shape(size)).state_dict()}, begin)
+    return begin
+
+
+def _shape(size: str) -> Shape:
     if size not in SHAPES:
         raise UsageError(f"There is no size {size!r}: give one of {', '.join(SHAPES)}.")
     return SHAPES[size]
@@ -155,32 +225,24 @@ def _spread(frames: Sequence[Pixels]) -> list[Pixels]:
     return list(frames[:: max(1, len(frames) // JUDGED)])[:JUDGED]
 
 
-def _about(terms: Terms, taught: Sequence[str], net: Net) -> dict[str, Any]:
+def _about(
+    terms: Terms, taught: Sequence[str], net: Net, run: Path, packages: Sequence[str] = ()
+) -> dict[str, Any]:
     return {
         "taught_by": {
             name: games.GAMES[name].licence if name in games.GAMES else "not of this list"
             for name in taught
-        },
+        }
+        | {f"art of {name}": art.ART[name] for name in packages},
         "data": "frames drawn under Xvfb, scaled down by area, JPEG 4:2:0 at 75 to 92 or none",
-        "steps": terms.steps,
+        "steps": curve(run)[-1].step,
+        "minutes": terms.seconds and terms.seconds / 60,
         "seed": terms.seed,
         "batch": terms.batch,
         "parameters_while_learning": sum(one.numel() for one in net.parameters()),
         "torch": torch.__version__,
         "machine": platform.machine(),
     }
-
-
-def curve(folder: Path) -> list[tuple[int, float, float]]:
-    """Return a run's curve: step, loss, gain in dB.
-
-    Raises:
-        UsageError: there is no such run.
-    """
-    if not (folder / "curve.csv").is_file():
-        raise UsageError(f"There is no run in {folder}: give one that was trained.")
-    with (folder / "curve.csv").open(newline="") as file:
-        return [(int(a), float(b), float(c)) for a, b, c in list(csv.reader(file))[1:]]
 
 
 def main() -> None:

@@ -9,16 +9,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import cv2
-import numpy as np
-
-from p2c2g.media.frame import Pixels
+from p2c2g_training.recording import Sieve, load, save
 from training.games import SIZE, Game, playing
 
-#: Seconds between two frames: nearer ones teach little.
-INTERVAL = 0.5
-#: A frame enters if this part of its pixels moved by more than eight levels.
-_MOVED = 0.02
+__all__ = ["load", "record"]
 
 
 def record(game: Game, folder: Path, seconds: float, seed: int = 1, settle: float = 3.0) -> int:
@@ -34,34 +28,16 @@ def record(game: Game, folder: Path, seconds: float, seed: int = 1, settle: floa
     done: list[int] = json.loads(card.read_text())["scenes"] if card.is_file() else []
     for scene in range(len(done), len(game.scenes)):
         begin, count = sum(done), 0
-        last: Pixels | None = None
-        due = settle
+        sieve = Sieve(due=settle)
         with playing(game, scene, seed + scene) as screen:
             for now, pixels in screen:
                 if now >= settle + seconds / len(game.scenes):
                     break
-                if now < due or pixels.std() < 4 or not _new(pixels, last):
-                    continue
-                last = pixels.copy()
-                name = folder / f"{begin + count:05}.png"
-                cv2.imwrite(str(name), last, [cv2.IMWRITE_PNG_COMPRESSION, 1])
-                count, due = count + 1, now + INTERVAL
+                if sieve.takes(now, pixels):
+                    save(folder / f"{begin + count:05}.png", pixels)
+                    count += 1
         done.append(count)
         card.write_text(
             json.dumps({"game": game.name, "size": str(SIZE), "seed": seed, "scenes": done})
         )
     return sum(done)
-
-
-def load(folder: Path) -> list[Pixels]:
-    """Return a recording's frames in the order of time: (720, 1280, 3) BGR each."""
-    frames = [cv2.imread(str(path)) for path in sorted(folder.glob("*.png"))]
-    return [np.asarray(frame, np.uint8) for frame in frames if frame is not None]
-
-
-def _new(pixels: Pixels, last: Pixels | None) -> bool:
-    if last is None:
-        return True
-    step = np.s_[::4, ::4]
-    moved = cv2.absdiff(np.ascontiguousarray(pixels[step]), np.ascontiguousarray(last[step])) > 8
-    return bool(moved.mean() > _MOVED)

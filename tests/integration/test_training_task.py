@@ -34,7 +34,7 @@ from tests.lane import Lane, MakeWorker, settings
 
 #: Far more steps than any test waits for.
 ENDLESS = 100_000
-TEACHER = ("-Q", QUEUE, "-c", "1", "-I", "p2c2g_training.tasks")
+TEACHER = ("-Q", QUEUE, "-c", "1")
 QUIETLY = {"OMP_NUM_THREADS": "1"}
 
 

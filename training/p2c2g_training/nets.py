@@ -29,6 +29,8 @@ from torch.nn import functional
 CELL_IN, CELL_OUT = 12, 48
 #: Largest size of a rounded weight: with 8-bit activations, two products fit 16 bits.
 WEIGHT_LIMIT = 63
+#: Largest size of a rounded bias: with all that weights can add, sums stay below 2**24.
+BIAS_LIMIT = 1 << 22
 #: One level of the picture, where black is 0 and white 1.
 LEVEL = 1 / 255
 
@@ -47,7 +49,7 @@ class Shape:
 
 
 #: By method.  Another size joins with a line here and one in ``operations.NETWORKS``.
-SHAPES = {"ml-tiny": Shape(32, 3)}
+SHAPES = {"ml-tiny": Shape(32, 3), "ml-small": Shape(48, 6), "ml-large": Shape(64, 10)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,28 +108,38 @@ class Net(nn.Module):
 
     def forward(self, cells: Tensor) -> Tensor:
         """Take (n, 12, h, w) levels; give (n, 48, h-2*depth, w-2*depth) levels to be added."""
-        value = cells * LEVEL
+        # Whole steps go into each convolution, and their size comes after it: half precision
+        # holds 8 bits exactly, but not 8 bits times a scale.
+        value: Tensor = cells
+        scale: Any = LEVEL
         peaks: Any = self.peaks
         for index, fold in enumerate(self.folds):
             assert isinstance(fold, Fold)
             kernel = fold.kernel()
             if self.rounding:
-                scale = kernel.detach().abs().amax((1, 2, 3), keepdim=True) / WEIGHT_LIMIT
-                kernel = _rounded(kernel, scale + 1e-12, -WEIGHT_LIMIT, WEIGHT_LIMIT)
-            value = functional.conv2d(value, kernel, fold.bias)
+                weight_scale = kernel.detach().abs().amax((1, 2, 3), keepdim=True) / WEIGHT_LIMIT
+                weight_scale = weight_scale + 1e-12
+                kernel = _rounded(kernel, weight_scale, -WEIGHT_LIMIT, WEIGHT_LIMIT)
+                value = functional.conv2d(value, kernel)
+                value = value * (weight_scale.view(1, -1, 1, 1) * scale)
+                value = value + fold.bias.view(1, -1, 1, 1)
+            else:
+                value = functional.conv2d(value, kernel * scale, fold.bias)
+                scale = 1.0
             if index == self.shape.depth:
                 break
+            if self.rounding:
+                scale = peaks[index] / 255
+                value = _rounded(value, scale, 0, 255)
+                continue
             value = functional.relu(value)
-            if not self.rounding:
-                with torch.no_grad():
-                    # A few freak values may be cut off: finer steps are worth more.
-                    top = value.flatten()[::7].topk(8).values[-1]
-                    peaks[index] = torch.maximum(peaks[index] * 0.995, top)
-            else:
-                value = _rounded(value, peaks[index] / 255, 0, 255)
+            with torch.no_grad():
+                # A few freak values may be cut off: finer steps are worth more.
+                top = value.flatten()[::7].float().topk(8).values[-1]
+                peaks[index] = torch.maximum(peaks[index] * 0.995, top)
         if self.rounding:
-            value = _rounded(value, torch.tensor(LEVEL), -128, 127)
-        return value / LEVEL
+            return _rounded(value, torch.tensor(LEVEL), -128, 127)
+        return value.float() / LEVEL
 
     @torch.no_grad()
     def layers(self) -> list[Layer]:
@@ -138,7 +150,9 @@ class Net(nn.Module):
         for index, fold in enumerate(self.folds):
             assert isinstance(fold, Fold)
             kernel = fold.kernel()
-            scale = (kernel.abs().amax((1, 2, 3)) / WEIGHT_LIMIT + 1e-12).float()
+            scale = kernel.abs().amax((1, 2, 3)) / WEIGHT_LIMIT + 1e-12
+            # A channel that learnt a bias and hardly any weight: coarser, so that it stays exact.
+            scale = torch.maximum(scale, fold.bias.abs() / (scales[index] * BIAS_LIMIT)).float()
             weight = (kernel / scale[:, None, None, None]).round()
             bias = (fold.bias / (scale * scales[index])).round()
             layers.append(
@@ -167,6 +181,6 @@ def large_cells(pixels: NDArray[np.uint8]) -> Tensor:
 
 
 def _rounded(value: Tensor, scale: Tensor, low: int, high: int) -> Tensor:
-    """Round to steps of ``scale``; the gradient passes where nothing is cut off."""
+    """Return whole steps of ``scale``; the gradient passes where nothing is cut off."""
     steps = (value / scale).clamp(low, high)
-    return (steps + (steps.round() - steps).detach()) * scale
+    return steps + (steps.round() - steps).detach()

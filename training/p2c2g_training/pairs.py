@@ -20,7 +20,7 @@ from p2c2g_workers.processors import run
 #: Qualities of JPEG that are learnt from, each as often as it stands here; None is no loss.
 QUALITIES = (85, 85, 85, 85, 75, 92, None)
 #: Small pixels around a patch that only the net and the base look at.
-MARGIN = 16
+MARGIN = 22
 
 
 @dataclass(frozen=True, slots=True)

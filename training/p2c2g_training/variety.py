@@ -71,12 +71,20 @@ def _lettering(random: np.random.Generator) -> Pixels:
         width, height = int(random.integers(8, 300)), int(random.integers(4, 80))
         thick = int(random.choice([-1, 1, 2, 3]))
         cv2.rectangle(canvas, (x, y), (x + width, y + height), colour, thick)
-    for _ in range(120):
+    words(canvas, 120, random)
+    return canvas
+
+
+def words(canvas: Pixels, count: int, random: np.random.Generator) -> None:
+    """Write ``count`` random words over a picture, half of them with an edge of another colour."""
+    for _ in range(count):
         colour = tuple(int(value) for value in random.integers(0, 256, 3))
         letters = bytes(random.integers(33, 127, int(random.integers(2, 16))).tolist()).decode()
         place = (int(random.integers(-40, 1200)), int(random.integers(0, 720)))
         font = int(random.choice(_FONTS))
         size, thick = float(random.uniform(0.4, 1.8)), int(random.integers(1, 4))
         line = int(random.choice([cv2.LINE_AA, cv2.LINE_8]))
+        if random.random() < 0.5:
+            other = tuple(255 - value for value in colour)
+            cv2.putText(canvas, letters, place, font, size, other, thick + 2, line)
         cv2.putText(canvas, letters, place, font, size, colour, thick, line)
-    return canvas

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -14,16 +15,20 @@ import torch
 from p2c2g.errors import UsageError
 from p2c2g.media.frame import Pixels, Size
 from p2c2g.media.operations import NETWORKS, Pipeline
+from p2c2g_training import train as loop
+from p2c2g_training.beginning import begun
+from p2c2g_training.export import RIVALS, export, judge, layers, weights
+from p2c2g_training.folder import curve, train
+from p2c2g_training.measure import psnr, ssim
+from p2c2g_training.nets import CELL_OUT, SHAPES, WEIGHT_LIMIT, Net, Shape, cells, large_cells
+from p2c2g_training.pairs import Patches, compressed, doubled, pair
+from p2c2g_training.train import Run, Terms, corrected, drive, unpacked
+from p2c2g_training.variety import lettering, varied
+from p2c2g_workers.nets import SUM_LIMIT, Weights, read, shipped
 from p2c2g_workers.processors.network import Network
-from training import train as training
-from training.export import RIVALS, export, judge, model
-from training.measure import psnr, ssim
-from training.nets import CELL_OUT, SHAPES, WEIGHT_LIMIT, Net, Shape, cells, large_cells
-from training.pairs import Patches, compressed, doubled, pair
-from training.train import Terms, corrected, train
-from training.variety import lettering, varied
 
 SMALL = Shape(16, 2)
+TINY = SHAPES["ml-tiny"]
 
 
 @pytest.fixture(autouse=True)
@@ -63,19 +68,22 @@ def same(one: Net, other: Net) -> bool:
 
 
 def test_it_learns(frames: list[Pixels], tmp_path: Path) -> None:
-    gains: list[str] = []
-    net = train(Terms(SMALL, 120), [frames[:3]], frames[3:], tmp_path, tell=gains.append)
+    net = train(Terms(SMALL, 120), [frames[:3]], frames[3:], tmp_path, tell=lambda _: None)
     one = pair(frames[3], 85)
     base = doubled(one.small)
     assert psnr(corrected(net, one.small, base), one.large) > psnr(base, one.large) + 0.5
-    assert gains == [f"step 120 of 120: {gains[-1].partition(': ')[2]}"]
+    assert [point.step for point in curve(tmp_path)] == list(range(12, 121, 12))
+    assert curve(tmp_path)[-1].gain > 0.5
     assert (tmp_path / "curve.csv").read_text().splitlines()[0] == "step,loss,gain_db"
+    with pytest.raises(UsageError, match="give one that was trained"):
+        curve(tmp_path / "none")
 
 
 def test_a_run_that_was_cut_short_becomes_the_same_net(
     frames: list[Pixels], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(training, "EVERY", 10)
+    monkeypatch.setattr(loop, "EVERY", 10)
+    monkeypatch.setattr(loop, "POINTS", 1)
     terms = Terms(SMALL, 30)
     through = train(terms, [frames], frames[:1], tmp_path / "a", tell=lambda _: None)
 
@@ -104,7 +112,8 @@ def test_the_file_gives_what_was_learnt_with() -> None:
     small = random.integers(0, 256, (40, 52, 3), dtype=np.uint8)
     base = doubled(small)
     step = Pipeline.parse("upscale:2:ml-tiny").resolve(Size.of(small)).steps[0]
-    peer = Network(model(net.layers()), SMALL.radius).double(small, step)
+    made = layers(net)
+    peer = Network(Weights("", "", made, b"", SMALL.radius)).double(small, step)
     apart = cv2.absdiff(peer, corrected(net, small, base))
     assert apart.max() <= 2
     assert (apart > 0).mean() < 0.05
@@ -149,10 +158,10 @@ def test_patches_are_seeded_and_lie_upon_each_other(frames: list[Pixels]) -> Non
     small, base, large = first.batch(8)
     for one, other in zip((small, base, large), second.batch(8), strict=True):
         np.testing.assert_array_equal(one, other)
-    assert small.shape == (8, 80, 80, 3)
+    assert small.shape == (8, 92, 92, 3)
     assert base.shape == large.shape == (8, 96, 96, 3)
     # The middle of the small one, doubled, is the base: else nothing could be learnt.
-    np.testing.assert_array_equal(doubled(small[0])[32:-32, 32:-32], base[0])
+    np.testing.assert_array_equal(doubled(small[0])[44:-44, 44:-44], base[0])
     assert psnr(base, large) > 15
 
 
@@ -167,17 +176,17 @@ def test_a_net_that_is_worse_than_what_costs_nothing_is_not_written(
     with pytest.raises(UsageError, match=r"0\.10 dB worse than upscale:2:bicubic on other"):
         judge({"one": found(1.0), "other": found(-0.1)})
     with pytest.raises(UsageError, match="it is not written"):
-        export(wild(), tmp_path, "loud", {"art": frames}, {})
+        export(wild(TINY), tmp_path, "loud", {"art": frames}, {})
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_net_that_passes_is_written_with_its_card(frames: list[Pixels], tmp_path: Path) -> None:
-    net = train(Terms(SMALL, 150), [frames[:3]], [], tmp_path / "run", tell=lambda _: None)
+    net = train(Terms(TINY, 60), [frames[:3]], [], tmp_path / "run", tell=lambda _: None)
     written = export(net, tmp_path / "out", "art", {"art": frames[3:]}, {"seed": 1})
     card = json.loads((tmp_path / "out" / "art.json").read_text())
     assert card == written
     assert card["bytes"] == (tmp_path / "out" / "art.onnx").stat().st_size
-    assert card["radius"] == 5
+    assert card["radius"] == 7
     assert card["held_out_jpeg85"]["art"]["upscale:2:bicubic"]["gain"] > 0
 
 
@@ -198,3 +207,111 @@ def test_measures_by_hand() -> None:
     assert ssim(one, one) == pytest.approx(1)
     noise = np.random.default_rng(1).integers(0, 256, (32, 32, 3), dtype=np.uint8)
     assert abs(ssim(noise, np.random.default_rng(2).permutation(noise))) < 0.2
+
+
+def test_a_net_begun_from_shipped_weights_is_those_weights() -> None:
+    """To the last whole number: what is taught from there begins at what peers have."""
+    general = shipped("ml-tiny")
+    made = layers(begun(general))
+    for one, other in zip(made, general.layers, strict=True):
+        np.testing.assert_array_equal(one.weight, other.weight)
+        np.testing.assert_allclose(one.scale, other.scale, rtol=1e-6)
+        assert np.abs(one.bias.astype(int) - other.bias).max() <= 1
+        assert one.out_scale == pytest.approx(other.out_scale, rel=1e-6)
+
+
+def test_a_net_begun_from_shipped_weights_learns(frames: list[Pixels]) -> None:
+    terms = Terms(TINY, 60, rate=2e-3)
+    run = Run(begun(shipped("ml-tiny")), [frames[:3]], frames[3:], terms)
+    before = run.point().gain
+    assert drive(run, lambda _: None, lambda _: None)
+    assert run.point().gain > before + 0.5
+    assert weights(run.net).method == "ml-tiny"
+
+
+def test_a_channel_that_learnt_a_bias_alone_stays_exact() -> None:
+    net = wild(TINY)
+    with torch.no_grad():
+        net.get_parameter("folds.0.bias").fill_(3.0)
+        net.get_parameter("folds.0.inner").mul_(1e-6)
+        net.get_parameter("folds.0.outer").zero_()
+        net.get_buffer("folds.0.same").fill_(1e-7)
+    (first, *_) = weights(net).layers
+    sums = np.abs(first.weight.astype(int)).sum((1, 2, 3)) * 255 + np.abs(first.bias.astype(int))
+    assert sums.max() < SUM_LIMIT
+    np.testing.assert_allclose(first.bias * first.scale * first.in_scale, 3.0, rtol=1e-3)
+
+
+def test_a_way_of_time_ends_when_it_is_up(frames: list[Pixels]) -> None:
+    """By a clock that is told: each look at it is a tenth of a second later."""
+    now = [0.0]
+
+    def clock() -> float:
+        now[0] += 0.1
+        return now[0]
+
+    terms = Terms(SMALL, seconds=2.0)
+    run = Run(Net(SMALL), [frames], frames[:1], terms, clock=clock)
+    points: list[int] = []
+    assert drive(run, lambda run: points.append(run.step), lambda _: None)
+    assert run.spent == pytest.approx(2.0, abs=0.21)
+    assert len(points) in range(6, 12)
+    assert points[-1] == run.step
+    # One that is taken up when it is done is done.
+    again = Run(Net(SMALL), [frames], frames[:1], terms, clock=clock)
+    again.restore(run.state())
+    assert again.done
+    assert drive(again, lambda _: None, lambda _: None)
+    assert again.step == run.step
+
+
+def test_a_run_that_is_stopped_says_so(frames: list[Pixels]) -> None:
+    run = Run(Net(SMALL), [frames], [], Terms(SMALL, 100))
+    assert not drive(run, lambda _: None, lambda _: None, lambda: run.step == 3)
+    assert run.step == 3
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"spent": -1e9}, "cannot be"),
+        ({"spent": float("nan")}, "cannot be"),
+        ({"step": -5}, "cannot be"),
+        ({"rows": [["a", 1, 2]]}, "none of a run"),
+        ({"net": {}}, "none of a run"),
+        ({"optimiser": {}}, "none of a run"),
+        ({"patches": {"bit_generator": "PCG64"}}, "none of a run"),
+    ],
+)
+def test_a_strangers_state_cannot_keep_a_peer_busy(
+    frames: list[Pixels], changes: dict[str, Any], words: str
+) -> None:
+    run = Run(Net(SMALL), [frames], [], Terms(SMALL, 100))
+    run.advance()
+    kept = unpacked(run.state())
+    file = io.BytesIO()
+    torch.save(kept | changes, file)
+    with pytest.raises(UsageError, match=words):
+        Run(Net(SMALL), [frames], [], Terms(SMALL, 100)).restore(file.getvalue())
+
+
+def test_a_state_that_is_none_is_refused_before_it_is_unpacked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Evil:
+        def __reduce__(self) -> tuple[Any, ...]:
+            return print, ("harm",)
+
+    file = io.BytesIO()
+    torch.save({"net": Evil()}, file)
+    for data in (b"", b"PK", file.getvalue()):
+        with pytest.raises(UsageError, match="cannot be read"):
+            unpacked(data)
+    monkeypatch.setattr(loop, "MAX_STATE", 100)
+    with pytest.raises(UsageError, match="too large"):
+        unpacked(file.getvalue())
+
+
+def test_what_is_exported_is_read_strictly() -> None:
+    made = weights(wild(TINY))
+    assert read(made.model).name == made.name

@@ -1,0 +1,71 @@
+"""A larger net that begins as a smaller one: wider and deeper, and it gives the very same.
+
+New channels are heard by nobody yet, and new convolutions pass on what they get: what comes after
+a ReLU stays as it is under another one.  So the larger net starts where the smaller one is and
+need not learn all that again (Net2Net: Chen, Goodfellow, Shlens, ICLR 2016).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from p2c2g.errors import UsageError
+from p2c2g_training.nets import Fold, Net, Shape
+
+
+def grown(small: Net, shape: Shape) -> Net:
+    """Return a net of a larger shape that gives what ``small`` gives, up to float rounding.
+
+    Raises:
+        UsageError: the shape is narrower or shallower.
+    """
+    before = small.shape
+    if shape.width < before.width or shape.depth < before.depth:
+        raise UsageError(
+            f"A net of {before.width} channels and {before.depth} convolutions cannot grow to "
+            f"{shape.width} and {shape.depth}: give one that is no larger."
+        )
+    net = Net(shape)
+    peaks: Any = net.peaks
+    origins = _origins(before.depth, shape.depth)
+    with torch.no_grad():
+        last = 0
+        for index, origin in enumerate(origins):
+            fold: Any = net.folds[index]
+            if origin is None:
+                fold.outer.zero_()
+            else:
+                _copy(small.folds[origin], fold)
+                last = origin
+            peaks[index] = small.get_buffer("peaks")[last]
+        _copy(small.folds[before.depth], net.folds[shape.depth])
+    return net
+
+
+def _origins(old: int, new: int) -> list[int | None]:
+    """Return, for each new convolution, the old one that it is, or None; the new ones spread.
+
+    The first one is old, since no other takes cells.
+    """
+    places = {index * new // old for index in range(old)}
+    numbers = iter(range(old))
+    return [next(numbers) if index in places else None for index in range(new)]
+
+
+def _copy(old: Any, new: Any) -> None:
+    """Put an old convolution's numbers into a new one's; what is new in it has no effect yet."""
+    assert isinstance(old, Fold)
+    assert isinstance(new, Fold)
+    fed = old.inner.shape[1]
+    new.bias.zero_()
+    new.bias[: len(old.bias)] = old.bias
+    # Nobody listens to new channels yet.
+    new.inner[:, fed:] = 0
+    if old.outer is None or new.outer is None:
+        new.inner.zero_()
+        new.inner[: len(old.inner), :fed] = old.inner
+    else:
+        new.inner[:, :fed] = old.inner
+        new.outer[: len(old.outer)] = old.outer

@@ -1,0 +1,167 @@
+"""``p2c2g train``: a net of one's own for one game.
+
+``p2c2g`` finds this by the entry point ``p2c2g.commands``.  What needs PyTorch is imported when
+there is something to train.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import threading
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from p2c2g import commandline as options
+from p2c2g.errors import UnavailableError, UsageError
+from p2c2g.logs import configure
+from p2c2g.media.frame import Size
+from p2c2g.media.operations import NETWORKS
+from p2c2g.settings import Settings, load
+
+app = typer.Typer(
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    subcommand_metavar="",
+)
+
+#: What the training needs beside the rest.
+_NEEDED = ("torch", "onnxruntime", "onnx", "av", "platformdirs")
+
+
+@app.callback(invoke_without_command=True)
+def train(
+    *,
+    game: Annotated[
+        str | None, typer.Option("--game", metavar="NAME", help="What to call the game.")
+    ] = None,
+    minutes: Annotated[
+        float, typer.Option(metavar="N", min=0.1, max=600, help="Of training.")
+    ] = 5.0,
+    steps: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", min=1, help="Of training, in place of minutes: repeatable with --seed."
+        ),
+    ] = None,
+    size: Annotated[
+        str, typer.Option(metavar="NAME", help=f"Of the net: {', '.join(NETWORKS)}.")
+    ] = "ml-tiny",
+    source: Annotated[
+        str,
+        typer.Option(
+            metavar="SOURCE", help="What to record while you play, as p2c2g-capture has it."
+        ),
+    ] = "screen",
+    resolution: Annotated[
+        str | None, typer.Option(metavar="WxH", help="Of what is recorded; else the source's own.")
+    ] = None,
+    seconds: Annotated[
+        float | None,
+        typer.Option(metavar="S", min=1, max=7200, help="To record; 90 where not given."),
+    ] = None,
+    video: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="A video of the game, in place of a source.")
+    ] = None,
+    frames: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="PNG files by time, in place of a source.")
+    ] = None,
+    margin: Annotated[
+        float,
+        typer.Option(metavar="DB", min=0, max=20, help="Better than the general net by so much."),
+    ] = 0.3,
+    pool: Annotated[bool, typer.Option("--pool", help="Have a peer of the pool train it.")] = False,
+    broker: Annotated[
+        str | None, typer.Option(metavar="URL", help="The pool's broker; else P2C2G_BROKER_URL.")
+    ] = None,
+    seed: Annotated[
+        int, typer.Option(metavar="N", min=0, max=(1 << 32) - 1, help="Of all that is random.")
+    ] = 1,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Forget what was recorded and trained before.")
+    ] = False,
+    keep_frames: Annotated[
+        bool, typer.Option("--keep-frames", help="Keep the recorded frames when all is done.")
+    ] = False,
+    cancel: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Call a game's training at the pool off.")
+    ] = None,
+) -> int:
+    """Train a net for one game: it records while you play, learns, and is kept if it is better."""
+    settings = load()
+    if broker is not None:
+        settings.broker.url = broker
+    configure()
+    _check_installed()
+    console = Console(highlight=False)
+    stop = threading.Event()
+    if cancel is not None:
+        return _cancel(cancel, settings, console, stop)
+    if game is None:
+        raise UsageError("Which game is it? Give --game NAME, such as --game supertux2.")
+    if video is not None and frames is not None:
+        raise UsageError("Give either --video or --frames.")
+    drawn = Size.parse(resolution) if resolution else None
+    from p2c2g_training.command import Asked, Training
+    from p2c2g_training.gathering import Origin
+
+    origin = Origin(
+        source=source,
+        video=video if video is not None else _video_in(source),
+        folder=frames,
+        seconds=seconds,
+        resolution=drawn,
+    )
+    asked = Asked(
+        game=game,
+        origin=origin,
+        size=size,
+        minutes=minutes,
+        steps=steps,
+        margin=margin,
+        seed=seed,
+        pool=pool,
+        fresh=fresh,
+        keep_frames=keep_frames,
+    )
+    with options.stopping_at_signals(stop.set):
+        return Training(asked, settings, console, stop).run()
+
+
+def _cancel(game: str, settings: Settings, console: Console, stop: threading.Event) -> int:
+    from p2c2g.celery import check_broker, redis_client
+    from p2c2g.netstore import NetStore
+    from p2c2g_training.home import Home
+    from p2c2g_training.pool import Ordering
+
+    NetStore().find(game)  # Says what is wrong with the name.
+    home = Home(game)
+    if home.order() is None:
+        raise UsageError(f"No training of {game} is out at the pool: there is nothing to call off.")
+    with redis_client(settings) as client:
+        check_broker(client, settings)
+    there = Ordering(settings, home, console, stop).call_off()
+    console.print(
+        f"The training of {game} is called off."
+        if there
+        else f"The training of {game} had ended already; what it left is gone."
+    )
+    return 0
+
+
+def _check_installed() -> None:
+    missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
+    if missing:
+        raise UnavailableError(
+            f"Training needs {', '.join(missing)}, which is not installed: "
+            'pip install "p2c2g[train]".'
+        )
+
+
+def _video_in(source: str) -> Path | None:
+    """Return the file of ``video:FILE``: there is no need to wait for it to be played."""
+    kind, _, rest = source.partition(":")
+    return Path(rest).expanduser() if kind == "video" and rest else None

@@ -1,0 +1,207 @@
+"""The whole of ``p2c2g train``: frames, teaching here or at the pool, judging, keeping."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from rich.console import Console
+
+from p2c2g.errors import UsageError
+from p2c2g.media.frame import Pixels
+from p2c2g.netstore import NetStore
+from p2c2g.settings import Settings
+from p2c2g_training import folder, threads
+from p2c2g_training.beginning import BEGUN_RATE, begun
+from p2c2g_training.export import described, weights
+from p2c2g_training.gathering import Gathered, Origin, Stopped, gather
+from p2c2g_training.home import Course, Home
+from p2c2g_training.judging import Verdict, check_enough, judge, split
+from p2c2g_training.nets import SHAPES
+from p2c2g_training.pool import Ordering
+from p2c2g_training.shown import Shown
+from p2c2g_training.train import ENDLESS, Run, Terms, drive
+from p2c2g_workers import nets
+from p2c2g_workers.nets import Weights
+
+#: Frames that the curve is measured on: of those that are to teach, so that what judges is new.
+WATCHED = 4
+#: Ctrl-C's exit code, as shells have it.
+INTERRUPTED = 130
+
+
+class RefusedError(UsageError):
+    """The net is not good enough to be kept."""
+
+    exit_code = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the gamer asked for."""
+
+    game: str
+    origin: Origin
+    size: str = "ml-tiny"
+    minutes: float = 5.0
+    steps: int | None = None
+    margin: float = 0.3
+    seed: int = 1
+    pool: bool = False
+    fresh: bool = False
+    keep_frames: bool = False
+
+
+class Training:
+    """One call of the command."""
+
+    def __init__(
+        self, asked: Asked, settings: Settings, console: Console, stop: threading.Event
+    ) -> None:
+        self._asked = asked
+        self._settings = settings
+        self._console = console
+        self._stop = stop
+        self._store = NetStore()
+        self._store.find(asked.game)  # Says what is wrong with the name.
+        self._home = Home(asked.game)
+
+    def run(self) -> int:
+        """Carry it out; returns the exit code.
+
+        Raises:
+            UsageError: something that was asked for cannot be.
+            RefusedError: the net is not better by the margin; nothing is kept of it.
+            UnavailableError: a source, or the pool, is not there.
+        """
+        asked, home = self._asked, self._home
+        general = general_net(asked.size)
+        if asked.fresh:
+            home.forget()
+        try:
+            gathered = gather(asked.origin, home.frames, self._console, self._stop)
+            try:
+                check_enough(len(gathered.files), asked.game)
+            except UsageError:
+                self._record_more_next_time()
+                raise
+            frames = gathered.load()
+            teach, held = (
+                [frames[index] for index in part] for part in split(gathered.scenes)
+            )  # fmt: skip
+            self._console.print(
+                f"{len(teach)} frames teach, the last {len(held)} are held back to judge."
+            )
+            own, about = self._taught(self._course(gathered), general, teach)
+        except Stopped:
+            self._console.print(
+                f"Stopped. What there is is kept: p2c2g train --game {asked.game} goes on."
+            )
+            return INTERRUPTED
+        verdict = judge(own, general, held, asked.margin)
+        return self._settle(verdict, own, {**about, "taught_frames": len(teach)})
+
+    def _course(self, gathered: Gathered) -> Course:
+        asked = self._asked
+        seconds = None if asked.steps else 60 * asked.minutes
+        course = Course(asked.size, asked.seed, seconds, asked.steps, gathered.digest)
+        last = self._home.course()
+        if self._home.begin(course):
+            self._console.print("The training that was cut short goes on.")
+        elif last is not None:
+            self._console.print("Something else was asked for last time: the training begins anew.")
+        return course
+
+    def _taught(
+        self, course: Course, general: Weights, teach: Sequence[Pixels]
+    ) -> tuple[Weights, dict[str, Any]]:
+        terms = Terms(
+            SHAPES[course.size],
+            steps=course.steps or ENDLESS,
+            seed=course.seed,
+            rate=BEGUN_RATE,
+            seconds=course.seconds,
+        )
+        if self._asked.pool:
+            ordering = Ordering(self._settings, self._home, self._console, self._stop)
+            return ordering.taught(course, teach)
+        return self._taught_here(terms, general, teach)
+
+    def _taught_here(
+        self, terms: Terms, general: Weights, teach: Sequence[Pixels]
+    ) -> tuple[Weights, dict[str, Any]]:
+        torch.manual_seed(terms.seed)
+        run = Run(begun(general), [teach[:-WATCHED]], teach[-WATCHED:], terms)
+        try:
+            folder.resume(run, self._home.run)
+        except UsageError as error:
+            self._console.print(f"{error} The training begins anew.")
+            run = Run(begun(general), [teach[:-WATCHED]], teach[-WATCHED:], terms)
+        with Shown(self._console, "Training") as shown:
+
+            def tell(run: Run) -> None:
+                gain = f", {run.points[-1].gain:+.2f} dB over bicubic" if run.points else ""
+                shown.at(run.part, f"step {run.step}{gain}")
+
+            threads.settle(run, self._stop.is_set)
+            ended = drive(run, lambda run: folder.keep(run, self._home.run), tell,
+                          self._stop.is_set)  # fmt: skip
+        if not ended:
+            folder.keep(run, self._home.run)
+            raise Stopped
+        about = {"steps": run.step, "seconds": round(run.spent), "trained_by": "this machine"}
+        return weights(run.net), about
+
+    def _settle(self, verdict: Verdict, own: Weights, about: dict[str, Any]) -> int:
+        asked = self._asked
+        self._home.forget_run()
+        if not verdict.accepted:
+            self._record_more_next_time()
+            raise RefusedError(
+                f"{verdict.refusal(asked.game, asked.size)} The frames stay: train once more in "
+                "other places of the game, or with more --minutes."
+            )
+        card = {
+            **described(asked.game, own),
+            "method": asked.size,
+            "begun_from": nets.shipped(asked.size).name,
+            "seed": asked.seed,
+            "licence": "the gamer's own",
+            **about,
+            **verdict.card(),
+        }
+        path = self._store.put(asked.game, asked.size, own.model, card)
+        if not asked.keep_frames:
+            self._home.forget()
+        self._console.print(
+            f"Kept: on {verdict.frames} frames held back {verdict.over_bicubic:+.2f} dB over "
+            f"bicubic, {verdict.gain:+.2f} over the general {asked.size}; at worst "
+            f"{verdict.worst:+.2f} over bicubic with sharpening on a single frame."
+        )
+        self._console.print(f"{path}, {len(own.model)} bytes.", soft_wrap=True)
+        self._console.print(f"Play with it: p2c2g-capture run --game {asked.game}")
+        return 0
+
+    def _record_more_next_time(self) -> None:
+        """Let the next call add a scene to what is recorded."""
+        kept = self._home.frames.read()
+        if kept.frames and self._asked.origin.video is None:
+            self._home.frames.write(replace(kept, seconds=0.0, whole=False))
+
+
+def general_net(size: str) -> Weights:
+    """Return the general net that a game's own begins from and has to beat.
+
+    Raises:
+        UsageError: there is none of this size.
+    """
+    there = [name for name in SHAPES if nets.is_shipped(name)]
+    if size not in there:
+        raise UsageError(
+            f"{size!r} is no size that a game's own net can begin from: give --size "
+            f"{' or '.join(there)}."
+        )
+    return nets.shipped(size)

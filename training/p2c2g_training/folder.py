@@ -1,0 +1,91 @@
+"""A run on disk: ``state.pt`` after every point, and ``curve.csv``."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from p2c2g.errors import UsageError
+from p2c2g.media.frame import Pixels
+from p2c2g_training.nets import Net
+from p2c2g_training.train import Batches, Point, Run, Terms, drive, unpacked
+
+STATE, CURVE = "state.pt", "curve.csv"
+
+
+def keep(run: Run, folder: Path) -> None:
+    """Write a run's state and curve; a crash meanwhile leaves the last ones."""
+    folder.mkdir(parents=True, exist_ok=True)
+    fresh = folder / f"{STATE}.new"
+    fresh.write_bytes(run.state())
+    fresh.replace(folder / STATE)
+    with (folder / CURVE).open("w", newline="") as file:
+        rows = [(one.step, one.loss, one.gain) for one in run.points]
+        csv.writer(file).writerows([("step", "loss", "gain_db"), *rows])
+
+
+def resume(run: Run, folder: Path) -> bool:
+    """Take a run up where its folder has it; returns whether there was anything.
+
+    Raises:
+        UsageError: what is there is of another run.
+    """
+    state = folder / STATE
+    if not state.is_file():
+        return False
+    run.restore(state.read_bytes())
+    return True
+
+
+def curve(folder: Path) -> list[Point]:
+    """Return a run's curve.
+
+    Raises:
+        UsageError: there is no such run.
+    """
+    if not (folder / CURVE).is_file():
+        raise UsageError(f"There is no run in {folder}: give one that was trained.")
+    with (folder / CURVE).open(newline="") as file:
+        return [Point(int(a), float(b), float(c)) for a, b, c in list(csv.reader(file))[1:]]
+
+
+def train(
+    terms: Terms,
+    frames: Sequence[Sequence[Pixels]] | Batches,
+    held: Sequence[Pixels],
+    folder: Path,
+    *,
+    begin: Path | None = None,
+    tell: Callable[[str], None] = print,
+) -> Net:
+    """Train a net and return it, rounding; goes on from the folder's state where there is one.
+
+    Args:
+        terms: the size, the length and the seed.
+        frames: large frames to learn from, by game, or what makes patches.
+        held: large frames that are only looked at, for the curve.
+        folder: the run's own.
+        begin: another run's ``state.pt`` of the same shape, to start from.
+        tell: gets a line at every point of the curve, before it is kept.
+    """
+    torch.manual_seed(terms.seed)
+    net = Net(terms.shape)
+    if begin is not None:
+        net.load_state_dict(unpacked(begin.read_bytes())["net"])
+        # What is known already should not be shaken off.
+        terms = replace(terms, rate=terms.rate / 2)
+    run = Run(net, frames, held, terms)
+    resume(run, folder)
+
+    def kept(run: Run) -> None:
+        last = run.points[-1]
+        tell(f"step {last.step} of {terms.steps}: loss {last.loss:.3f}, {last.gain:+.2f} dB")
+        keep(run, folder)
+
+    drive(run, kept, lambda _: None)
+    run.net.rounding = True
+    return run.net

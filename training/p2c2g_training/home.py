@@ -1,0 +1,107 @@
+"""What a game's training has on this machine until it is done: frames, and how far it is.
+
+The folder is the user's own: ``training/GAME`` beside the finished nets.  Everything in it may be
+thrown away.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+
+from p2c2g_training.folder import STATE
+from p2c2g_training.recording import Folder
+
+_CARD = "run.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """What a training was asked to be: two that are equal are one, taken up again.
+
+    ``frames`` is a digest of the frames; ``seconds`` None where it goes by ``steps``.
+    """
+
+    size: str
+    seed: int
+    seconds: float | None
+    steps: int | None
+    frames: str
+
+
+class Home:
+    """One game's folder."""
+
+    def __init__(self, game: str, base: Path | None = None) -> None:
+        data = base or Path(platformdirs.user_data_dir("p2c2g", appauthor=False))
+        self.path = data / "training" / game
+        self.frames = Folder(self.path / "frames")
+        self.run = self.path / "run"
+
+    def course(self) -> Course | None:
+        """Return what was asked for last; None where nothing was, or it cannot be read."""
+        try:
+            return Course(**self._card()["course"])
+        except (KeyError, TypeError):
+            return None
+
+    def begin(self, course: Course) -> bool:
+        """Make a course the current one; returns whether it was, so that it goes on."""
+        if self.course() == course and (self.order() or (self.run / STATE).is_file()):
+            return True
+        self.forget_run()
+        self._write({"course": asdict(course)})
+        return False
+
+    def order(self) -> str | None:
+        """Return the id of the pool's order that is out for this course."""
+        found = self._card().get("order")
+        return found if isinstance(found, str) else None
+
+    def blobs(self) -> list[str]:
+        """Return the names of what that order left at the broker."""
+        found = self._card().get("blobs")
+        return [str(name) for name in found] if isinstance(found, list) else []
+
+    def ordered(self, order: str, blobs: list[str]) -> None:
+        """Note an order that is out, before it is."""
+        self._write({**self._card(), "order": order, "blobs": blobs})
+
+    def settled(self) -> None:
+        """Note that no order is out any more."""
+        card = self._card()
+        self._write({key: card[key] for key in card if key not in {"order", "blobs"}})
+
+    def forget_run(self) -> None:
+        """Throw away how far the training is, not the frames."""
+        shutil.rmtree(self.run, ignore_errors=True)
+        (self.path / _CARD).unlink(missing_ok=True)
+
+    def forget(self) -> None:
+        """Throw everything away."""
+        shutil.rmtree(self.path, ignore_errors=True)
+
+    def _card(self) -> dict[str, Any]:
+        try:
+            card = json.loads((self.path / _CARD).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return card if isinstance(card, dict) else {}
+
+    def _write(self, card: dict[str, Any]) -> None:
+        self.path.mkdir(parents=True, exist_ok=True)
+        fresh = self.path / f"{_CARD}.new"
+        fresh.write_text(json.dumps(card), encoding="utf-8")
+        fresh.replace(self.path / _CARD)
+
+
+def digest(files: list[Path]) -> str:
+    """Return what tells one set of frames from another, by their names and lengths."""
+    text = "\n".join(f"{file.name} {file.stat().st_size}" for file in files)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
