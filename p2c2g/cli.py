@@ -74,7 +74,11 @@ def demo(
 def add_edges() -> None:
     """Add the commands that the edges bring along: the core does not know them."""
     for edge in sorted(entry_points(group="p2c2g.commands"), key=lambda entry: entry.name):
-        app.add_typer(edge.load(), name=edge.name)
+        found = edge.load()
+        if isinstance(found, typer.Typer):
+            app.add_typer(found, name=edge.name)
+        else:
+            app.command(edge.name)(found)
 
 
 def main() -> None:

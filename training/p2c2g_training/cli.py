@@ -21,18 +21,10 @@ from p2c2g.media.frame import Size
 from p2c2g.media.operations import NETWORKS
 from p2c2g.settings import Settings, load
 
-app = typer.Typer(
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
-    subcommand_metavar="",
-)
-
 #: What the training needs beside the rest.
 _NEEDED = ("torch", "onnxruntime", "onnx", "av", "platformdirs")
 
 
-@app.callback(invoke_without_command=True)
 def train(
     *,
     game: Annotated[
