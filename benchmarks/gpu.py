@@ -41,7 +41,8 @@ from benchmarks.options import Parser, number, run, whole
 from p2c2g.errors import UnavailableError, UsageError
 from p2c2g.media.codecs import codec
 from p2c2g.media.frame import Pixels, Rect, Size
-from p2c2g.media.operations import NETWORKS, Pipeline
+from p2c2g.media.methods import NETWORKS
+from p2c2g.media.operations import Pipeline
 from p2c2g_workers import gpu as card
 from p2c2g_workers import nets
 from p2c2g_workers.engine import Work

@@ -33,7 +33,8 @@ from PIL import Image
 from benchmarks.options import Parser, whole
 from p2c2g.errors import P2C2GError, UsageError
 from p2c2g.media.frame import Pixels, Size
-from p2c2g.media.operations import NETWORKS, Pipeline
+from p2c2g.media.methods import NETWORKS
+from p2c2g.media.operations import Pipeline
 from p2c2g_training.measure import psnr, ssim
 from p2c2g_training.pairs import Pair, pair
 from p2c2g_workers import nets

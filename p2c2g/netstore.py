@@ -20,7 +20,7 @@ from typing import Any
 import platformdirs
 
 from p2c2g.errors import UsageError
-from p2c2g.media.operations import NETWORKS, WEIGHTS_DIGITS
+from p2c2g.media.methods import NETWORKS, WEIGHTS_DIGITS
 
 #: Characters of a game's name at most.
 MAX_NAME = 64

@@ -6,7 +6,8 @@ from time import sleep
 
 from p2c2g.celery import create_app
 from p2c2g.media.frame import Pixels
-from p2c2g.media.operations import NETWORKS, Step
+from p2c2g.media.methods import NETWORKS
+from p2c2g.media.operations import Step
 from p2c2g.settings import load
 from p2c2g_workers.processors import processor, register
 

@@ -7,7 +7,8 @@ is how a card is held to what every processor owes, by the same tests as the oth
 from __future__ import annotations
 
 from p2c2g.media.frame import Pixels, Size
-from p2c2g.media.operations import METHODS, NETWORKS, Plan, Step
+from p2c2g.media.methods import METHODS, NETWORKS
+from p2c2g.media.operations import Plan, Step
 from p2c2g_workers import nets
 from p2c2g_workers.gpu.chain import Chain
 from p2c2g_workers.gpu.device import Part, as_host, open_device

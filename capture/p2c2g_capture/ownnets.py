@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from types import TracebackType
 
 from p2c2g.errors import BrokerUnavailableError, UsageError
-from p2c2g.media.operations import ANY_NETWORK, NETWORKS, Pipeline
+from p2c2g.media.methods import ANY_NETWORK, NETWORKS
+from p2c2g.media.operations import Pipeline
 from p2c2g.messaging.blobs import Blobs
 from p2c2g.netstore import NetStore, OwnNet
 

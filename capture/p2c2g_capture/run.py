@@ -21,7 +21,8 @@ from p2c2g.display.web import Viewer
 from p2c2g.errors import UnavailableError, UsageError
 from p2c2g.media.chunker import Grid
 from p2c2g.media.frame import Size
-from p2c2g.media.operations import ANY_NETWORK, Pipeline
+from p2c2g.media.methods import ANY_NETWORK
+from p2c2g.media.operations import Pipeline
 from p2c2g.memory import keep_freed_memory
 from p2c2g.messaging.blobs import Blobs
 from p2c2g.netstore import NetStore, OwnNet

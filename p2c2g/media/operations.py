@@ -24,13 +24,21 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
 
 from p2c2g.errors import UsageError
 from p2c2g.media.frame import MAX_EDGE, Size
+from p2c2g.media.methods import (
+    ANY_NETWORK,
+    DEFAULT_METHOD,
+    LEARNT,
+    MAX_WEIGHTS,
+    METHODS,
+    NETWORKS,
+    WEIGHTS_DIGITS,
+)
 
 #: Largest factor of one ``upscale``.
 MAX_FACTOR = 8
@@ -41,53 +49,6 @@ MAX_TEXT, MAX_STEPS = 256, 8
 
 _ONE = Fraction(1)
 _DECIMAL = r"\d{1,3}(?:\.\d{1,6})?"
-
-
-def _reach(support: int) -> Callable[[Fraction], int]:
-    """Return the radius of a kernel of ``support`` pixels, widened where it scales down."""
-    return lambda scale: support if scale >= 1 else math.ceil(support / scale) + 1
-
-
-#: Methods of scaling: how many source pixels to each side one needs, at a given scale.
-METHODS: dict[str, Callable[[Fraction], int]] = {
-    "nearest": lambda _scale: 0,
-    "bilinear": _reach(1),
-    "bicubic": _reach(2),
-    "lanczos": _reach(3),
-}
-DEFAULT_METHOD = "bicubic"
-
-
-@dataclass(frozen=True, slots=True)
-class Network:
-    """What a trained net of ``upscale`` owes: one ``factor``, and how far it looks.
-
-    ``radius`` is how many of its input's pixels to each side a result depends on.  It sees the
-    picture in cells of ``cell`` pixels across and down, so a chunk has to begin at one.
-    """
-
-    factor: int
-    radius: int
-    cell: int
-
-
-#: The nets, cheapest first: the peer's processor has the weights, and may be without them.
-NETWORKS = {
-    "ml-tiny": Network(factor=2, radius=7, cell=2),
-    "ml-small": Network(factor=2, radius=13, cell=2),
-    "ml-large": Network(factor=2, radius=21, cell=2),
-}
-#: The method that leaves the choice of the net, and as a last resort bicubic, to the peer.
-ANY_NETWORK = "ml"
-#: Most weights of one's own in one operation: one of each size.
-MAX_WEIGHTS = len(NETWORKS)
-#: Hexadecimal digits of the SHA-256 that names weights.
-WEIGHTS_DIGITS = 32
-#: All methods of a net.
-_LEARNT = {
-    **NETWORKS,
-    ANY_NETWORK: Network(factor=2, radius=max(net.radius for net in NETWORKS.values()), cell=2),
-}
 
 _FORMS = {
     "upscale": "upscale:FACTOR[:METHOD] with a FACTOR such as 2, 1.5 or 4/3, above 0 and at most "
@@ -167,8 +128,8 @@ class _Operation:
             scale_x = Fraction(self.size.width, before.width)
             scale_y = Fraction(self.size.height, before.height)
         radius = int(self.name in {"sharpen", "denoise"})
-        if self.method in _LEARNT:
-            radius = _LEARNT[self.method].radius
+        if self.method in LEARNT:
+            radius = LEARNT[self.method].radius
         elif self.method is not None and not scale_x == scale_y == 1:
             reach = METHODS[self.method]
             radius = max(reach(scale_x), reach(scale_y))
@@ -276,12 +237,12 @@ def _operation(part: str) -> _Operation:
         raise wrong
     if scales:
         method, at, own = (values[1] if len(values) == 2 else DEFAULT_METHOD).partition("@")
-        if method not in METHODS and method not in _LEARNT:
+        if method not in METHODS and method not in LEARNT:
             raise UsageError(
                 f"{method!r} in {part!r} is not a method of scaling: those known are "
-                f"{', '.join([*METHODS, *_LEARNT])}."
+                f"{', '.join([*METHODS, *LEARNT])}."
             )
-        net = _LEARNT.get(method)
+        net = LEARNT.get(method)
         weights = tuple(own.split("+")) if at else ()
         if at and not (net and _are_weights(weights)):
             raise UsageError(
@@ -327,7 +288,7 @@ def _resolve(pipeline: Pipeline, source: Size) -> Plan:
     for operation in pipeline.operations:
         step = operation.resolve(size)
         # A radius in this step's pixels is fewer source pixels where earlier steps enlarged.
-        cell = _LEARNT[operation.method].cell if operation.method in _LEARNT else 1
+        cell = LEARNT[operation.method].cell if operation.method in LEARNT else 1
         # The least x at which x * scale is a multiple of the cell.
         align_x = math.lcm(align_x, (scale_x / cell).denominator)
         align_y = math.lcm(align_y, (scale_y / cell).denominator)

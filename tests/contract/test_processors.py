@@ -9,7 +9,8 @@ import pytest
 
 from p2c2g.errors import ProcessorError
 from p2c2g.media.frame import Pixels, Size
-from p2c2g.media.operations import METHODS, NETWORKS, Pipeline, Plan, Step
+from p2c2g.media.methods import METHODS, NETWORKS
+from p2c2g.media.operations import Pipeline, Plan, Step
 from p2c2g_workers import nets
 from p2c2g_workers.processors import (
     CPU,

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from p2c2g.errors import UsageError
 from p2c2g.media.chunker import Grid, cut, plan_chunks
 from p2c2g.media.frame import Pixels, Size
-from p2c2g.media.operations import NETWORKS, Pipeline, Plan
+from p2c2g.media.methods import NETWORKS
+from p2c2g.media.operations import Pipeline, Plan
 from p2c2g_workers import nets
 from p2c2g_workers.processors import run
 

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from p2c2g.errors import ProcessorError
-from p2c2g.media.operations import NETWORKS
+from p2c2g.media.methods import NETWORKS
 from p2c2g_workers import netfile, nets
 from p2c2g_workers.netfile import SHAPES, SUM_LIMIT, WEIGHT_LIMIT, Layer, read, write
 from p2c2g_workers.processors import network

@@ -25,7 +25,8 @@ from hypothesis import strategies as st
 from p2c2g.errors import ProcessorError, UsageError
 from p2c2g.media.chunker import Grid, cut, plan_chunks
 from p2c2g.media.frame import Pixels, Size
-from p2c2g.media.operations import NETWORKS, Pipeline
+from p2c2g.media.methods import NETWORKS
+from p2c2g.media.operations import Pipeline
 from p2c2g_workers import nets
 from p2c2g_workers.processors import network, processor, run
 from tests.nets import model, nudged

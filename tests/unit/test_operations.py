@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from p2c2g.errors import UsageError
 from p2c2g.media.frame import MAX_EDGE, Size
-from p2c2g.media.operations import MAX_STEPS, METHODS, Pipeline, scaled
+from p2c2g.media.methods import METHODS
+from p2c2g.media.operations import MAX_STEPS, Pipeline, scaled
 
 FRAME = Size(640, 360)
 

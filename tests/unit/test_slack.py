@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from p2c2g.media.frame import Size
-from p2c2g.media.operations import NETWORKS, Pipeline, Step
+from p2c2g.media.methods import NETWORKS
+from p2c2g.media.operations import Pipeline, Step
 from p2c2g_workers.engine import Done, Kind, Work
 from p2c2g_workers.ladder import PRODUCTS, Method, ladder, settle
 from p2c2g_workers.slack import COLD, FORGOTTEN, MAX_METHODS, SHARE, Rung, Slack

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from p2c2g.errors import UsageError
 from p2c2g.media.chunker import Grid, cut, plan_chunks
 from p2c2g.media.frame import Pixels, Size
-from p2c2g.media.operations import METHODS, Pipeline
+from p2c2g.media.methods import METHODS
+from p2c2g.media.operations import Pipeline
 from p2c2g_workers.processors import run
 
 #: More in a nightly run: P2C2G_TEST_EXAMPLES=2000.

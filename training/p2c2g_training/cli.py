@@ -18,7 +18,7 @@ from p2c2g import commandline as options
 from p2c2g.errors import UnavailableError, UsageError
 from p2c2g.logs import configure
 from p2c2g.media.frame import Size
-from p2c2g.media.operations import NETWORKS
+from p2c2g.media.methods import NETWORKS
 from p2c2g.settings import Settings, load
 
 #: What the training needs beside the rest.

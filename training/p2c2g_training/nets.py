@@ -48,7 +48,7 @@ class Shape:
         return 2 * self.depth + 1
 
 
-#: By method.  Another size joins with a line here and one in ``operations.NETWORKS``.
+#: By method.  Another size joins with a line here and one in ``methods.NETWORKS``.
 SHAPES = {"ml-tiny": Shape(32, 3), "ml-small": Shape(48, 6), "ml-large": Shape(64, 10)}
 
 

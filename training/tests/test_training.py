@@ -14,7 +14,8 @@ import torch
 
 from p2c2g.errors import UsageError
 from p2c2g.media.frame import Pixels, Size
-from p2c2g.media.operations import NETWORKS, Pipeline
+from p2c2g.media.methods import NETWORKS
+from p2c2g.media.operations import Pipeline
 from p2c2g_training import train as loop
 from p2c2g_training.beginning import begun
 from p2c2g_training.export import RIVALS, export, judge, layers, weights

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from p2c2g.media.frame import Size
-from p2c2g.media.operations import ANY_NETWORK, DEFAULT_METHOD, NETWORKS, Pipeline, Plan, Step
+from p2c2g.media.methods import ANY_NETWORK, DEFAULT_METHOD, NETWORKS
+from p2c2g.media.operations import Pipeline, Plan, Step
 from p2c2g_workers import nets
 from p2c2g_workers.engine import Engine
 from p2c2g_workers.slack import Rung, Slack

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from p2c2g.errors import ProcessorError
-from p2c2g.media.operations import NETWORKS, WEIGHTS_DIGITS
+from p2c2g.media.methods import NETWORKS, WEIGHTS_DIGITS
 
 #: Whether the package that reads nets is not installed here.
 MISSING = importlib.util.find_spec("onnx") is None

@@ -17,7 +17,8 @@ from importlib.resources import files
 from typing import Any
 
 from p2c2g.errors import ProcessorError
-from p2c2g.media.operations import NETWORKS, Step
+from p2c2g.media.methods import NETWORKS
+from p2c2g.media.operations import Step
 from p2c2g_workers.netfile import (
     CELL_IN,
     CELL_OUT,

@@ -11,7 +11,7 @@ from itertools import islice
 import numpy as np
 
 from p2c2g.media.codecs import codec
-from p2c2g.media.operations import NETWORKS
+from p2c2g.media.methods import NETWORKS
 from p2c2g_workers.engine import Done, Engine, Work
 from p2c2g_workers.probe.speeds import chunk
 

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from p2c2g.errors import ProcessorError
 from p2c2g.media.frame import Size
-from p2c2g.media.operations import NETWORKS, Plan, Step
+from p2c2g.media.methods import NETWORKS
+from p2c2g.media.operations import Plan, Step
 from p2c2g_workers.gpu import ops
 from p2c2g_workers.gpu.network import TorchNet
 

@@ -18,7 +18,8 @@ from time import monotonic_ns
 from p2c2g.errors import WireError
 from p2c2g.media.codecs import codec
 from p2c2g.media.frame import Rect, Size
-from p2c2g.media.operations import NETWORKS, Pipeline, Step
+from p2c2g.media.methods import NETWORKS
+from p2c2g.media.operations import Pipeline, Step
 from p2c2g_workers import nets
 from p2c2g_workers.engine import Done, Kind, Work
 from p2c2g_workers.gpu import ops

@@ -17,7 +17,8 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from p2c2g.media.frame import Size
-from p2c2g.media.operations import NETWORKS, Plan
+from p2c2g.media.methods import NETWORKS
+from p2c2g.media.operations import Plan
 from p2c2g_workers import nets
 from p2c2g_workers.gpu.chain import Chain
 from p2c2g_workers.gpu.device import Device, out_of_memory

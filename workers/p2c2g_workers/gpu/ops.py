@@ -27,7 +27,8 @@ from torch import Tensor
 
 from p2c2g.errors import ProcessorError
 from p2c2g.media.frame import Size
-from p2c2g.media.operations import METHODS, Step, scaled
+from p2c2g.media.methods import METHODS
+from p2c2g.media.operations import Step, scaled
 from p2c2g_workers.gpu import tables
 
 #: Levels by which bicubic enlarging, but by 2, may differ from OpenCV's: its sums, too, round.

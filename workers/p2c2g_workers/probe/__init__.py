@@ -23,7 +23,7 @@ import PIL
 import redis
 
 from p2c2g import __version__
-from p2c2g.media.operations import NETWORKS
+from p2c2g.media.methods import NETWORKS
 from p2c2g.peers.report import Capabilities
 from p2c2g.settings import load
 from p2c2g_workers import nets

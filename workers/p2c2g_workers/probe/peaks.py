@@ -16,7 +16,7 @@ import psutil
 
 from p2c2g.errors import P2C2GError
 from p2c2g.media.frame import Size
-from p2c2g.media.operations import NETWORKS
+from p2c2g.media.methods import NETWORKS
 from p2c2g_workers.engine import Engine
 from p2c2g_workers.probe.speeds import chunk
 

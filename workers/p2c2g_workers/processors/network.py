@@ -28,7 +28,8 @@ import numpy as np
 
 from p2c2g.errors import ProcessorError
 from p2c2g.media.frame import Pixels
-from p2c2g.media.operations import NETWORKS, Step
+from p2c2g.media.methods import NETWORKS
+from p2c2g.media.operations import Step
 from p2c2g_workers import nets
 from p2c2g_workers.nets import NOTHING, Weights
 from p2c2g_workers.processors.opencv import scale
