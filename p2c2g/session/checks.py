@@ -38,6 +38,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from p2c2g.errors import CheckError
+from p2c2g.media.codecs import codec
 from p2c2g.media.frame import Chunk, Pixels, Rect, Size
 from p2c2g.media.operations import Plan
 from p2c2g.session.limits import limits_for
@@ -54,9 +55,10 @@ _AROUND = 6
 #: Where a step scales down by leaving pixels out, more is allowed: of the differences, and of
 #: the shift, since which pixel stays for many is an accident.
 _ALIASED, _ALIASED_SHIFT = 2.0, 4.0
-#: What a game's own net makes of pictures that it was never taught may be further off: up to
-#: 2.5 times, on raw pictures of quite another kind.  An honest peer shall not pay for it.
-_OWN = 3.0
+#: What a game's own net makes of pictures that it was never taught may be further off: 1.43
+#: times behind JPEG 85, 2.5 times behind a lossless codec, whose limits are narrower.  An honest
+#: peer shall not pay for it.
+_OWN, _OWN_LOSSLESS = 1.5, 3.0
 #: Squared gradient a cell that stands against a shift, so that a flat picture has none.
 _STIFFNESS = 0.3
 #: Standard errors by which a shift has to be more than nothing.
@@ -130,7 +132,7 @@ class Checker:
         self._scale_x, self._scale_y = smallest_x, smallest_y
         slack, slack_shift = (_ALIASED, _ALIASED_SHIFT) if aliased else (1.0, 1.0)
         if any(step.weights for step in plan.steps):
-            slack *= _OWN
+            slack *= _OWN_LOSSLESS if codec(codec_name).lossless else _OWN
         #: The largest deviation that passes, where the cells are many (:func:`chance`).
         self.most = Deviation(
             mean=limits.mean * slack,
