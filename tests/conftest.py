@@ -13,6 +13,10 @@ from p2c2g.processes import find
 settings.register_profile("house", deadline=None, derandomize=True)
 settings.load_profile("house")
 
+# OpenCV takes its device when it first needs one, for the whole process, and by itself only a
+# GPU: here any will do, PoCL's on the processor too.
+os.environ.setdefault("OPENCV_OPENCL_DEVICE", ":CPU:")
+
 #: Debian's package for a program, where it has another name.
 PACKAGES = {"Xvfb": "xvfb", "freedoom1": "freedoom", "redis-cli": "redis-tools"}
 

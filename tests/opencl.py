@@ -1,8 +1,4 @@
-"""OpenCL for tests: any device will do, PoCL's on the CPU too.
-
-OpenCV takes its device when it first needs one, for the whole process, and by itself only a
-GPU; so this has to be imported before.
-"""
+"""OpenCL for tests: any device will do, PoCL's on the CPU too; ``conftest`` has OpenCV told so."""
 
 from __future__ import annotations
 
@@ -10,8 +6,6 @@ import os
 
 import cv2
 import pytest
-
-os.environ.setdefault("OPENCV_OPENCL_DEVICE", ":CPU:")
 
 MISSING = "needs an OpenCL device: apt-get install pocl-opencl-icd"
 

@@ -128,7 +128,9 @@ def test_the_writer_outlives_its_broker() -> None:
             writer.put(pushed(value))
         broker.restart()
         assert writer.close(PATIENCE)
-        assert client.lrange("written", 0, -1) == [str(value).encode() for value in range(2, 12)]
+        written: list[bytes] = client.lrange("written", 0, -1)  # type: ignore[assignment]
+        # The first one's answer may have died with the broker: then it is written once more.
+        assert written[written[:1] == [b"1"] :] == [str(value).encode() for value in range(2, 12)]
         assert writer.dropped == 0
         # It starts anew where a late result comes.
         writer.put(pushed(12))

@@ -9,6 +9,7 @@ import pytest
 
 from p2c2g.messaging.publishing import move_messages
 from p2c2g.peers.keys import own_queue
+from p2c2g.peers.trust import ENOUGH
 from p2c2g.session.dispatcher import Message
 from tests.gamer import Gamer
 from tests.lane import Lane
@@ -44,7 +45,9 @@ def test_a_peer_that_dies_is_missed_by_nobody_for_long(pool: Pool) -> None:
         gamer.until(lambda: set(gamer.session.routing()["pool"]) == {"steady@test"}, "not missed")
         gamer.play_complete(30)
         gamer.until(lambda: not pool.client.hexists("p2c2g.peers", "dying@test"), "not swept")
-        assert not pool.client.exists(own_queue("dying@test"), "dying@test.celery.pidbox")
+        # What the session had sent on its way may come after the sweep, and expires.
+        left = (own_queue("dying@test"), "dying@test.celery.pidbox")
+        gamer.until(lambda: not pool.client.exists(*left), "something of it is left")
         bindings: set[bytes] = pool.client.smembers("_kombu.binding.celery.pidbox")  # type: ignore[assignment]
         assert not [each for each in bindings if b"dying" in each]
 
@@ -80,7 +83,8 @@ def test_newcomers_earn_trust_and_the_next_session_knows(pool: Pool) -> None:
     with Gamer(pool.broker.url) as gamer:
         gamer.play(1)
         gamer.until(lambda: is_known(gamer), "the next session does not know")
-        assert gamer.session.routing()["examinations"]["begun"] <= 4
+        # Who had to begin anew would need as many comparisons as make a peer trusted.
+        assert gamer.session.routing()["examinations"]["begun"] < ENOUGH
 
 
 def test_a_banned_peer_shows_nothing(pool: Pool) -> None:

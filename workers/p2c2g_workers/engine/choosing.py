@@ -20,6 +20,7 @@ from p2c2g_workers.engine.cpu import CpuEngine
 from p2c2g_workers.engine.guarded import said
 from p2c2g_workers.engine.opencl import OpenClEngine
 from p2c2g_workers.engine.trial import try_out
+from p2c2g_workers.handlers import handlers_kept
 
 logger = logging.getLogger(__name__)
 
@@ -75,7 +76,8 @@ def open_engine(settings: WorkerSettings, gpus: Sequence[Gpu]) -> Choice:
             continue
         card = _chosen(cards, settings.gpu) if kind == "cuda" else cards[0]
         try:
-            engine = opener(settings)
+            with handlers_kept():
+                engine = opener(settings)
         except UsageError:
             raise
         except Exception as error:  # noqa: BLE001 - libraries' errors share no class
@@ -92,7 +94,8 @@ def open_engine(settings: WorkerSettings, gpus: Sequence[Gpu]) -> Choice:
 
 def _tried(engine: Engine, spare: Engine) -> str | None:
     try:
-        return try_out(engine, spare)
+        with handlers_kept():
+            return try_out(engine, spare)
     except Exception as error:  # noqa: BLE001 - drivers' errors share no class
         return f"it fails at a chunk ({said(error)})"
 

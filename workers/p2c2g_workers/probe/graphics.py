@@ -14,6 +14,7 @@ from typing import Any
 import cv2
 
 from p2c2g.peers.report import Gpu
+from p2c2g_workers.handlers import handlers_kept
 
 logger = logging.getLogger(__name__)
 
@@ -24,9 +25,10 @@ _MOST = 64
 
 def gpus() -> tuple[Gpu, ...]:
     """Return the GPUs of this machine, each once: CUDA before OpenCL before Metal."""
-    found = list(_nvidia())
-    found += [gpu for gpu in _opencl() if gpu.name not in {known.name for known in found}]
-    found += _metal()
+    with handlers_kept():
+        found = list(_nvidia())
+        found += [gpu for gpu in _opencl() if gpu.name not in {known.name for known in found}]
+        found += _metal()
     return tuple(found[:_MOST])
 
 
