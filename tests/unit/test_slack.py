@@ -164,11 +164,11 @@ def settled(text: str, engine: Bench, slack: Slack | None = None, left: float = 
 
 
 def test_a_games_own_net_comes_before_any_general_one() -> None:
-    engine = Bench({("ml-tiny", (OWN,)), ("ml-large", ()), ("ml-tiny", ())})
+    engine = Bench({("ml-tiny", (OWN,)), ("ml-large", ()), ("ml-small", ()), ("ml-tiny", ())})
     (step,) = Pipeline.parse(f"upscale:2:ml@{OTHER}+{OWN}").resolve(FRAME).steps
     assert ladder(step, engine) == [
         Method("ml-tiny", (OWN,)),
-        Method("ml-large"),
+        Method("ml-small"),
         Method("ml-tiny"),
         Method("bicubic"),
     ]
