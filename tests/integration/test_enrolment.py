@@ -50,6 +50,11 @@ def state_of(registry: Registry, name: str = W) -> PeerState | None:
     return None if pulse.beat is None else pulse.beat.state
 
 
+def in_flight(registry: Registry, name: str = W) -> int:
+    beat = registry.beats([name])[name].beat
+    return beat.in_flight if beat is not None else 0
+
+
 def wait_for_state(lane: Lane, registry: Registry, state: PeerState | None, name: str = W) -> None:
     lane.wait_until(lambda: state_of(registry, name) is state)
 
@@ -86,7 +91,7 @@ def test_its_beats_tell_of_its_work(lane: Lane, registry: Registry, peer: MakePe
     peer("-Q", "cpu", "-c", "2")
     lane.send(3, task="lane.hold")
     lane.wait_started()
-    lane.wait_until(lambda: record(registry).beat.in_flight >= 2)  # type: ignore[union-attr]
+    lane.wait_until(lambda: in_flight(registry) >= 2)
     lane.release_held(3)
     lane.wait(3)
 
@@ -156,6 +161,17 @@ def test_a_draining_peer_finishes_and_leaves_without_a_trace(
     lane.wait_for(held)
     assert registry.ids() == frozenset()
     assert_no_trace(lane, leaving.name)
+
+
+@pytest.mark.parametrize("name", ["one", "two", "three"])
+def test_one_that_ends_while_it_measures_its_machine_ends_in_order(
+    worker: MakeWorker, tmp_path: Path, name: str
+) -> None:
+    made = worker(
+        "-Q", "cpu", name=name, application="p2c2g", environment={"XDG_CACHE_HOME": str(tmp_path)}
+    )
+    made.signal(signal.SIGTERM)
+    assert made.wait(PATIENCE) == 0
 
 
 def test_a_drain_under_load_loses_nothing(lane: Lane, registry: Registry, peer: MakePeer) -> None:

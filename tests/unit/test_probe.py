@@ -113,7 +113,7 @@ def test_threads_of_opencv_are_as_before() -> None:
 # -- what is remembered
 
 
-def must_not_measure(_engine: object) -> dict[str, float]:
+def must_not_measure(_engine: object, _stop: object) -> dict[str, float]:
     raise AssertionError("measured, where it is remembered")
 
 

@@ -37,6 +37,8 @@ from p2c2g_workers.peer import Peer
 
 logger = logging.getLogger(__name__)
 
+#: Seconds that a leaving worker waits for what is being measured.
+PROBE_TIMEOUT = 10.0
 #: Queues that are told to others at most.
 MAX_QUEUES = 64
 GPU, CPU = CAPABILITIES
@@ -76,6 +78,7 @@ class Enrolment(bootsteps.StartStopStep):
         for engine in (CpuEngine(), self._engine):
             self._known[engine.kind] = probe.quick(engine)
         self._probing: dict[Kind, threading.Thread] = {}
+        self._ended = threading.Event()
         #: Whether the queue gpu was left, and cpu taken in its place.
         self._left = self._stands_in = False
         choose_queues(queues, self._capabilities, cpu_fallback, problem)
@@ -130,11 +133,15 @@ class Enrolment(bootsteps.StartStopStep):
         self.peer.consuming(False)
 
     def _leave(self) -> None:
+        self._ended.set()
         self._heart.leave()
+        for probing in list(self._probing.values()):
+            probing.join(PROBE_TIMEOUT)
         self._client.close()
         self._engine.close()
 
     def _on_signal(self, **_: Any) -> None:
+        self._ended.set()
         self.peer.drain()
 
     def _queues(self, id: str) -> tuple[str, ...]:  # noqa: A002
@@ -210,17 +217,23 @@ class Enrolment(bootsteps.StartStopStep):
         """Measure by the engine in use, on a thread of its own; once for each."""
         kind = self._engine.kind
         if kind not in self._probing:
+            # No daemon: a thread that is in a library's C++ when Python ends takes the whole
+            # process with it (SIGABRT).  It ends soon: see _ended.
             self._probing[kind] = threading.Thread(
-                target=self._probe, args=(kind,), name="p2c2g-probe", daemon=True
+                target=self._probe, args=(kind,), name="p2c2g-probe"
             )
             self._probing[kind].start()
 
     def _probe(self, kind: Kind) -> None:
         """Measure the machine, or recall what was measured, and tell others."""
         try:
-            measured = probe.capabilities(self._client, engine=self._engine)
+            measured = probe.capabilities(
+                self._client, engine=self._engine, stop=self._ended.is_set
+            )
         except P2C2GError as error:
             logger.warning("Could not measure this machine: %s", error)
+            return
+        if self._ended.is_set():
             return
         if self._engine.kind == kind:
             self._known[kind] = measured

@@ -41,7 +41,11 @@ _ON_CARDS = ("torch", "torchvision")
 
 
 def capabilities(
-    client: redis.Redis | None = None, *, engine: Engine | None = None, fresh: bool = False
+    client: redis.Redis | None = None,
+    *,
+    engine: Engine | None = None,
+    fresh: bool = False,
+    stop: speeds.Stop = lambda: False,
 ) -> Capabilities:
     """Return what this machine can do; some seconds the first time, then under two.
 
@@ -50,16 +54,20 @@ def capabilities(
             they are where it does not answer.
         engine: the one in use; the CPU's where it is None.
         fresh: measure even what is remembered.
+        stop: asked now and then; where it says yes, what is left is not measured.
     """
     used = engine or CpuEngine()
     kind = used.kind
     seen = _look(used)
     measured = None if fresh else cache.load(_key(seen, used), kind)
     if measured is None:
-        measured = cache.Measured(speeds=speeds.processors(used), codecs=speeds.codecs(used))
-        if used.kind == kind:  # Else it was lost meanwhile, and this is a mixture.
+        measured = cache.Measured(
+            speeds=speeds.processors(used, stop), codecs=speeds.codecs(used, stop)
+        )
+        # Else it was lost meanwhile, and this is a mixture; or it is not the whole.
+        if used.kind == kind and not stop():
             cache.save(_key(seen, used), measured, kind)
-    way = line.measure(client) if client is not None else line.Line()
+    way = line.measure(client) if client is not None and not stop() else line.Line()
     return seen.model_copy(
         update={
             "speeds": measured.speeds,

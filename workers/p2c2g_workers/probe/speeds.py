@@ -11,6 +11,7 @@ import logging
 from collections.abc import Callable
 from contextlib import suppress
 from functools import lru_cache, partial
+from itertools import takewhile
 from time import perf_counter
 
 import cv2
@@ -26,6 +27,8 @@ from p2c2g_workers.engine import Engine, Work
 
 logger = logging.getLogger(__name__)
 
+#: Tells whether somebody wants the measuring to end.
+Stop = Callable[[], bool]
 #: Pixels of the chunk that is worked on.
 SIZE = Size(640, 180)
 #: Seconds of runs of one thing, and the fewest runs.
@@ -59,14 +62,18 @@ def threads() -> int:
     return load().worker.opencv_threads
 
 
-def processors(engine: Engine) -> dict[str, float]:
+def processors(engine: Engine, stop: Stop = lambda: False) -> dict[str, float]:
     """Return an engine's megapixels of result a second by processor.
 
     What it cannot do is left out, and so is, with a line in the log, what fails.
+
+    Args:
+        engine: does the work.
+        stop: asked before each; where it says yes, what is left is not measured.
     """
     found = {}
     with _Threads(threads()):
-        for name in known():
+        for name in takewhile(lambda _: not stop(), known()):
             operation, _, method = name.partition(":")
             try:
                 text = _ASKED.get(operation, operation) + (f":{method}" if method else "")
@@ -81,11 +88,11 @@ def processors(engine: Engine) -> dict[str, float]:
     return found
 
 
-def codecs(engine: Engine) -> dict[str, float]:
+def codecs(engine: Engine, stop: Stop = lambda: False) -> dict[str, float]:
     """Return megapixels a second of decoding and encoding by codec; as :func:`processors`."""
     found = {}
     with _Threads(threads()):
-        for name in CODECS:
+        for name in takewhile(lambda _: not stop(), CODECS):
             try:
                 seconds = _best(partial(_there_and_back, engine, chunk("pass", name)))
             except P2C2GError as error:
