@@ -19,6 +19,7 @@ from p2c2g_workers import probe
 from p2c2g_workers.engine import Done, Engine, Kind, Work, choosing, guarded
 from p2c2g_workers.engine.cpu import CpuEngine
 from p2c2g_workers.gpu.errors import OutOfMemory
+from tests.lazy_app import attribute
 
 FAULT, DONE = "test.gpu.fault", "test.gpu.done"
 CARD = Gpu(name="Test card", kind="cuda", memory=8 << 30)
@@ -78,9 +79,4 @@ def build() -> Celery:
 
 def __getattr__(name: str) -> Celery:
     """Build ``app`` when the worker asks for it; a test only wants the names."""
-    if name == "app":
-        application = build()
-        application.set_current()
-        globals()["app"] = application
-        return application
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return attribute(globals(), build, name)

@@ -16,6 +16,7 @@ from p2c2g.settings import load
 from p2c2g_workers import guest, guest_policy, owner
 from tests import lane_app
 from tests.lane_app import Echo
+from tests.lazy_app import attribute
 
 #: The key that holds the time of day, such as 20:00.
 CLOCK = "test.clock"
@@ -49,9 +50,4 @@ def build() -> Celery:
 
 def __getattr__(name: str) -> Celery:
     """Build ``app`` when the worker asks for it."""
-    if name == "app":
-        application = build()
-        application.set_current()
-        globals()["app"] = application
-        return application
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return attribute(globals(), build, name)

@@ -13,6 +13,7 @@ from celery import Celery
 
 from p2c2g.celery import create_app, redis_client
 from p2c2g.settings import load
+from tests.lazy_app import attribute
 
 #: Seconds that a held task waits to be let go; a test that needs more has failed.
 HOLD = 30
@@ -70,9 +71,4 @@ def build() -> Celery:
 
 def __getattr__(name: str) -> Celery:
     """Build ``app`` when the worker asks for it; a test builds its own."""
-    if name == "app":
-        application = build()
-        application.set_current()
-        globals()["app"] = application
-        return application
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return attribute(globals(), build, name)

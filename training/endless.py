@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from p2c2g.media.frame import Pixels
-from p2c2g_training.pairs import QUALITIES, compressed, doubled
+from p2c2g_training.pairs import QUALITIES, Drawn, compressed, doubled
 
 #: By how much a picture is made smaller, each as often as it stands here.
 _SHARES = (1.0, 1.0, 1.0, 0.75, 0.5)
@@ -28,7 +28,7 @@ _AROUND = 4
 Pool = Sequence[Pixels] | NDArray[np.uint8]
 
 
-class Endless:
+class Endless(Drawn):
     """Seeded batches of patches from several pools of pictures, half of them with detail.
 
     Args:
@@ -47,28 +47,13 @@ class Endless:
         margin: int,
         edge: int = 48,
     ) -> None:
-        self._random = np.random.default_rng(seed)
+        super().__init__(seed)
         self._pools = pools
         self._shares = np.array(shares) / sum(shares)
         self._margin, self._edge = margin, edge
         #: Small pixels that a net sees, and large ones that it takes to make them.
         self._small = edge + 2 * margin
         self._full = 2 * (self._small + _SLACK)
-
-    @property
-    def state(self) -> dict[str, object]:
-        """Return where the random numbers are, so that a run can go on."""
-        return dict(self._random.bit_generator.state)
-
-    @state.setter
-    def state(self, state: dict[str, object]) -> None:
-        self._random.bit_generator.state = state
-
-    def batch(self, count: int) -> tuple[Pixels, Pixels, Pixels]:
-        """Return small with margin, base and large: (n, e+2m, e+2m, 3) and twice (n, 2e, 2e, 3)."""
-        chosen = [self._patch(bool(index % 2)) for index in range(count)]
-        small, base, large = (np.stack(parts) for parts in zip(*chosen, strict=True))
-        return small, base, large
 
     def _patch(self, detailed: bool) -> tuple[Pixels, Pixels, Pixels]:
         random, margin, edge = self._random, self._margin, self._edge

@@ -6,6 +6,7 @@ chunks, at random qualities about the default, so that a net learns to undo both
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -54,17 +55,15 @@ def doubled(small: Pixels, text: str = "upscale:2:bicubic") -> Pixels:
     return run(Pipeline.parse(text).resolve(Size.of(small)), small)
 
 
-class Patches:
-    """Seeded batches of patches, half of them chosen for their detail."""
+class Drawn(ABC):
+    """Seeded batches of patches, half of them chosen for their detail.
 
-    def __init__(self, frames: Sequence[Sequence[Pixels]], seed: int, edge: int = 48) -> None:
-        """Take the frames of several games; each game is drawn from equally often."""
+    Args:
+        seed: of all that is random.
+    """
+
+    def __init__(self, seed: int) -> None:
         self._random = np.random.default_rng(seed)
-        self._edge = edge
-        self._games: list[list[tuple[Pair, Pixels]]] = []
-        for game in frames:
-            pairs = [pair(one, QUALITIES[i % len(QUALITIES)]) for i, one in enumerate(game)]
-            self._games.append([(one, doubled(one.small)) for one in pairs])
 
     @property
     def state(self) -> dict[str, object]:
@@ -80,6 +79,23 @@ class Patches:
         chosen = [self._patch(bool(index % 2)) for index in range(count)]
         small, base, large = (np.stack(parts) for parts in zip(*chosen, strict=True))
         return small, base, large
+
+    @abstractmethod
+    def _patch(self, detailed: bool) -> tuple[Pixels, Pixels, Pixels]:
+        """Draw one patch: small, base and large."""
+
+
+class Patches(Drawn):
+    """Patches of whole frames, which were compressed once."""
+
+    def __init__(self, frames: Sequence[Sequence[Pixels]], seed: int, edge: int = 48) -> None:
+        """Take the frames of several games; each game is drawn from equally often."""
+        super().__init__(seed)
+        self._edge = edge
+        self._games: list[list[tuple[Pair, Pixels]]] = []
+        for game in frames:
+            pairs = [pair(one, QUALITIES[i % len(QUALITIES)]) for i, one in enumerate(game)]
+            self._games.append([(one, doubled(one.small)) for one in pairs])
 
     def _patch(self, detailed: bool) -> tuple[Pixels, Pixels, Pixels]:
         best: tuple[Pixels, Pixels, Pixels] | None = None

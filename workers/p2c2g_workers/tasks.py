@@ -104,13 +104,12 @@ def _enhance(
     started = monotonic_ns()
     asked = Pipeline.parse(chunk.operations)
     size, engine = chunk.padded.size, current.get()
-    settled = settle(
-        asked, chunk.frame_size, size.width * size.height / 1e6, engine, _slack, left, turns
-    )
+    megapixels = size.width * size.height / 1e6
+    settled = settle(asked, chunk.frame_size, megapixels, engine, _slack, left, turns)
     _check_memory(settled.plan, size)
     done = engine.enhance(Work(settled.plan, chunk.codec, chunk.quality, payload, size, chunk.crop))
     if settled.rung is not None:
-        _slack.note(settled.rung, size.width * size.height / 1e6, done.process_us / 1e6)
+        _slack.note(settled.rung, megapixels, done.process_us / 1e6)
     result = ResultHeader(
         frame=chunk.frame,
         chunk=chunk.chunk,

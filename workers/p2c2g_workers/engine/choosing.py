@@ -58,6 +58,7 @@ class Choice:
         )
 
 
+@handlers_kept()
 def open_engine(settings: WorkerSettings, gpus: Sequence[Gpu]) -> Choice:
     """Open the best engine that passes the trial; a line in the log for each that does not.
 
@@ -76,8 +77,7 @@ def open_engine(settings: WorkerSettings, gpus: Sequence[Gpu]) -> Choice:
             continue
         card = _chosen(cards, settings.gpu) if kind == "cuda" else cards[0]
         try:
-            with handlers_kept():
-                engine = opener(settings)
+            engine = opener(settings)
         except UsageError:
             raise
         except Exception as error:  # noqa: BLE001 - libraries' errors share no class
@@ -94,8 +94,7 @@ def open_engine(settings: WorkerSettings, gpus: Sequence[Gpu]) -> Choice:
 
 def _tried(engine: Engine, spare: Engine) -> str | None:
     try:
-        with handlers_kept():
-            return try_out(engine, spare)
+        return try_out(engine, spare)
     except Exception as error:  # noqa: BLE001 - drivers' errors share no class
         return f"it fails at a chunk ({said(error)})"
 

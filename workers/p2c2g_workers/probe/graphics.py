@@ -23,12 +23,12 @@ _GPU_BIT = 4
 _MOST = 64
 
 
+@handlers_kept()
 def gpus() -> tuple[Gpu, ...]:
     """Return the GPUs of this machine, each once: CUDA before OpenCL before Metal."""
-    with handlers_kept():
-        found = list(_nvidia())
-        found += [gpu for gpu in _opencl() if gpu.name not in {known.name for known in found}]
-        found += _metal()
+    found = list(_nvidia())
+    found += [gpu for gpu in _opencl() if gpu.name not in {known.name for known in found}]
+    found += _metal()
     return tuple(found[:_MOST])
 
 
