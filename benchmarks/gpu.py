@@ -47,6 +47,7 @@ from p2c2g_workers import gpu as card
 from p2c2g_workers import nets
 from p2c2g_workers.engine import Work
 from p2c2g_workers.engine.cpu import CpuEngine
+from p2c2g_workers.ladder import WORTH
 from p2c2g_workers.processors import run as by_processor
 
 OPERATIONS = (
@@ -68,7 +69,7 @@ def main(arguments: Sequence[str]) -> int:
     parser = Parser(prog="gpu", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--device", default="cuda:0", help="cuda:0, mps or cpu")
     parser.add_argument("--size", default="1280x720", help="of a picture before it is doubled")
-    parser.add_argument("--net", default=None, choices=[*NETWORKS], help="the best that is shipped")
+    parser.add_argument("--net", default=WORTH[0], choices=[*NETWORKS], help="the one to be run")
     parser.add_argument("--most", type=whole("a batch", 1, 64), default=16, help="largest batch")
     parser.add_argument("--threads", type=whole("threads", 1, 64), default=16, help="that bring")
     parser.add_argument("--seconds", type=number("seconds", 0.01, 60), default=1.0,
@@ -79,11 +80,9 @@ def main(arguments: Sequence[str]) -> int:
     if card.MISSING:
         raise UnavailableError("PyTorch is not installed: pip install 'p2c2g[cuda]'")
     size = Size.parse(options.size)
-    net = options.net or next(
-        (name for name in reversed(NETWORKS) if name != "ml-large" and nets.is_shipped(name)), None
-    )
-    if net is None or not nets.is_shipped(net):
-        raise UsageError(f"There are no weights of {net or 'any net'} in the package.")
+    net: str = options.net
+    if not nets.is_shipped(net):
+        raise UsageError(f"There are no weights of {net} in the package.")
     bench = Bench(options.device, size, net, options.seconds)
     about = bench.about()
     print("\n".join(f"{name}: {value}" for name, value in about.items()))

@@ -20,7 +20,8 @@ from typing import Any
 import platformdirs
 
 from p2c2g.errors import UsageError
-from p2c2g.media.methods import NETWORKS, WEIGHTS_DIGITS
+from p2c2g.hashes import name_of
+from p2c2g.media.methods import NETWORKS
 
 #: Characters of a game's name at most.
 MAX_NAME = 64
@@ -130,7 +131,7 @@ class NetStore:
         whole = hashlib.sha256(model).hexdigest()
         if len(model) > MAX_MODEL or not isinstance(card, dict) or card.get("sha256") != whole:
             return None
-        return OwnNet(game, method, whole[:WEIGHTS_DIGITS], path, card)
+        return OwnNet(game, method, name_of(model), path, card)
 
 
 def _is_game(name: str) -> bool:

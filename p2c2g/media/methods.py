@@ -49,8 +49,6 @@ NETWORKS = {
 ANY_NETWORK = "ml"
 #: Most weights of one's own in one operation: one of each size.
 MAX_WEIGHTS = len(NETWORKS)
-#: Hexadecimal digits of the SHA-256 that names weights.
-WEIGHTS_DIGITS = 32
 #: All methods of ``upscale`` that are learnt.
 LEARNT = {
     **NETWORKS,

@@ -29,6 +29,7 @@ from fractions import Fraction
 from functools import lru_cache
 
 from p2c2g.errors import UsageError
+from p2c2g.hashes import DIGITS, is_name
 from p2c2g.media.frame import MAX_EDGE, Size
 from p2c2g.media.methods import (
     ANY_NETWORK,
@@ -37,7 +38,6 @@ from p2c2g.media.methods import (
     MAX_WEIGHTS,
     METHODS,
     NETWORKS,
-    WEIGHTS_DIGITS,
 )
 
 #: Largest factor of one ``upscale``.
@@ -247,7 +247,7 @@ def _operation(part: str) -> _Operation:
         if at and not (net and _are_weights(weights)):
             raise UsageError(
                 f"{part!r} is not right: after the @ of a net stand 1 to {MAX_WEIGHTS} weights, "
-                f"each of {WEIGHTS_DIGITS} hexadecimal digits, joined by +."
+                f"each of {DIGITS} hexadecimal digits, joined by +."
             )
         if net and not (name == "upscale" and _factor(values[0]) == net.factor):
             raise UsageError(
@@ -267,8 +267,7 @@ def _operation(part: str) -> _Operation:
 
 
 def _are_weights(weights: tuple[str, ...]) -> bool:
-    digits = rf"[0-9a-f]{{{WEIGHTS_DIGITS}}}"
-    return len(weights) <= MAX_WEIGHTS and all(re.fullmatch(digits, one) for one in weights)
+    return len(weights) <= MAX_WEIGHTS and all(map(is_name, weights))
 
 
 def _factor(text: str) -> Fraction | None:

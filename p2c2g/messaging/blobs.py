@@ -5,8 +5,6 @@ What is read is what was meant, or it is not returned at all: a name is the hash
 
 from __future__ import annotations
 
-import hashlib
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -14,23 +12,12 @@ from typing import Any
 import redis
 
 from p2c2g.errors import BrokerUnavailableError, UsageError
+from p2c2g.hashes import DIGITS, is_name, name_of
 
 #: A blob's key begins so; its name follows.
 PREFIX = "p2c2g.blob."
 #: Bytes of one blob at most.
 MAX_BLOB = 4 * 1024 * 1024
-#: Hexadecimal digits of a name: so many of the SHA-256 of its bytes.
-DIGITS = 32
-
-
-def name_of(data: bytes) -> str:
-    """Return the name of some bytes."""
-    return hashlib.sha256(data).hexdigest()[:DIGITS]
-
-
-def is_name(text: str) -> bool:
-    """Tell whether a text can be a blob's name."""
-    return re.fullmatch(rf"[0-9a-f]{{{DIGITS}}}", text) is not None
 
 
 class Blobs:

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from p2c2g.errors import ProcessorError
+from p2c2g.hashes import name_of
 from p2c2g.media.methods import NETWORKS
 from p2c2g_workers import netfile, nets
 from p2c2g_workers.netfile import SHAPES, SUM_LIMIT, WEIGHT_LIMIT, Layer, read, write
@@ -31,7 +32,7 @@ def test_what_was_written_is_read(method: str) -> None:
     found = read(write(made))
     assert found.method == method
     assert found.radius == NETWORKS[method].radius
-    assert found.name == nets.name_of(found.model)
+    assert found.name == name_of(found.model)
     assert len(found.layers) == len(made)
     for one, other in zip(found.layers, made, strict=True):
         np.testing.assert_array_equal(one.weight, other.weight)

@@ -25,6 +25,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from p2c2g_workers import netfile
+
 #: Numbers in a cell of 2x2 pixels going in, and of 4x4 pixels coming out.
 CELL_IN, CELL_OUT = 12, 48
 #: Largest size of a rounded weight: with 8-bit activations, two products fit 16 bits.
@@ -48,8 +50,8 @@ class Shape:
         return 2 * self.depth + 1
 
 
-#: By method.  Another size joins with a line here and one in ``methods.NETWORKS``.
-SHAPES = {"ml-tiny": Shape(32, 3), "ml-small": Shape(48, 6), "ml-large": Shape(64, 10)}
+#: By method, as a peer knows them.
+SHAPES = {method: Shape(*shape) for method, shape in netfile.SHAPES.items()}
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,8 @@ import platformdirs
 
 from p2c2g.celery import redis_client
 from p2c2g.errors import P2C2GError, ProcessorError
-from p2c2g.messaging.blobs import Blobs, is_name
+from p2c2g.hashes import is_name, name_of
+from p2c2g.messaging.blobs import Blobs
 from p2c2g.settings import load
 from p2c2g_workers import nets
 from p2c2g_workers.nets import MAX_MODEL, Weights
@@ -112,7 +113,7 @@ class Cache:
         try:
             with path.open("rb") as stream:
                 model = stream.read(MAX_MODEL + 1)
-            if nets.name_of(model) == name:
+            if name_of(model) == name:
                 os.utime(path, (self._clock(),) * 2)  # It is in use.
                 return model
             logger.warning("The net %s was damaged in %s: fetched again.", name, self._folder)
@@ -125,7 +126,7 @@ class Cache:
 
     def put(self, model: bytes) -> None:
         """Keep a net's file; where that cannot be, it is fetched again another time."""
-        path = self._path(nets.name_of(model))
+        path = self._path(name_of(model))
         part = ""
         try:
             self._folder.mkdir(parents=True, exist_ok=True)

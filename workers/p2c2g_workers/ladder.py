@@ -9,10 +9,11 @@ from p2c2g.media.methods import ANY_NETWORK, DEFAULT_METHOD, NETWORKS
 from p2c2g.media.operations import Pipeline, Plan, Step
 from p2c2g_workers import nets
 from p2c2g_workers.engine import Engine
+from p2c2g_workers.netfile import products
 from p2c2g_workers.slack import Rung, Slack
 
 #: Products for a pixel that goes in.  Bicubic's tell nothing of what a net takes.
-PRODUCTS = {"ml-tiny": 5_856.0, "ml-small": 27_792.0, "ml-large": 85_440.0, DEFAULT_METHOD: 0.0}
+PRODUCTS = {**{net: products(net) for net in NETWORKS}, DEFAULT_METHOD: 0.0}
 #: The general nets that are worth their time, best first.  Not ml-large's: 0.01 dB more than
 #: ml-small's for three times the work.  By name it can be had, and a game's own comes first of all.
 WORTH = ("ml-small", "ml-tiny")

@@ -13,7 +13,6 @@ Needs the package ``onnx``, of the extra ``ml``.
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 import math
 from collections.abc import Sequence
@@ -24,7 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from p2c2g.errors import ProcessorError
-from p2c2g.media.methods import NETWORKS, WEIGHTS_DIGITS
+from p2c2g.hashes import name_of
+from p2c2g.media.methods import NETWORKS
 
 #: Whether the package that reads nets is not installed here.
 MISSING = importlib.util.find_spec("onnx") is None
@@ -77,9 +77,10 @@ class Weights:
         return f"<{self.method} {self.name}>"
 
 
-def name_of(model: bytes) -> str:
-    """Return the name of a net's file: the first digits of its SHA-256."""
-    return hashlib.sha256(model).hexdigest()[:WEIGHTS_DIGITS]
+def products(method: str) -> float:
+    """Return the products that a net needs for each pixel that goes in; four make a cell."""
+    width, depth = SHAPES[method]
+    return (9 * width * (CELL_IN + (depth - 1) * width) + width * CELL_OUT) / 4
 
 
 def read(model: bytes) -> Weights:

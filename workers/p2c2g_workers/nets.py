@@ -31,7 +31,6 @@ from p2c2g_workers.netfile import (
     WEIGHT_LIMIT,
     Layer,
     Weights,
-    name_of,
     read,
     write,
 )
@@ -55,7 +54,6 @@ __all__ = [
     "has",
     "hold",
     "is_shipped",
-    "name_of",
     "read",
     "shipped",
     "want",
