@@ -3,7 +3,7 @@
 ``python benchmarks/agreement.py`` prints, by codec: how often two honest answers agree where
 one was rounded differently (each pixel moved by -1, 0 or 1 at random before the work or after it,
 by another encoder of the same kind, or by five points of quality), and how often a cheat is found
-out.  The limits of ``p2c2g/peers/agreement.py`` are chosen by it; ``--worst`` prints how far
+out.  The limits of ``p2c2g/verify/agreement.py`` are chosen by it; ``--worst`` prints how far
 honest answers are from them.
 
 The scenes are those of ``calibrate_checks.py``: a game, the same almost black, a moving pattern
@@ -36,7 +36,7 @@ from p2c2g.media.chunker import Grid, cut, plan_chunks
 from p2c2g.media.codecs import codec
 from p2c2g.media.frame import Chunk, Pixels, Size
 from p2c2g.media.operations import Pipeline
-from p2c2g.peers.agreement import Disagreement, compare, same_picture
+from p2c2g.verify.agreement import Disagreement, compare, same_picture
 from p2c2g_workers.processors import run
 
 PIPELINES = (

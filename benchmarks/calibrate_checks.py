@@ -1,7 +1,7 @@
 """How far honest results are from their sources, and which lies the check of results finds.
 
 ``python benchmarks/calibrate_checks.py fit`` prints the table of limits for
-``p2c2g/session/limits.py``.  With the table that is there, and on other pictures and at other
+``p2c2g/verify/limits.py``.  With the table that is there, and on other pictures and at other
 qualities than ``fit`` saw, ``alarms`` counts the honest results that are refused and ``lies``
 the lies that are found; ``cost`` times one check.
 
@@ -34,8 +34,8 @@ from p2c2g.media.chunker import Grid, cut, plan_chunks
 from p2c2g.media.codecs import CODECS, codec
 from p2c2g.media.frame import Chunk, Pixels, Size
 from p2c2g.media.operations import Pipeline, Plan
-from p2c2g.session.checks import Checker, Deviation, chance, measure
-from p2c2g.session.limits import limits_for
+from p2c2g.verify.checks import Checker, Deviation, chance, measure
+from p2c2g.verify.limits import limits_for
 from p2c2g_capture.sources.pattern import PatternSource
 from p2c2g_capture.sources.video import VideoSource
 from p2c2g_workers.processors import run

@@ -32,14 +32,14 @@ from typing import Any
 import cv2
 import numpy as np
 
-from benchmarks.player import Order, Player
+from benchmarks.player import Player, RunRequest
 from benchmarks.pool import Pool, used_seconds
 from benchmarks.streaming import LARGE, OPERATIONS, ROLES, SMALL, stream
 from p2c2g.media.chunker import Grid, cut, plan_chunks
 from p2c2g.media.codecs import codec
 from p2c2g.media.frame import Chunk, Pixels, Size
 from p2c2g.media.operations import Pipeline
-from p2c2g.memory import keep_freed_memory
+from p2c2g.system.malloc import keep_freed_memory
 from p2c2g_capture.sources import open_source, shipped_clip
 from p2c2g_workers.processors import run
 
@@ -58,7 +58,7 @@ class PlainProcesses:
         coded: whether pixels travel in the codec.
     """
 
-    def __init__(self, order: Order, *, coded: bool) -> None:
+    def __init__(self, order: RunRequest, *, coded: bool) -> None:
         self._order = order
         self._coded = coded
         self._codec = codec(order.codec)
@@ -161,7 +161,7 @@ class PlainProcesses:
         return _area(self._memory, self._stride, len(self._chunks), slot, index, side)
 
 
-def _chunks(order: Order) -> tuple[Chunk, ...]:
+def _chunks(order: RunRequest) -> tuple[Chunk, ...]:
     plan = Pipeline.parse(order.ops).resolve(Size.parse(order.size))
     return plan_chunks(plan, Grid.parse(order.grid))
 
@@ -191,7 +191,7 @@ def _write(area: memoryview, data: Any) -> int:
 
 
 def _work(
-    order: Order,
+    order: RunRequest,
     coded: bool,
     name: str,
     tasks: SimpleQueue[Any],
@@ -224,12 +224,12 @@ def _work(
 
 
 @contextmanager
-def _both(order: Order) -> Iterator[tuple[PlainProcesses, PlainProcesses]]:
+def _both(order: RunRequest) -> Iterator[tuple[PlainProcesses, PlainProcesses]]:
     with PlainProcesses(order, coded=True) as coded, PlainProcesses(order, coded=False) as raw:
         yield coded, raw
 
 
-def capacity(pool: Pool, player: Player, order: Order, rounds: int = 2) -> dict[str, Any]:
+def capacity(pool: Pool, player: Player, order: RunRequest, rounds: int = 2) -> dict[str, Any]:
     """Return frames a second of the pool and of the plain processes, and their ratios.
 
     Raises:
@@ -271,7 +271,7 @@ def capacities(pool: Pool, player: Player, seconds: float, *, quick: bool) -> di
         f"{size} ×2": capacity(
             pool,
             player,
-            Order(size=size, ops=OPERATIONS, seconds=seconds),
+            RunRequest(size=size, ops=OPERATIONS, seconds=seconds),
             rounds=1 if quick else 2,
         )
         for size in sizes

@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
 
-from benchmarks.player import Order, Player
+from benchmarks.player import Player, RunRequest
 from benchmarks.pool import Pool
 from benchmarks.streaming import OPERATIONS, SMALL, stream
 
@@ -22,7 +22,7 @@ WORKERS = (1, 2, 4, 8, 16)
 SESSIONS = (1, 2, 4, 8)
 QUICK_GRIDS, QUICK_WORKERS, QUICK_SESSIONS = ("1x1", "4x4"), (1, 2), (1, 2)
 
-_ORDER = Order(source="pattern", size=SMALL, ops=OPERATIONS, fps=10.0, deadline_ms=2000.0)
+_ORDER = RunRequest(source="pattern", size=SMALL, ops=OPERATIONS, fps=10.0, deadline_ms=2000.0)
 
 
 def growth(seconds: float, *, quick: bool) -> dict[str, list[dict[str, Any]]]:

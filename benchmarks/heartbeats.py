@@ -26,8 +26,8 @@ from rich.table import Table
 from p2c2g.celery import redis_client
 from p2c2g.errors import UnavailableError
 from p2c2g.messaging.embedded import EmbeddedBroker
+from p2c2g.peers.messages import Beat, Capabilities, Enrolment, PeerState
 from p2c2g.peers.registry import Registry
-from p2c2g.peers.report import Beat, Capabilities, Enrolment, PeerState
 from p2c2g.settings import BrokerSettings, Settings
 
 #: The broker's share of a core that 1,000 peers may take, in percent.
@@ -89,8 +89,8 @@ class Pretended:
             load=0.421,
             in_flight=count % 8,
             served=25,
-            service=0.0213 + count / 1e5,
-            service_p95=0.0391,
+            seconds_per_chunk=0.0213 + count / 1e5,
+            seconds_per_chunk_p95=0.0391,
             rtt=0.0204,
             uptime=float(count),
         )

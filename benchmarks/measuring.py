@@ -29,7 +29,7 @@ from benchmarks.contenders import Bench, Contender, load
 from benchmarks.pool import last_line
 from p2c2g.errors import UnavailableError
 from p2c2g.messaging.embedded import HOST, EmbeddedBroker
-from p2c2g.testing import DelayProxy
+from p2c2g.testing.delay_proxy import DelayProxy
 
 #: Fewest samples of the latency; a slow contender gets up to twice the seconds for them.
 SAMPLES = 100

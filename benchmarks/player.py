@@ -25,11 +25,11 @@ from p2c2g.display.hub import Hub
 from p2c2g.media.chunker import Grid
 from p2c2g.media.frame import Frame, FrameState, Picture, Size
 from p2c2g.media.operations import Pipeline
-from p2c2g.memory import keep_freed_memory
-from p2c2g.session.plan import SessionPlan
+from p2c2g.session.config import SessionConfig
 from p2c2g.session.report import build_report
 from p2c2g.session.session import Session
 from p2c2g.settings import load
+from p2c2g.system.malloc import keep_freed_memory
 from p2c2g_capture.pacer import Pacer
 from p2c2g_capture.sources import Source, open_source, shipped_clip
 
@@ -40,7 +40,7 @@ _REEL = 30
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class RunRequest:
     """What one session is to do; texts are as the command line has them.
 
     With a ``window`` the source sets no pace: so many frames are out all the time.
@@ -70,7 +70,7 @@ class Player(Child):
     def __init__(self, url: str, log: IO[bytes]) -> None:
         super().__init__(__name__, url, log)
 
-    def prepare(self, order: Order) -> None:
+    def prepare(self, order: RunRequest) -> None:
         """Give an order; :meth:`answer` tells when it is ready."""
         self.say(asdict(order))
 
@@ -82,14 +82,14 @@ class Player(Child):
 # -- in the process ------------------------------------------------------------------------
 
 
-def _open(order: Order) -> Source:
+def _open(order: RunRequest) -> Source:
     spec = f"video:{shipped_clip()}" if order.source == "clip" else order.source
     return open_source(spec, Size.parse(order.size), order.fps)
 
 
-def _plan(order: Order, source: Source) -> SessionPlan:
+def _plan(order: RunRequest, source: Source) -> SessionConfig:
     deadline = order.deadline_ms / 1e3
-    return SessionPlan(
+    return SessionConfig(
         size=source.size,
         operations=Pipeline.parse(order.ops),
         grid=Grid.parse(order.grid),
@@ -117,7 +117,7 @@ def _cpu() -> dict[str, float]:
 
 
 @contextmanager
-def _session(app: Celery, plan: SessionPlan, sink: Any) -> Iterator[Session]:
+def _session(app: Celery, plan: SessionConfig, sink: Any) -> Iterator[Session]:
     client = redis_client(load())
     keep_freed_memory()  # as p2c2g-capture run does
     session = Session(app, client, plan, sink)
@@ -128,7 +128,7 @@ def _session(app: Celery, plan: SessionPlan, sink: Any) -> Iterator[Session]:
         client.close()
 
 
-def _stream(app: Celery, order: Order, source: Source, seconds: float) -> dict[str, Any]:
+def _stream(app: Celery, order: RunRequest, source: Source, seconds: float) -> dict[str, Any]:
     """Play at the source's pace; return the session's report and the processor's seconds."""
     hub = Hub()
     pacer = Pacer(source, order.fps, seconds)
@@ -142,7 +142,7 @@ def _stream(app: Celery, order: Order, source: Source, seconds: float) -> dict[s
     return {**build_report(session, {}), "cpu_s": cpu}
 
 
-def _flood(app: Celery, order: Order, source: Source, seconds: float) -> dict[str, Any]:
+def _flood(app: Celery, order: RunRequest, source: Source, seconds: float) -> dict[str, Any]:
     """Keep ``window`` frames out all the time; return the complete ones a second."""
     window = cast("int", order.window)
     reel = [source.grab(number).copy() for number in range(_REEL)]
@@ -171,7 +171,7 @@ def _obey() -> None:
     app = create_app(load())
     parent = Parent()
     for word in parent.orders():
-        order = Order(**word)
+        order = RunRequest(**word)
         act = _stream if order.window is None else _flood
         with _open(order) as source:
             act(app, order, source, max(WARM_UP, ceil(5 / order.fps)))

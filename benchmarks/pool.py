@@ -18,11 +18,11 @@ from typing import IO, Self
 
 import psutil
 
-from p2c2g import processes
 from p2c2g.celery import create_app, redis_client
 from p2c2g.errors import UnavailableError
 from p2c2g.messaging.embedded import EmbeddedBroker
 from p2c2g.settings import BrokerSettings, Settings
+from p2c2g.system import processes
 
 _ROOT = Path(__file__).resolve().parents[1]
 #: Seconds for a worker's start; sixteen at once on two cores take a while.

@@ -80,7 +80,7 @@ class _Chunk:
 class _Peer:
     id: str
     slots: int
-    service: float
+    seconds_per_megapixel: float
     rtt: float
     queue: deque[_Chunk] = field(default_factory=deque)  # its own, at the broker
     here: deque[_Chunk] = field(default_factory=deque)  # read, not begun
@@ -91,7 +91,7 @@ class _Peer:
     @property
     def window(self) -> int:
         """Return how many chunks it keeps, on their way to it or there."""
-        travelling = math.ceil(self.slots * self.rtt / (self.service * MEGAPIXELS))
+        travelling = math.ceil(self.slots * self.rtt / (self.seconds_per_megapixel * MEGAPIXELS))
         return self.slots + min(8 * self.slots, travelling)
 
 
@@ -124,7 +124,7 @@ class Model:
         self._times: list[float] = []
         self._moved = self._missed = 0
         self.peers = {each.id: each for each in map(self._make_peer, range(terms.peers))}
-        able = sum(each.slots / each.service for each in self.peers.values())
+        able = sum(each.slots / each.seconds_per_megapixel for each in self.peers.values())
         need = able * terms.load / terms.sessions
         chosen = policy or (lambda random: make(terms.policy, random))
         self.sessions = [
@@ -164,8 +164,10 @@ class Model:
             offset = number / self.terms.sessions
             for candidate in session.known.values():  # what its probe promised
                 peer = self.peers[candidate.id]
-                candidate.service = peer.service * self.random.uniform(0.8, 1.25)
-                candidate.service_p95 = candidate.service * P95
+                candidate.seconds_per_megapixel = peer.seconds_per_megapixel * self.random.uniform(
+                    0.8, 1.25
+                )
+                candidate.seconds_per_megapixel_p95 = candidate.seconds_per_megapixel * P95
             self._every(BEAT, offset * BEAT, partial(self._beat, session))
             frames = FPS * CHUNKS * MEGAPIXELS
             # As many chunks a frame as the load asks for, so the frame rate stays.
@@ -249,8 +251,10 @@ class Model:
 
     def _back(self, chunk: _Chunk, peer: _Peer, took: float) -> None:
         candidate = chunk.session.known[peer.id]
-        candidate.service += 0.1 * (took / MEGAPIXELS - candidate.service)
-        candidate.service_p95 = candidate.service * P95
+        candidate.seconds_per_megapixel += 0.1 * (
+            took / MEGAPIXELS - candidate.seconds_per_megapixel
+        )
+        candidate.seconds_per_megapixel_p95 = candidate.seconds_per_megapixel * P95
         candidate.last_result = self.now
         if chunk.peer:
             candidate.own -= 1
@@ -300,7 +304,7 @@ class Model:
         while peer.here and peer.working < peer.slots and self.now >= peer.stalled_until:
             chunk = peer.here.popleft()
             peer.working += 1
-            mean = peer.service * MEGAPIXELS
+            mean = peer.seconds_per_megapixel * MEGAPIXELS
             took = self.random.lognormvariate(math.log(mean) - SIGMA**2 / 2, SIGMA)
             self._at(self.now + took, partial(self._end, peer, chunk, took))
 

@@ -55,14 +55,14 @@ def pool_of(peers: int, random: Random) -> tuple[Candidate, ...]:
     """Return peers as they are in the midst of work."""
     found = []
     for index in range(peers):
-        service = 0.15 / 10 ** random.random()
+        seconds_per_megapixel = 0.15 / 10 ** random.random()
         slots = random.choice((1, 1, 2, 4))
         found.append(
             Candidate(
                 f"peer{index}",
                 slots=slots,
-                service=service,
-                service_p95=service * 1.5,
+                seconds_per_megapixel=seconds_per_megapixel,
+                seconds_per_megapixel_p95=seconds_per_megapixel * 1.5,
                 rtt=random.uniform(0.010, 0.060),
                 own=random.randrange(2 * slots),
                 others=random.randrange(slots + 1),

@@ -19,10 +19,10 @@ from kombu.transport import redis as stock
 
 from benchmarks.contenders import Bench, Wait, start_worker, work, worker_terms
 from benchmarks.contenders import p2c2g as lane
-from p2c2g import processes
 from p2c2g.messaging import channel as lane_channel
 from p2c2g.messaging import transport as lane_transport
 from p2c2g.messaging.results import STREAM_LENGTH, STREAM_PREFIX, StreamResult
+from p2c2g.system import processes
 
 _RUNG = "BENCH_RUNG"
 _QUIET = ["--without-gossip", "--without-mingle", "--without-heartbeat"]

@@ -38,12 +38,14 @@ SPREAD = 0.25
 _P95 = 1.46
 
 
-def simulated(on_time: float, service: float, rtt: float, in_a_row: int, seed: int) -> float:
+def simulated(
+    on_time: float, seconds_per_megapixel: float, rtt: float, in_a_row: int, seed: int
+) -> float:
     """Return the score of a peer after so many results.
 
     Args:
         on_time: the true share of its chunks in time.
-        service: true mean of seconds a megapixel.
+        seconds_per_megapixel: true mean of seconds a megapixel.
         rtt: true mean of seconds of travel.
         in_a_row: comparisons in a row that agreed.
         seed: of what is random.
@@ -52,14 +54,22 @@ def simulated(on_time: float, service: float, rtt: float, in_a_row: int, seed: i
     for number in range(RESULTS):
         vary = rng.lognormvariate(-(SPREAD**2) / 2, SPREAD)
         late = rng.random() >= on_time
-        health.result("p", "o", 1.0, service * vary, rtt * vary, on_time=not late, now=number)
+        health.result(
+            "p", "o", 1.0, seconds_per_megapixel * vary, rtt * vary, on_time=not late, now=number
+        )
     return score(merits(health.of("p", "o"), in_a_row, State.CLOSED)).value
 
 
-def exact(on_time: float, service: float, rtt: float, in_a_row: int) -> float:
+def exact(on_time: float, seconds_per_megapixel: float, rtt: float, in_a_row: int) -> float:
     """Return the score by the formula."""
     return score(
-        Merits(on_time=on_time, results=RESULTS, service=_P95 * service, rtt=rtt, in_a_row=in_a_row)
+        Merits(
+            on_time=on_time,
+            results=RESULTS,
+            seconds_per_megapixel=_P95 * seconds_per_megapixel,
+            rtt=rtt,
+            in_a_row=in_a_row,
+        )
     ).value
 
 

@@ -32,7 +32,9 @@ FAST_LINES = 1e9
 #: Slow enough peers that it matters which one gets a chunk: 3 to 32 megapixels a second.
 UNEVEN: dict[str, Any] = {
     "peers": 40,
-    "machines": Machines(service=0.1, spread=10, slots=1, rtt=0.02, bandwidth=FAST_LINES),
+    "machines": Machines(
+        seconds_per_megapixel=0.1, spread=10, slots=1, rtt=0.02, bandwidth=FAST_LINES
+    ),
 }
 #: One of eight peers stands still for half a second; a frame has sixteen chunks.
 STALL: dict[str, Any] = {
@@ -41,7 +43,7 @@ STALL: dict[str, Any] = {
     "seconds": 14.0,
     "stall_at": 10.0,
     "gamer_rtt": 0.002,
-    "machines": Machines(service=0.1, slots=1, rtt=0.005, bandwidth=FAST_LINES),
+    "machines": Machines(seconds_per_megapixel=0.1, slots=1, rtt=0.005, bandwidth=FAST_LINES),
 }
 #: The pool that is aimed at: strangers who come and go, stand still, and lie.
 STRANGERS: dict[str, Any] = {"peers": 1000, "churn": 0.2, "stragglers": 0.05, "liars": 0.01}
@@ -127,7 +129,7 @@ def real(seconds: float) -> str:
     """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "real.json")
-        command = "from p2c2g.cli import main; main()"
+        command = "from p2c2g.commands.main import main; main()"
         arguments = [
             "demo", "--headless", "--source=pattern", "--peers=4", "--fps=30", "--chunks=2x2",
             "--policy=capability",
@@ -141,7 +143,7 @@ def real(seconds: float) -> str:
     around = sum(stages[name] for name in ("capture", "encode", "reassemble"))
     megapixels = 0.2304  # a quarter of 1280x720
     work = (stages["decode"] + stages["process"] + stages["result"]) / megapixels
-    machines = Machines(service=work, slots=1, rtt=2e-4, bandwidth=1e10)
+    machines = Machines(seconds_per_megapixel=work, slots=1, rtt=2e-4, bandwidth=1e10)
     got = play(
         {"peers": 4, "fps": 30.0, "seconds": seconds, "policy": "capability",
          "gamer_rtt": 2e-4, "machines": machines}

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from benchmarks.player import Order, Player
+from benchmarks.player import Player, RunRequest
 from benchmarks.pool import Pool
 
 #: Who uses the processor.
@@ -26,12 +26,12 @@ class Case:
     """One row: its name in the table and in the JSON, and what is played."""
 
     name: str
-    order: Order
+    order: RunRequest
 
 
 def cases(seconds: float) -> list[Case]:
     """Return the rows of the full benchmark, each of so many seconds."""
-    order = Order(ops=OPERATIONS, seconds=seconds)
+    order = RunRequest(ops=OPERATIONS, seconds=seconds)
     rows = [
         Case(f"{size} ×2, {fps} FPS", replace(order, size=size, fps=float(fps)))
         for size in (SMALL, LARGE)
@@ -46,7 +46,7 @@ def quick_cases(seconds: float) -> list[Case]:
     return [case for case in cases(seconds) if case.name in (TARGET_60, TARGET_144)]
 
 
-def stream(pool: Pool, players: Sequence[Player], order: Order) -> dict[str, Any]:
+def stream(pool: Pool, players: Sequence[Player], order: RunRequest) -> dict[str, Any]:
     """Play one order in each player at once.
 
     Returns:

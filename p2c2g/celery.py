@@ -35,7 +35,7 @@ _CLIENT: dict[str, Any] = {
 #: Queues by capability.
 CAPABILITIES = ("gpu", "cpu")
 #: What a worker does beyond Celery's own, by name: the core does not import its code.
-_STEPS = ("p2c2g_workers.enrolment:Enrolment", "p2c2g_workers.guest:Guest")
+_STEPS = ("p2c2g_workers.enrolment:EnrolmentStep", "p2c2g_workers.guest:Guest")
 
 
 def create_app(settings: Settings) -> Celery:

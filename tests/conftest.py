@@ -7,7 +7,7 @@ import os
 import pytest
 from hypothesis import settings
 
-from p2c2g.processes import find
+from p2c2g.system.processes import find
 
 # A property must not fail for a busy machine, nor today and not tomorrow.
 settings.register_profile("house", deadline=None, derandomize=True)

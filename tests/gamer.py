@@ -14,7 +14,7 @@ from p2c2g.celery import create_app, redis_client
 from p2c2g.media.chunker import Grid
 from p2c2g.media.frame import Frame, FrameState, Picture, Size
 from p2c2g.media.operations import Pipeline
-from p2c2g.session.session import Session, SessionPlan
+from p2c2g.session.session import Session, SessionConfig
 from p2c2g.settings import BrokerSettings, Settings
 from p2c2g_workers.processors import run
 
@@ -46,7 +46,7 @@ class Gamer:
                   "deadline": 0.2, "fps": FPS, **plan}  # fmt: skip
         self.app = create_app(settings)
         self.client = redis_client(settings)
-        self.session = Session(self.app, self.client, SessionPlan(**wanted), self._show)
+        self.session = Session(self.app, self.client, SessionConfig(**wanted), self._show)
         random = np.random.default_rng(7)
         small = (REEL, size.height // 10, size.width // 10, 3)
         blocks = random.integers(0, 256, small, np.uint8)

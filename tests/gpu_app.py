@@ -13,7 +13,7 @@ import redis
 from celery import Celery
 
 from p2c2g.celery import create_app, redis_client
-from p2c2g.peers.report import Gpu
+from p2c2g.peers.messages import Gpu
 from p2c2g.settings import load
 from p2c2g_workers import probe
 from p2c2g_workers.engine import Done, Engine, Kind, Work, choosing, guarded

@@ -17,11 +17,11 @@ from celery import Celery
 from kombu import Exchange, Queue
 from kombu.exceptions import OperationalError
 
-from p2c2g import processes
 from p2c2g.celery import create_app, redis_client
 from p2c2g.messaging import envelope
 from p2c2g.messaging.results import stream_key
 from p2c2g.settings import BrokerSettings, Settings
+from p2c2g.system import processes
 
 ROOT = Path(__file__).resolve().parents[1]
 #: Seconds after which a test that waits has failed, even on a slow machine.

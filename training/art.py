@@ -18,9 +18,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from p2c2g import processes
 from p2c2g.errors import SourceUnavailableError
 from p2c2g.media.frame import Pixels, Size
+from p2c2g.system import processes
 from p2c2g_training.variety import words
 
 #: By package of Debian 12: the licence of its art.

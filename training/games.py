@@ -21,9 +21,9 @@ from Xlib import XK, X
 from Xlib import display as xdisplay
 from Xlib.ext import xtest
 
-from p2c2g import processes
 from p2c2g.errors import SourceUnavailableError, UsageError
 from p2c2g.media.frame import Pixels, Rect, Size
+from p2c2g.system import processes
 from p2c2g_capture.sources.screen import ScreenSource
 from p2c2g_capture.sources.xvfb import VirtualDisplay
 

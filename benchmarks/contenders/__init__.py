@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, ClassVar, Protocol
 
-from p2c2g import processes
 from p2c2g.errors import UnavailableError
+from p2c2g.system import processes
 
 #: The command line's names, in the order of the table; the floor is first.
 CONTENDERS = {

@@ -16,7 +16,7 @@ from celery import Celery
 from celery.exceptions import TimeoutError as CeleryTimeoutError
 
 from benchmarks.contenders import Bench, Wait, start_worker, work, worker_terms
-from p2c2g import processes
+from p2c2g.system import processes
 
 
 def make_app(url: str, work_ms: float = 0.0) -> tuple[Any, Any]:

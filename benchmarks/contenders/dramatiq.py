@@ -18,7 +18,7 @@ from dramatiq.results import Results, ResultTimeout
 from dramatiq.results.backends import RedisBackend
 
 from benchmarks.contenders import Bench, Wait, start_worker, work, worker_terms
-from p2c2g import processes
+from p2c2g.system import processes
 
 
 def make_actor(url: str, work_ms: float = 0.0) -> tuple[Any, Any]:

@@ -16,11 +16,11 @@ from typing import Any, ClassVar
 from celery import Celery
 
 from benchmarks.contenders import Bench, Wait, start_worker, work, worker_terms
-from p2c2g import processes
 from p2c2g.celery import create_app, redis_client
 from p2c2g.messaging.inbox import Inbox
 from p2c2g.messaging.results import stream_key
 from p2c2g.settings import BrokerSettings, Settings
+from p2c2g.system import processes
 from p2c2g_workers.consumer import Consumer
 
 _SESSION = "bench"

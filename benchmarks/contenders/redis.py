@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 import redis
 
 from benchmarks.contenders import Bench, Wait, start_worker, work, worker_terms
-from p2c2g import processes
+from p2c2g.system import processes
 
 _TASKS, _REPLIES = b"bench:tasks", b"bench:replies"
 _NUMBER = 8  # bytes

@@ -20,7 +20,7 @@ from taskiq.serializers import MSGPackSerializer
 from taskiq_redis import ListQueueBroker, RedisAsyncResultBackend
 
 from benchmarks.contenders import Bench, Wait, start_worker, work, worker_terms
-from p2c2g import processes
+from p2c2g.system import processes
 
 _ASK_EVERY = 0.001
 

@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 import zmq
 
 from benchmarks.contenders import Bench, Wait, start_worker, work, worker_terms
-from p2c2g import processes
+from p2c2g.system import processes
 
 _NUMBER = 8  # bytes
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from p2c2g import commandline as options
+from p2c2g.commands import options
 from p2c2g.logs import configure
 from p2c2g.settings import load
 from p2c2g_capture.run import RunOptions, operations_from

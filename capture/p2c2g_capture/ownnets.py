@@ -11,7 +11,7 @@ from p2c2g.errors import BrokerUnavailableError, UsageError
 from p2c2g.media.methods import ANY_NETWORK, NETWORKS
 from p2c2g.media.operations import Pipeline
 from p2c2g.messaging.blobs import Blobs
-from p2c2g.netstore import NetStore, OwnNet
+from p2c2g.nets.store import NetStore, OwnNet
 
 logger = logging.getLogger(__name__)
 

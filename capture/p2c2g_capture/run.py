@@ -14,7 +14,7 @@ from celery import Celery
 from rich.console import Console
 
 from p2c2g.celery import check_broker, create_app, redis_client
-from p2c2g.commandline import stopping_at_signals
+from p2c2g.commands.options import stopping_at_signals
 from p2c2g.display.hub import Hub
 from p2c2g.display.recorder import Recorder
 from p2c2g.display.web import Viewer
@@ -23,12 +23,12 @@ from p2c2g.media.chunker import Grid
 from p2c2g.media.frame import Size
 from p2c2g.media.methods import ANY_NETWORK
 from p2c2g.media.operations import Pipeline
-from p2c2g.memory import keep_freed_memory
 from p2c2g.messaging.blobs import Blobs
-from p2c2g.netstore import NetStore, OwnNet
+from p2c2g.nets.store import NetStore, OwnNet
 from p2c2g.session.report import build_report, check_writable, write_report
-from p2c2g.session.session import Session, SessionPlan
+from p2c2g.session.session import Session, SessionConfig
 from p2c2g.settings import Settings
+from p2c2g.system.malloc import keep_freed_memory
 from p2c2g_capture.ownnets import Loan, nets_of, with_nets
 from p2c2g_capture.pacer import Pacer
 from p2c2g_capture.sources import Source, open_source
@@ -86,7 +86,7 @@ def run(options: RunOptions, settings: Settings, console: Console) -> None:
     with ExitStack() as stack:
         stack.callback(client.close)
         source = stack.enter_context(open_source(options.source, size, options.fps))
-        plan = SessionPlan(
+        plan = SessionConfig(
             size=source.size,
             operations=pipeline,
             grid=grid,
@@ -157,7 +157,7 @@ def _wait_for_peers(app: Celery, count: int) -> None:
             found = app.control.ping(timeout=0.5, limit=count, connection=connection) or []
 
 
-def _settings_of(options: RunOptions, plan: SessionPlan, source: Source) -> dict[str, object]:
+def _settings_of(options: RunOptions, plan: SessionConfig, source: Source) -> dict[str, object]:
     return {
         **asdict(options),
         "source": source.name,

@@ -29,8 +29,8 @@ from fractions import Fraction
 from functools import lru_cache
 
 from p2c2g.errors import UsageError
-from p2c2g.hashes import DIGITS, is_name
 from p2c2g.media.frame import MAX_EDGE, Size
+from p2c2g.media.hashes import DIGITS, is_name
 from p2c2g.media.methods import (
     ANY_NETWORK,
     DEFAULT_METHOD,

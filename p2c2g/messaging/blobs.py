@@ -12,7 +12,7 @@ from typing import Any
 import redis
 
 from p2c2g.errors import BrokerUnavailableError, UsageError
-from p2c2g.hashes import DIGITS, is_name, name_of
+from p2c2g.media.hashes import DIGITS, is_name, name_of
 
 #: A blob's key begins so; its name follows.
 PREFIX = "p2c2g.blob."

@@ -30,8 +30,8 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from p2c2g import processes
 from p2c2g.errors import BrokerUnavailableError, UnavailableError, UsageError
+from p2c2g.system import processes
 
 HOST: Final = "127.0.0.1"
 

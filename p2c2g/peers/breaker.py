@@ -80,13 +80,13 @@ class Breaker:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A breaker that this board has opened for so many seconds, or (0) closed."""
+    """A breaker that this breakers has opened for so many seconds, or (0) closed."""
 
     peer: str
     seconds: float
 
 
-class Board:
+class Breakers:
     """The breakers of all peers, as one session sees them.  Not thread-safe."""
 
     def __init__(self) -> None:
@@ -167,7 +167,7 @@ class Board:
     # -- what sessions tell each other ---------------------------------------------------
 
     def take_changes(self) -> list[Change]:
-        """Take what this board has opened and closed since the last time."""
+        """Take what this breakers has opened and closed since the last time."""
         changes = list(self._changes)
         self._changes.clear()
         return changes

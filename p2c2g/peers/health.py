@@ -20,7 +20,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from p2c2g.peers.report import Count, Name, Seconds, Share
+from p2c2g.peers.messages import Count, Name, Seconds, Share
 from p2c2g.peers.sketch import BUCKETS, Sketch
 
 #: Peers, and operations of one, that are told apart; one more drops the one that was heard of
@@ -35,7 +35,7 @@ ENOUGH = 20
 #: Seconds that any single figure is cut off at.
 MAX_SECONDS = 1e3
 
-VERSION: Final = 1
+VERSION: Final = 2
 Bucket = Annotated[int, Field(ge=0, lt=BUCKETS)]
 Weight = Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)]
 Operation = Annotated[str, Field(min_length=1, max_length=256)]
@@ -46,25 +46,24 @@ class Record:
     """What is known of one peer at one operation.
 
     ``count`` results came back; ``failed`` were an error, no picture of their chunk, or too late
-    for anybody;
-    ``on_time`` is the share of both that came back in time.  ``service`` is the mean of seconds
-    a megapixel of the result and ``service_p95`` its 95th percentile; ``rtt`` seconds of travel
-    without work.  ``checks_passed`` and ``checks_failed`` are of the peer at any operation.
-    ``told`` says that part of it is other sessions' word.
+    for anybody; ``on_time`` is the share of both that came back in time.
+    ``seconds_per_megapixel`` of the result is a mean, ``seconds_per_megapixel_p95`` the 95th
+    percentile; ``rtt`` is seconds of travel without work.  ``checks_passed`` and
+    ``checks_failed`` are of the peer at any operation.  ``told`` says that part of it is other sessions' word.
     """
 
     count: int
     failed: int
     on_time: float
-    service: float
-    service_p95: float
+    seconds_per_megapixel: float
+    seconds_per_megapixel_p95: float
     rtt: float
     checks_passed: int = 0
     checks_failed: int = 0
     told: bool = False
 
 
-class Told(BaseModel):
+class HealthEntry(BaseModel):
     """The same as one session tells it: ``spread`` holds a sketch's weights."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -72,7 +71,7 @@ class Told(BaseModel):
     count: Count = 0
     failed: Count = 0
     on_time: Share = 1.0
-    service: Seconds = 0.0
+    seconds_per_megapixel: Seconds = 0.0
     rtt: Seconds = 0.0
     spread: Annotated[dict[Bucket, Weight], Field(max_length=BUCKETS)] = {}
 
@@ -85,9 +84,9 @@ class Snapshot(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    v: Literal[1] = VERSION
+    v: Literal[2] = VERSION
     operations: Annotated[
-        dict[Operation, Annotated[dict[Name, Told], Field(max_length=MAX_PEERS)]],
+        dict[Operation, Annotated[dict[Name, HealthEntry], Field(max_length=MAX_PEERS)]],
         Field(max_length=MAX_OPERATIONS),
     ] = {}
     checks: Annotated[dict[Name, tuple[Count, Count]], Field(max_length=MAX_PEERS)] = {}
@@ -100,7 +99,7 @@ class _Seen:
     count: int = 0
     failed: int = 0
     on_time: float = 0.0
-    service: float = 0.0
+    seconds_per_megapixel: float = 0.0
     rtt: float = 0.0
     sketch: Sketch = field(default_factory=Sketch)
     heard: float = 0.0
@@ -111,14 +110,16 @@ class _Seen:
         weight = max(1 / (self.count + self.failed), OUTCOME_WEIGHT)
         self.on_time += weight * (on_time - self.on_time)
 
-    def add(self, told: Told) -> None:
+    def add(self, told: HealthEntry) -> None:
         """Add what another session told: a mean by the number of results."""
         outcomes, more = self.count + self.failed, told.count + told.failed
         if more:
             self.on_time += more / (outcomes + more) * (told.on_time - self.on_time)
         if told.count:
             part = told.count / (self.count + told.count)
-            self.service += part * (told.service - self.service)
+            self.seconds_per_megapixel += part * (
+                told.seconds_per_megapixel - self.seconds_per_megapixel
+            )
             self.rtt += part * (told.rtt - self.rtt)
         self.count += told.count
         self.failed += told.failed
@@ -148,7 +149,7 @@ class Health:
         peer: str,
         operation: str,
         megapixels: float,
-        service: float,
+        seconds_per_chunk: float,
         travel: float,
         *,
         on_time: bool,
@@ -160,7 +161,7 @@ class Health:
             peer: whose.
             operation: the pipeline's text.
             megapixels: of the result, in 10⁶ pixels, above 0.
-            service: seconds that the peer worked on it.
+            seconds_per_chunk: seconds that the peer worked on it.
             travel: seconds that it was away in all, without that work and without waiting.
             on_time: whether it came before it was given up and its frame was shown.
             now: seconds of the caller's clock.
@@ -169,9 +170,9 @@ class Health:
         seen.heard = now
         seen.count += 1
         seen.ended(float(on_time))
-        each = min(max(service / megapixels, 0.0), MAX_SECONDS)
+        each = min(max(seconds_per_chunk / megapixels, 0.0), MAX_SECONDS)
         weight = max(1 / seen.count, TIME_WEIGHT)
-        seen.service += weight * (each - seen.service)
+        seen.seconds_per_megapixel += weight * (each - seen.seconds_per_megapixel)
         seen.rtt += weight * (min(max(travel, 0.0), MAX_SECONDS) - seen.rtt)
         seen.sketch.add(each)
 
@@ -208,8 +209,8 @@ class Health:
             count=known.count,
             failed=known.failed,
             on_time=known.on_time,
-            service=known.service,
-            service_p95=known.sketch.value,
+            seconds_per_megapixel=known.seconds_per_megapixel,
+            seconds_per_megapixel_p95=known.sketch.value,
             rtt=known.rtt,
             checks_passed=(mine.passed if mine else 0) + sum(passed for passed, _ in checks),
             checks_failed=(mine.failed if mine else 0) + sum(failed for _, failed in checks),
@@ -247,7 +248,7 @@ class Health:
 
     def snapshot(self) -> Snapshot:
         """Return what this session itself has seen, the peer heard of last first."""
-        operations: dict[str, dict[str, Told]] = {}
+        operations: dict[str, dict[str, HealthEntry]] = {}
         checks: dict[str, tuple[int, int]] = {}
         for peer, known in reversed(self._own.items()):
             if not 1 <= len(peer) <= 200 or any(c.isspace() or not c.isprintable() for c in peer):
@@ -256,11 +257,11 @@ class Health:
                 checks[peer] = (known.passed, known.failed)
             for operation, seen in reversed(known.operations.items()):
                 if operation in operations or len(operations) < MAX_OPERATIONS:
-                    operations.setdefault(operation, {})[peer] = Told(
+                    operations.setdefault(operation, {})[peer] = HealthEntry(
                         count=seen.count,
                         failed=seen.failed,
                         on_time=_short(seen.on_time),
-                        service=_short(seen.service),
+                        seconds_per_megapixel=_short(seen.seconds_per_megapixel),
                         rtt=_short(seen.rtt),
                         spread=seen.sketch.weights(),
                     )
@@ -309,14 +310,14 @@ def _both(own: _Seen, told: _Seen) -> _Seen:
     """Return own results and as much of others' word as is missing to :data:`ENOUGH`."""
     missing = ENOUGH - own.count - own.failed
     share = min(1.0, missing / max(1, told.count + told.failed))
-    both = _Seen(own.count, own.failed, own.on_time, own.service, own.rtt)
+    both = _Seen(own.count, own.failed, own.on_time, own.seconds_per_megapixel, own.rtt)
     both.sketch.merge(own.sketch.weights())
     both.add(
-        Told(
+        HealthEntry(
             count=ceil(told.count * share),
             failed=round(told.failed * share),
             on_time=told.on_time,
-            service=told.service,
+            seconds_per_megapixel=told.seconds_per_megapixel,
             rtt=told.rtt,
             spread={bucket: weight * share for bucket, weight in told.sketch.weights().items()},
         )

@@ -33,10 +33,10 @@ from p2c2g.peers.trust import ENOUGH
 #: of a new peer says little.
 PRIOR, PRIOR_ON_TIME = 5, 0.9
 #: Seconds a megapixel, and of travel, that halve a score.
-HALF_SERVICE = 0.1
+HALF_SECONDS_PER_MEGAPIXEL = 0.1
 HALF_RTT = 0.1
 #: Assumed of a peer of which nothing is known.
-UNKNOWN_SERVICE, UNKNOWN_RTT = 0.030, 0.020
+UNKNOWN_SECONDS_PER_MEGAPIXEL, UNKNOWN_RTT = 0.030, 0.020
 _BREAKER = {State.CLOSED: 1.0, State.HALF_OPEN: 0.25, State.OPEN: 0.0}
 #: A factor that costs less than this is not worth a word.
 _WORTH_A_WORD = 0.97
@@ -46,14 +46,14 @@ _WORTH_A_WORD = 0.97
 class Merits:
     """What a score is made of.
 
-    ``on_time`` is the share in time of ``results`` outcomes; ``service`` seconds a megapixel, 95th
+    ``on_time`` is the share in time of ``results`` outcomes; ``seconds_per_megapixel`` the 95th
     percentile; ``rtt`` seconds of travel; ``in_a_row`` comparisons in a row that agreed.  Times are
     None where unknown.
     """
 
     on_time: float = 1.0
     results: int = 0
-    service: float | None = None
+    seconds_per_megapixel: float | None = None
     rtt: float | None = None
     in_a_row: int = 0
     breaker: State = State.CLOSED
@@ -85,7 +85,7 @@ def merits(
     return Merits(
         on_time=record.on_time,
         results=record.count + record.failed,
-        service=record.service_p95 if seen else None,
+        seconds_per_megapixel=record.seconds_per_megapixel_p95 if seen else None,
         rtt=record.rtt if seen else rtt,
         in_a_row=in_a_row,
         breaker=breaker,
@@ -105,11 +105,15 @@ def rank(given: Merits) -> float:
 
 def _factors(given: Merits) -> dict[str, float]:
     on_time = (given.on_time * given.results + PRIOR_ON_TIME * PRIOR) / (given.results + PRIOR)
-    service = UNKNOWN_SERVICE if given.service is None else given.service
+    seconds_per_megapixel = (
+        UNKNOWN_SECONDS_PER_MEGAPIXEL
+        if given.seconds_per_megapixel is None
+        else given.seconds_per_megapixel
+    )
     rtt = UNKNOWN_RTT if given.rtt is None else given.rtt
     return {
         "on time": on_time**2,
-        "speed": 1 / (1 + service / HALF_SERVICE),
+        "speed": 1 / (1 + seconds_per_megapixel / HALF_SECONDS_PER_MEGAPIXEL),
         "nearness": 1 / (1 + rtt / HALF_RTT),
         "trust": (1 + min(given.in_a_row / ENOUGH, 1.0)) / 2,
         "breaker": _BREAKER[given.breaker],
@@ -129,7 +133,7 @@ def _moved(given: Merits, factors: dict[str, float]) -> str:
         if not given.results:
             return "unknown: no result seen yet"
         return f"late: {_percent(1 - given.on_time)} of its chunks"
-    known = given.service if worst == "speed" else given.rtt
+    known = given.seconds_per_megapixel if worst == "speed" else given.rtt
     if known is None:
         return f"unknown: no {'result' if worst == 'speed' else 'distance'} seen yet"
     if worst == "speed":

@@ -39,7 +39,7 @@ from p2c2g.peers.keys import (
     is_name,
     own_queue,
 )
-from p2c2g.peers.report import Beat, Enrolment, parse
+from p2c2g.peers.messages import Beat, Enrolment, parse
 
 logger = logging.getLogger(__name__)
 

@@ -36,7 +36,7 @@ MAX_BYTES = 32_768
 _MAX_NAME = 200
 
 
-class Word(BaseModel):
+class SessionSnapshot(BaseModel):
     """What one session tells."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -46,7 +46,7 @@ class Word(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class OtherSessions:
     """What the other sessions told: to be merged into this one's health and trust."""
 
     health: tuple[Snapshot, ...]
@@ -65,7 +65,7 @@ class SharedHealth:
         self._client = client
         self._session = session
 
-    def sync(self, health: Snapshot, trust: TrustSnapshot) -> Heard:
+    def sync(self, health: Snapshot, trust: TrustSnapshot) -> OtherSessions:
         """Tell what this session has seen, and hear the others.  Two round trips.
 
         Raises:
@@ -73,7 +73,7 @@ class SharedHealth:
         """
         return self._exchange(packed(health, trust))
 
-    def read(self) -> Heard:
+    def read(self) -> OtherSessions:
         """Hear the sessions and tell nothing.  Two round trips.
 
         Raises:
@@ -81,7 +81,7 @@ class SharedHealth:
         """
         return self._exchange(None)
 
-    def _exchange(self, word: bytes | None) -> Heard:
+    def _exchange(self, word: bytes | None) -> OtherSessions:
         try:
             with self._client.pipeline(transaction=False) as pipe:
                 if word is not None and self._session:
@@ -102,13 +102,17 @@ class SharedHealth:
             raise BrokerUnavailableError(f"The broker does not answer: {error}.") from error
         words = [_unpacked(name, answer) for name, answer in zip(others, answers, strict=True)]
         heard = [each for each in words if each is not None]
-        return Heard(tuple(w.health for w in heard), tuple(w.trust for w in heard))
+        return OtherSessions(tuple(w.health for w in heard), tuple(w.trust for w in heard))
 
 
 def packed(health: Snapshot, trust: TrustSnapshot) -> bytes:
     """Write what a session tells; peers that were heard of least lately are left out for room."""
     while True:
-        data = Word(health=health, trust=trust).model_dump_json(exclude_defaults=True).encode()
+        data = (
+            SessionSnapshot(health=health, trust=trust)
+            .model_dump_json(exclude_defaults=True)
+            .encode()
+        )
         if len(data) <= MAX_BYTES:
             return data
         # Both name the peer heard of last first.
@@ -125,7 +129,7 @@ def packed(health: Snapshot, trust: TrustSnapshot) -> bytes:
         )
 
 
-def _unpacked(name: str, answer: Any) -> Word | None:
+def _unpacked(name: str, answer: Any) -> SessionSnapshot | None:
     """Read what a session told, or return None; what is no word of a session is logged."""
     if answer == b"":
         return None
@@ -134,7 +138,7 @@ def _unpacked(name: str, answer: Any) -> Word | None:
         problem = f"it has more than {MAX_BYTES} bytes"
     elif isinstance(answer, bytes):
         try:
-            return Word.model_validate_json(answer)
+            return SessionSnapshot.model_validate_json(answer)
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
             problem = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"

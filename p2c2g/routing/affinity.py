@@ -52,7 +52,7 @@ class Affinity:
             return best
         if pool is not self._pool or len(pool) != len(self._by_id):
             self._pool, self._by_id = pool, {each.id: each for each in pool}
-        region = job.session, job.region
+        region = job.session, job.chunk
         home = self._by_id.get(self._homes.get(region, ""))
         if home is not None and home is not best:
             finish = home.finish(job.megapixels)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 #: Assumed of a peer of which nothing is known yet: seconds a megapixel, and seconds of travel.
-UNKNOWN_SERVICE = 0.030
+UNKNOWN_SECONDS_PER_MEGAPIXEL = 0.030
 UNKNOWN_RTT = 0.020
 #: A peer is silent when it owes a result for its travel, so many of its 95th percentiles, and
 #: these seconds.
@@ -23,12 +23,12 @@ SILENT_MOST = 2.0
 class Job:
     """One run to be placed.
 
-    ``session`` and ``region`` (the chunk's index: a region of the screen) are what affinity
+    ``session`` and ``chunk`` (its index, which is a region of the screen) are what affinity
     holds on to; ``used`` are the peers that had a run of this chunk.
     """
 
     session: str
-    region: int
+    chunk: int
     megapixels: float
     deadline: float
     used: tuple[str, ...] = ()
@@ -41,8 +41,8 @@ class Candidate:
     Args:
         id: the peer's.
         slots: chunks that it works on at once.
-        service: seconds a megapixel that one slot takes: an exponentially weighted mean.
-        service_p95: the same, 95th percentile.
+        seconds_per_megapixel: what one slot takes: an exponentially weighted mean.
+        seconds_per_megapixel_p95: the same, 95th percentile.
         rtt: seconds of a chunk's travel there and back, without its work.
         own: chunks that this session has sent to it and not heard of.
         others: chunks of other sessions that wait or run there, by its last beat.
@@ -56,8 +56,8 @@ class Candidate:
 
     id: str
     slots: int = 1
-    service: float = UNKNOWN_SERVICE
-    service_p95: float = UNKNOWN_SERVICE
+    seconds_per_megapixel: float = UNKNOWN_SECONDS_PER_MEGAPIXEL
+    seconds_per_megapixel_p95: float = UNKNOWN_SECONDS_PER_MEGAPIXEL
     rtt: float = UNKNOWN_RTT
     own: int = 0
     others: int = 0
@@ -78,19 +78,24 @@ class Candidate:
         For a slot that is whole rounds of those ahead; the line takes one after the other.
         """
         ahead = self.backlog
-        rounds = (ahead // self.slots) * self.service * megapixels
+        rounds = (ahead // self.slots) * self.seconds_per_megapixel * megapixels
         return max(rounds, ahead * megapixels / self.line)
 
     def finish(self, megapixels: float) -> float:
         """Return the seconds until a chunk that is sent now is back."""
-        return self.rtt + self.wait(megapixels) + self.service * megapixels
+        return self.rtt + self.wait(megapixels) + self.seconds_per_megapixel * megapixels
 
     def is_silent(self, megapixels: float, now: float) -> bool:
         """Tell whether it owes a result for much longer than it usually takes: it may stall.
 
         After ``SILENT_MOST`` it is worth another try: what it owes may have been lost.
         """
-        usual = self.rtt + SILENT_P95S * max(self.service_p95, self.service) * megapixels
+        usual = (
+            self.rtt
+            + SILENT_P95S
+            * max(self.seconds_per_megapixel_p95, self.seconds_per_megapixel)
+            * megapixels
+        )
         return usual + SILENT_LEAST < now - self.owes_since < SILENT_MOST
 
 

@@ -20,7 +20,7 @@ REBUILD_AFTER = 256
 
 
 class Wheel:
-    """The peers of a pool, each with a sector as wide as its speed (slots ÷ service).
+    """The peers of a pool, each with a sector as wide as its speed (slots ÷ seconds_per_megapixel).
 
     Args:
         random: where chance comes from.

@@ -138,8 +138,8 @@ class SessionPool:
         return self._settle(before, now)
 
     def _reach(self, peer: Candidate) -> float:
-        service = max(peer.service_p95, peer.service)
-        return peer.rtt + service * self._megapixels
+        seconds_per_megapixel = max(peer.seconds_per_megapixel_p95, peer.seconds_per_megapixel)
+        return peer.rtt + seconds_per_megapixel * self._megapixels
 
     def _grow(self, outside: list[Candidate], wanted: float) -> None:
         """Take from outside, first ones first, until there is enough."""

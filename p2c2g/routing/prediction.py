@@ -13,7 +13,7 @@ FASTEST = 1e-6
 
 def speed(candidate: Candidate) -> float:
     """Return the megapixels a second that a peer's slots make together and its line takes."""
-    return min(candidate.slots / max(candidate.service, FASTEST), candidate.line)
+    return min(candidate.slots / max(candidate.seconds_per_megapixel, FASTEST), candidate.line)
 
 
 def unless_the_queue_is_better(best: Candidate, job: Job, now: float) -> Candidate | None:

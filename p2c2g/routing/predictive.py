@@ -90,7 +90,11 @@ class Predictive:
                 continue  # the risk only adds
             if each.is_silent(megapixels, now):
                 cost += SILENCE
-            miss = cost + (each.service_p95 - each.service) * megapixels - budget
+            miss = (
+                cost
+                + (each.seconds_per_megapixel_p95 - each.seconds_per_megapixel) * megapixels
+                - budget
+            )
             if miss > 0:
                 cost += self._risk * miss
             if cost < least:

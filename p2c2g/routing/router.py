@@ -11,7 +11,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from p2c2g.peers.breaker import Board, State
+from p2c2g.peers.breaker import Breakers, State
 from p2c2g.peers.health import Health
 from p2c2g.peers.presence import Presence
 from p2c2g.peers.ranking import merits, rank
@@ -19,7 +19,7 @@ from p2c2g.peers.trust import Trust
 from p2c2g.routing.candidate import (
     SILENT_MOST,
     UNKNOWN_RTT,
-    UNKNOWN_SERVICE,
+    UNKNOWN_SECONDS_PER_MEGAPIXEL,
     Candidate,
     Job,
     Policy,
@@ -43,8 +43,8 @@ class Facts:
 
     ``ready`` is whether it takes chunks of this session's queue at all; ``busy`` the chunks of
     all sessions that wait or run there; ``rtt`` the seconds of a chunk's travel there and back
-    as far as pings tell; ``service`` the seconds a megapixel that its probe promises, 0 where
-    it promises nothing; ``line`` the megapixels a second of results that its line to the broker
+    as far as pings tell; ``seconds_per_megapixel`` what its probe promises, 0 where it promises
+    nothing; ``line`` the megapixels a second of results that its line to the broker
     takes, inf where unknown.
     """
 
@@ -53,7 +53,7 @@ class Facts:
     slots: int = 1
     busy: int = 0
     rtt: float = UNKNOWN_RTT
-    service: float = 0.0
+    seconds_per_megapixel: float = 0.0
     region: str = ""
     line: float = float("inf")
 
@@ -70,7 +70,7 @@ class Router:
         deadline: seconds that a chunk has.
         health: what was seen of the peers; the caller tells it results.
         trust: whose results count without a second opinion.
-        board: the peers' breakers.
+        breakers: the peers' breakers.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class Router:
         deadline: float,
         health: Health,
         trust: Trust,
-        board: Board,
+        breakers: Breakers,
     ) -> None:
         self._policy = policy
         self._session = session
@@ -94,7 +94,7 @@ class Router:
         self._deadline = deadline
         self._health = health
         self._trust = trust
-        self._board = board
+        self._breakers = breakers
         #: Bits of a megapixel of results: a moving average.
         self.bits = UNKNOWN_BITS
         self._pool = SessionPool(max(megapixels))
@@ -147,14 +147,16 @@ class Router:
             standing = merits(
                 record,
                 self._trust.in_a_row(each.id),
-                self._board.state(each.id, now),
+                self._breakers.state(each.id, now),
                 rtt=each.rtt,
             )
             candidate.score = rank(standing)
             if each.id not in self._travels:
                 candidate.rtt = each.rtt
-            if each.service and record is None:
-                candidate.service = candidate.service_p95 = each.service
+            if each.seconds_per_megapixel and record is None:
+                candidate.seconds_per_megapixel = candidate.seconds_per_megapixel_p95 = (
+                    each.seconds_per_megapixel
+                )
         self._choose_pool(now)
         return gone
 
@@ -176,7 +178,7 @@ class Router:
             The shortest travel of its latest results, in seconds: its distance.
         """
         candidate = self._of(peer)
-        if self._board.state(peer, now) is not State.CLOSED:
+        if self._breakers.state(peer, now) is not State.CLOSED:
             return candidate.rtt
         self._presence.seen(peer, now)
         candidate.last_result = now
@@ -186,9 +188,11 @@ class Router:
             travels.append(travel)
             candidate.rtt = min(travels)
         record = self._health.of(peer, self._operation)
-        if record is not None and record.service > 0:
-            candidate.service = record.service
-            candidate.service_p95 = max(record.service_p95, record.service)
+        if record is not None and record.seconds_per_megapixel > 0:
+            candidate.seconds_per_megapixel = record.seconds_per_megapixel
+            candidate.seconds_per_megapixel_p95 = max(
+                record.seconds_per_megapixel_p95, record.seconds_per_megapixel
+            )
         return candidate.rtt
 
     def sent(self, peer: str, now: float) -> None:
@@ -205,7 +209,9 @@ class Router:
         candidate = self._candidates.get(peer)
         if candidate is not None:
             travels = self._travels.setdefault(peer, deque(maxlen=_TRAVELS))
-            travels.append(max(0.0, seconds - candidate.service * self._megapixels[index]))
+            travels.append(
+                max(0.0, seconds - candidate.seconds_per_megapixel * self._megapixels[index])
+            )
             candidate.rtt = min(travels)
 
     def measured(self, index: int, size: int) -> None:
@@ -274,7 +280,7 @@ class Router:
             chosen = self._policy.choose(job, self._pool.members, now)
             if chosen is None:
                 return ""
-            if self._board.state(chosen.id, now) is State.CLOSED:
+            if self._breakers.state(chosen.id, now) is State.CLOSED:
                 return chosen.id
             self._choose_pool(now)
         return ""
@@ -297,12 +303,16 @@ class Router:
         self._pool.update(eligible, self._need, self._deadline, now)
 
     def _may_work(self, now: float) -> Callable[[str], bool]:
-        return lambda peer: self._board.state(peer, now) is State.CLOSED
+        return lambda peer: self._breakers.state(peer, now) is State.CLOSED
 
     def _of(self, peer: str) -> Candidate:
         candidate = self._candidates.get(peer)
         if candidate is None:
-            candidate = Candidate(peer, service=UNKNOWN_SERVICE, service_p95=UNKNOWN_SERVICE)
+            candidate = Candidate(
+                peer,
+                seconds_per_megapixel=UNKNOWN_SECONDS_PER_MEGAPIXEL,
+                seconds_per_megapixel_p95=UNKNOWN_SECONDS_PER_MEGAPIXEL,
+            )
             self._candidates[peer] = candidate
             if len(self._candidates) > len(self._facts) + MAX_UNREGISTERED:
                 oldest = next(name for name in self._candidates if name not in self._facts)

@@ -142,8 +142,10 @@ def _is_silent(peer: Candidate, line: Sequence[Waiting[K]], now: float) -> bool:
     oldest = line[0]
     heard = max(peer.last_result, oldest.sent_at)
     rounds = peer.others // peer.slots  # before ours
-    service = max(peer.service_p95, peer.service) * oldest.megapixels
-    owed = peer.rtt + (rounds + SILENT_P95S) * service + SILENT_LEAST
+    seconds_per_megapixel = (
+        max(peer.seconds_per_megapixel_p95, peer.seconds_per_megapixel) * oldest.megapixels
+    )
+    owed = peer.rtt + (rounds + SILENT_P95S) * seconds_per_megapixel + SILENT_LEAST
     return now - heard > owed
 
 
@@ -154,7 +156,7 @@ def _behind(
     half = peer.rtt / 2
     free: list[float] = []  # when each slot was to be free, by prediction
     for place, each in enumerate(line):
-        took = peer.service * each.megapixels
+        took = peer.seconds_per_megapixel * each.megapixels
         begin = each.sent_at + half
         if len(free) < peer.slots:
             heappush(free, begin + took)

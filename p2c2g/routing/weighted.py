@@ -20,7 +20,7 @@ DRAWS = 4
 
 
 class Weighted:
-    """Draws a peer in proportion to slots ÷ service.
+    """Draws a peer in proportion to slots ÷ seconds_per_megapixel.
 
     One that had a run of the chunk, is silent, or would be late by prediction is drawn again, up
     to ``draws`` times in all.  Where none of those drawn is in time, the earliest of them gets

@@ -15,19 +15,19 @@ from p2c2g.media.frame import Chunk, Pixels
 from p2c2g.media.operations import Pipeline
 from p2c2g.media.wire import ResultHeader
 from p2c2g.messaging.inbox import Arrival
-from p2c2g.peers.breaker import Board, State
+from p2c2g.peers.breaker import Breakers, State
 from p2c2g.session.admission import Admission
 from p2c2g.session.attempts import Attempts, ChunkKey, Verdict
-from p2c2g.session.checks import Checker
+from p2c2g.session.config import FrameInFlight, Part, SessionConfig
 from p2c2g.session.dispatcher import parse_task_id
-from p2c2g.session.examination import Examination, Probe
-from p2c2g.session.examiner import Examiner
 from p2c2g.session.peerclock import PeerClock
-from p2c2g.session.plan import FrameInFlight, Part, SessionPlan
 from p2c2g.session.player import Player
 from p2c2g.session.runs import Runs
 from p2c2g.session.sender import Sender
 from p2c2g.session.tally import Tally
+from p2c2g.verify.checks import Checker
+from p2c2g.verify.examination import BreakerTrial, Examination
+from p2c2g.verify.examiner import Examiner
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ class Collector:
         plan: the session's.
         attempts: the one table.
         admission: is told what has come back.
-        board: is told how each peer did.
+        breakers: is told how each peer did.
         runs: judges, and sends what is run again.
         examiner: is told what peers answer to its examinations.
         sender: sends these.
@@ -54,10 +54,10 @@ class Collector:
 
     def __init__(
         self,
-        plan: SessionPlan,
+        plan: SessionConfig,
         attempts: Attempts,
         admission: Admission,
-        board: Board,
+        breakers: Breakers,
         runs: Runs[FrameInFlight],
         examiner: Examiner,
         sender: Sender,
@@ -72,7 +72,7 @@ class Collector:
         self._checker = Checker(plan.codec, plan.quality, plan.operations.resolve(plan.size))
         self._attempts = attempts
         self._admission = admission
-        self._board = board
+        self._breakers = breakers
         self._runs = runs
         self._examiner = examiner
         self._sender = sender
@@ -90,7 +90,7 @@ class Collector:
             return
         header: ResultHeader | None = None
         peer = arrival.peer
-        probe: Probe | None = None
+        probe: BreakerTrial | None = None
         try:
             if arrival.succeeded:
                 header = ResultHeader.unpack(arrival.header)
@@ -102,7 +102,7 @@ class Collector:
                     return
                 self._admission.returned(*key)
                 probe = self._examiner.take_probe(peer, key)
-                trusted = probe is not None or self._board.state(peer, now) is State.CLOSED
+                trusted = probe is not None or self._breakers.state(peer, now) is State.CLOSED
                 flight = self._player.flight(key[0])
             if header is None:
                 self._fail(key, None, peer, arrival.error, probe, now)
@@ -161,9 +161,9 @@ class Collector:
             self._examiner.failed(examination, now)
             return
         self._examiner.put(examination, payload, header.ran)
-        service = (header.done_us - header.started_us) / 1e6
+        seconds_per_chunk = (header.done_us - header.started_us) / 1e6
         took = now - examination.sent_at
-        self._runs.examined(header.chunk, header.peer, service, took, now)
+        self._runs.examined(header.chunk, header.peer, seconds_per_chunk, took, now)
 
     def _is_allowed(self, ran: str) -> bool:
         """Tell whether a peer may have run what it says: empty is just what was asked for."""
@@ -175,13 +175,13 @@ class Collector:
         except UsageError:
             return False
 
-    def _examine(self, probe: Probe, payload: bytes, peer: str, now: float) -> None:
+    def _examine(self, probe: BreakerTrial, payload: bytes, peer: str, now: float) -> None:
         """Judge a probe by itself: in time and a picture of its chunk, whoever was first."""
         chunk = self._chunks[probe.key[1]]
         scratch = np.empty((chunk.target.height, chunk.target.width, 3), np.uint8)
         self._decode(payload, chunk, probe.flight, scratch)
         with self._lock:
-            self._board.probed(peer, now, good=now <= probe.flight.deadline)
+            self._breakers.probed(peer, now, good=now <= probe.flight.deadline)
 
     def _part(self, key: ChunkKey, header: ResultHeader, payload: bytes, now: float) -> Part | None:
         with self._lock:
@@ -211,10 +211,10 @@ class Collector:
         now: float,
     ) -> None:
         peer = header.peer
-        service = (header.done_us - header.started_us) / 1e6
+        seconds_per_chunk = (header.done_us - header.started_us) / 1e6
         size = len(part.payload) if part is not None else 0
         with self._lock:
-            verdict = self._runs.succeeded(key, header.attempt, peer, service, size, now)
+            verdict = self._runs.succeeded(key, header.attempt, peer, seconds_per_chunk, size, now)
             if verdict is not Verdict.ACCEPTED or flight is None or part is None:
                 return
             examination = self._examiner.accepted(
@@ -233,7 +233,7 @@ class Collector:
         attempt: int | None,
         peer: str,
         error: str,
-        probe: Probe | None,
+        probe: BreakerTrial | None,
         now: float,
     ) -> None:
         with self._lock:
@@ -242,7 +242,7 @@ class Collector:
                 self._examiner.failed(examination, now)
                 return
             if probe is not None:
-                self._board.probed(peer, now, good=False)
+                self._breakers.probed(peer, now, good=False)
         decision = self._runs.failed(key, attempt, peer, now, is_probe=probe is not None)
         if decision is None:
             return

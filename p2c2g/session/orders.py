@@ -18,7 +18,7 @@ class Flight(Protocol):
         """Return when it is shown at the latest, in seconds of the session's clock."""
 
 
-class Order(NamedTuple):
+class RunRequest(NamedTuple):
     """One run to be sent: the chunk's index, the run's number, the peer (any where empty)."""
 
     chunk: int
@@ -28,4 +28,4 @@ class Order(NamedTuple):
 
 F = TypeVar("F", bound=Flight)
 #: Sends runs of one frame, in one write; tells whether they have left.
-Send = Callable[[F, Sequence[Order]], bool]
+Send = Callable[[F, Sequence[RunRequest]], bool]

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from p2c2g.media.chunker import paint_base
 from p2c2g.media.frame import FrameState, Picture, Tile
-from p2c2g.session.plan import FrameInFlight, Part, SessionPlan
+from p2c2g.session.config import FrameInFlight, Part, SessionConfig
 from p2c2g.session.playout import Playout
 from p2c2g.session.reassembler import Pending, Reassembler
 from p2c2g.session.tally import Tally
@@ -40,7 +40,7 @@ class Player:
 
     def __init__(
         self,
-        plan: SessionPlan,
+        plan: SessionConfig,
         tally: Tally,
         lock: threading.Lock,
         sink: Sink,

@@ -11,13 +11,13 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Generic
 
-from p2c2g.peers.breaker import Board, Outcome
+from p2c2g.peers.breaker import Breakers, Outcome
 from p2c2g.peers.health import Health
 from p2c2g.routing.router import Router
 from p2c2g.routing.stealing import Move, Waiting, moves
 from p2c2g.session.attempts import Attempts, ChunkKey, Decision, Run, RunState, Verdict
 from p2c2g.session.hedging import Hedging, Moment, Watch
-from p2c2g.session.orders import F, Order, Send
+from p2c2g.session.orders import F, RunRequest, Send
 
 #: Seconds between two looks at a chunk that waits at a peer for longer than was predicted.
 STEAL_INTERVAL = 0.004
@@ -32,7 +32,7 @@ class Runs(Generic[F]):
         send: sends.
         attempts: the one table.
         hedging: when a run is slow, or silent, and how many more there may be.
-        board: is told how each peer did.
+        breakers: is told how each peer did.
         health: likewise, with the times.
         router: who gets a run.
         flight_of: gives a frame that has not been shown.
@@ -48,7 +48,7 @@ class Runs(Generic[F]):
         send: Send[F],
         attempts: Attempts,
         hedging: Hedging,
-        board: Board,
+        breakers: Breakers,
         health: Health,
         router: Router,
         flight_of: Callable[[int], F | None],
@@ -60,7 +60,7 @@ class Runs(Generic[F]):
         self._send = send
         self._attempts = attempts
         self._hedging = hedging
-        self._board = board
+        self._breakers = breakers
         self._health = health
         self._router = router
         self._flight_of = flight_of
@@ -84,7 +84,7 @@ class Runs(Generic[F]):
         """Send the first run of each chunk; tell whether they have left."""
         with self._lock:
             orders = [
-                Order(index, 1, runs[0].peer)
+                RunRequest(index, 1, runs[0].peer)
                 for index in range(len(self._megapixels))
                 if (runs := self._attempts.runs((flight.number, index)))
             ]
@@ -109,7 +109,13 @@ class Runs(Generic[F]):
     # -- what comes back -----------------------------------------------------------------------
 
     def succeeded(
-        self, key: ChunkKey, attempt: int, peer: str, service: float, size: int, now: float
+        self,
+        key: ChunkKey,
+        attempt: int,
+        peer: str,
+        seconds_per_chunk: float,
+        size: int,
+        now: float,
     ) -> Verdict:
         """Judge a good result.  The lock is held.
 
@@ -117,7 +123,7 @@ class Runs(Generic[F]):
             key: the chunk.
             attempt: the number of the run, as the peer tells it.
             peer: who brings it.
-            service: seconds of work on it, as the peer tells it.
+            seconds_per_chunk: seconds of work on it, as the peer tells it.
             size: bytes of the result.
             now: seconds of the session's clock.
         """
@@ -126,9 +132,9 @@ class Runs(Generic[F]):
         verdict = self._attempts.succeed(key, attempt)
         late = run is None or run.state is RunState.SILENT
         if late:
-            self._board.record(peer, Outcome.LATE, now)
+            self._breakers.record(peer, Outcome.LATE, now)
         elif verdict is Verdict.ACCEPTED:
-            self._board.record(peer, Outcome.GOOD, now)
+            self._breakers.record(peer, Outcome.GOOD, now)
             self._router.measured(key[1], size)
         if run is None:
             self._health.failed(peer, self._operation, now)
@@ -137,16 +143,18 @@ class Runs(Generic[F]):
         took = now - run.sent_at
         self._hedging.took(took)
         self._back(run)
-        service = min(max(service, 0.0), took)
+        seconds_per_chunk = min(max(seconds_per_chunk, 0.0), took)
         # The shortest travel of late: the rest of this one was waiting.
-        travel = self._router.answered(peer, took - service, now)
+        travel = self._router.answered(peer, took - seconds_per_chunk, now)
         self._health.result(
-            peer, self._operation, self._megapixels[key[1]], service, travel,
+            peer, self._operation, self._megapixels[key[1]], seconds_per_chunk, travel,
             on_time=not late, now=now,
         )  # fmt: skip
         return verdict
 
-    def examined(self, index: int, peer: str, service: float, took: float, now: float) -> None:
+    def examined(
+        self, index: int, peer: str, seconds_per_chunk: float, took: float, now: float
+    ) -> None:
         """Learn from an examination how fast a peer is.  The lock is held.
 
         So one that gets nothing else, since its first chunks were slow, can show that it has
@@ -155,14 +163,14 @@ class Runs(Generic[F]):
         Args:
             index: the chunk's.
             peer: who was examined.
-            service: seconds of work on it, as the peer tells it.
+            seconds_per_chunk: seconds of work on it, as the peer tells it.
             took: seconds from when it was sent until its answer came.
             now: seconds of the session's clock.
         """
-        service = min(max(service, 0.0), took)
-        travel = self._router.answered(peer, took - service, now)
+        seconds_per_chunk = min(max(seconds_per_chunk, 0.0), took)
+        travel = self._router.answered(peer, took - seconds_per_chunk, now)
         self._health.result(
-            peer, self._operation, self._megapixels[index], service, travel,
+            peer, self._operation, self._megapixels[index], seconds_per_chunk, travel,
             on_time=True, now=now,
         )  # fmt: skip
 
@@ -184,7 +192,7 @@ class Runs(Generic[F]):
         attempts = self._attempts
         with self._lock:
             if peer and not is_probe:
-                self._board.record(peer, Outcome.BAD, now)
+                self._breakers.record(peer, Outcome.BAD, now)
                 self._health.failed(peer, self._operation, now)
             flight = self._flight_of(key[0])
             if flight is None or not attempts.runs(key):
@@ -205,7 +213,7 @@ class Runs(Generic[F]):
     def gone(self, peer: str, now: float) -> None:
         """Have others run at once what a peer had that died or left."""
         with self._lock:
-            orders: list[tuple[F, Order]] = []
+            orders: list[tuple[F, RunRequest]] = []
             for key, number in self._attempts.out_at(peer):
                 flight = self._flight_of(key[0])
                 if flight is None or not self._hedging.in_time(now, flight.deadline):
@@ -224,7 +232,7 @@ class Runs(Generic[F]):
     def look(self, now: float) -> None:
         """Move what waits too long, hedge what is slow by now, and rerun what is silent."""
         with self._lock:
-            orders: list[tuple[F, Order]] = []
+            orders: list[tuple[F, RunRequest]] = []
             waits = False
             for moment, key, attempt in self._watch.due(now):
                 flight = self._flight_of(key[0])
@@ -273,7 +281,7 @@ class Runs(Generic[F]):
         runs = self._attempts.runs(key)
         return {run.peer for run in runs} | {run.moved_from for run in runs if run.moved_from}
 
-    def _hedge(self, flight: F, key: ChunkKey, attempt: int, now: float) -> Order | None:
+    def _hedge(self, flight: F, key: ChunkKey, attempt: int, now: float) -> RunRequest | None:
         runs = self._attempts.runs(key)
         run = runs[attempt - 1]
         silent_at = run.sent_at + self._hedging.silent_after
@@ -289,9 +297,9 @@ class Runs(Generic[F]):
         if number is None:
             return None
         self._place(flight, key, number, peer, now)
-        return Order(key[1], number, peer)
+        return RunRequest(key[1], number, peer)
 
-    def _give_up(self, flight: F, key: ChunkKey, attempt: int, now: float) -> Order | None:
+    def _give_up(self, flight: F, key: ChunkKey, attempt: int, now: float) -> RunRequest | None:
         runs = self._attempts.runs(key)
         run = runs[attempt - 1]
         if run.state is not RunState.OUT or not self._hedging.in_time(now, flight.deadline):
@@ -300,7 +308,7 @@ class Runs(Generic[F]):
         if alone and len(runs) < self._attempts.most and not self._hedging.reruns.take():
             return None
         if run.peer and not run.moved_from:  # Of a moved one nobody knows who kept it.
-            self._board.record(run.peer, Outcome.LATE, now)
+            self._breakers.record(run.peer, Outcome.LATE, now)
         if self._attempts.give_up(key, attempt, now) is Decision.RETRY:
             return self._order(flight, key, now)
         return None
@@ -312,12 +320,12 @@ class Runs(Generic[F]):
             return self._hedging.in_time(now, flight.deadline)
         return now + candidate.finish(self._megapixels[key[1]]) < flight.deadline
 
-    def _order(self, flight: F, key: ChunkKey, now: float) -> Order:
+    def _order(self, flight: F, key: ChunkKey, now: float) -> RunRequest:
         """Choose who gets the run that was granted last, in another's place."""
         number = len(self._attempts.runs(key))
         peer = self._router.second(key[1], flight.deadline, self._used(key), now)
         self._place(flight, key, number, peer, now)
-        return Order(key[1], number, peer)
+        return RunRequest(key[1], number, peer)
 
     def _still_waits(self, key: ChunkKey, attempt: int, now: float) -> bool:
         run = self._attempts.runs(key)[attempt - 1]

@@ -9,9 +9,9 @@ from p2c2g.errors import BrokerUnavailableError
 from p2c2g.media.wire import ChunkHeader
 from p2c2g.routing.stealing import Move
 from p2c2g.session.attempts import ChunkKey
+from p2c2g.session.config import FrameInFlight, SessionConfig
 from p2c2g.session.dispatcher import Dispatcher, Message
-from p2c2g.session.orders import Order
-from p2c2g.session.plan import FrameInFlight, SessionPlan
+from p2c2g.session.orders import RunRequest
 from p2c2g.session.tally import Tally
 
 logger = logging.getLogger(__name__)
@@ -32,7 +32,7 @@ class Sender:
     def __init__(
         self,
         session: str,
-        plan: SessionPlan,
+        plan: SessionConfig,
         dispatcher: Dispatcher,
         tally: Tally,
         travel: Callable[[str], float],
@@ -47,7 +47,7 @@ class Sender:
         self._clock = clock
         self._last_budget = plan.deadline
 
-    def send(self, flight: FrameInFlight, orders: Sequence[Order]) -> bool:
+    def send(self, flight: FrameInFlight, orders: Sequence[RunRequest]) -> bool:
         """Send runs of one frame, in one write; tell whether they have left."""
         left = flight.deadline - self._clock()
         messages = []
@@ -56,7 +56,7 @@ class Sender:
             messages.append(self._message(flight.number, order, flight.payloads[order.chunk]))
         return self._send(flight.number, messages)
 
-    def send_picture(self, number: int, order: Order, payload: bytes) -> bool:
+    def send_picture(self, number: int, order: RunRequest, payload: bytes) -> bool:
         """Send one run with a picture of its own: nobody can tell it from the frame's.
 
         So its budget is that of the last one that counted.
@@ -70,7 +70,7 @@ class Sender:
         except BrokerUnavailableError as error:
             logger.debug("Chunks were not moved: %s", error)
 
-    def _message(self, number: int, order: Order, payload: bytes) -> Message:
+    def _message(self, number: int, order: RunRequest, payload: bytes) -> Message:
         chunk = self._chunks[order.chunk]
         header = ChunkHeader(
             session=self._session,

@@ -28,10 +28,10 @@ from p2c2g.media.chunker import cut
 from p2c2g.media.codecs import codec
 from p2c2g.media.frame import Frame, Picture
 from p2c2g.messaging.inbox import Inbox
-from p2c2g.peers.breaker import Board
+from p2c2g.peers.breaker import Breakers
 from p2c2g.peers.health import Health
 from p2c2g.peers.registry import Registry
-from p2c2g.peers.shared import SharedBreakers
+from p2c2g.peers.shared_breakers import SharedBreakers
 from p2c2g.peers.shared_health import SharedHealth
 from p2c2g.peers.trust import Trust
 from p2c2g.routing.policies import make
@@ -39,20 +39,20 @@ from p2c2g.routing.router import Router
 from p2c2g.session.admission import Admission
 from p2c2g.session.attempts import Attempts
 from p2c2g.session.collector import Collector
+from p2c2g.session.config import FrameInFlight, Part, SessionConfig
 from p2c2g.session.dispatcher import QUEUE_LEAST, QUEUE_LENGTH, Dispatcher
-from p2c2g.session.examination import PictureComparer
-from p2c2g.session.examiner import Examiner
 from p2c2g.session.hedging import Hedging
-from p2c2g.session.keeper import Keeper
-from p2c2g.session.plan import FrameInFlight, Part, SessionPlan
+from p2c2g.session.maintenance import Maintenance
 from p2c2g.session.player import Player
 from p2c2g.session.reassembler import Pending
+from p2c2g.session.registry_follower import RegistryFollower
 from p2c2g.session.runs import Runs
 from p2c2g.session.sender import Sender
 from p2c2g.session.tally import Tally
-from p2c2g.session.watchman import Watchman
+from p2c2g.verify.examination import PictureComparer
+from p2c2g.verify.examiner import Examiner
 
-__all__ = ["Session", "SessionPlan"]
+__all__ = ["Session", "SessionConfig"]
 
 logger = logging.getLogger(__name__)
 
@@ -76,7 +76,7 @@ class Session:
         self,
         app: Celery,
         client: redis.Redis,
-        plan: SessionPlan,
+        plan: SessionConfig,
         sink: Callable[[Picture], None],
         clock: Callable[[], float] = monotonic,
         random: Random | None = None,
@@ -89,7 +89,7 @@ class Session:
         self.attempts = Attempts()
         self.admission = Admission(ceil(plan.deadline * plan.fps) + 1, plan.deadline)
         self.hedging = Hedging(plan.deadline)
-        self.board = Board()
+        self.breakers = Breakers()
         self.health = Health()
         self.trust = Trust(random)
         self._chunks = plan.chunks
@@ -108,30 +108,30 @@ class Session:
             deadline=plan.deadline,
             health=self.health,
             trust=self.trust,
-            board=self.board,
+            breakers=self.breakers,
         )
         self._sender = Sender(
             self.id, plan, self._dispatcher, self.tally, self.router.travel, clock
         )
         self._runs = Runs(
             plan.operations.text, plan.megapixels, self._sender.send, self.attempts, self.hedging,
-            self.board, self.health, self.router, self.player.flight, self._lock,
+            self.breakers, self.health, self.router, self.player.flight, self._lock,
             self._sender.move,
         )  # fmt: skip
         self._examiner = Examiner(
-            plan, self.attempts, self.board, self.health, self.trust, self.router, self._lock,
+            plan, self.attempts, self.breakers, self.health, self.trust, self.router, self._lock,
             random, PictureComparer(plan),
         )  # fmt: skip
         self._collector = Collector(
-            plan, self.attempts, self.admission, self.board, self._runs, self._examiner,
+            plan, self.attempts, self.admission, self.breakers, self._runs, self._examiner,
             self._sender, self.player, self.tally, self._lock, clock,
         )  # fmt: skip
-        watchman = Watchman(
-            Registry(client), plan, self.router, self.board, self._runs, self._lock, clock
+        registry_follower = RegistryFollower(
+            Registry(client), plan, self.router, self.breakers, self._runs, self._lock, clock
         )
-        self._keeper = Keeper(
-            app, plan.queue, self._dispatcher, self.board, SharedBreakers(client, clock),
-            watchman, self._examiner, SharedHealth(client, self.id), self.health, self.trust,
+        self._maintenance = Maintenance(
+            app, plan.queue, self._dispatcher, self.breakers, SharedBreakers(client, clock),
+            registry_follower, self._examiner, SharedHealth(client, self.id), self.health, self.trust,
             self._lock, clock,
         )  # fmt: skip
         self._looks_at = float("-inf")  # when the collector looks again by itself
@@ -149,7 +149,7 @@ class Session:
         self._dispatcher.connect()
         self._thread.start()
         self.player.start()
-        self._keeper.start()
+        self._maintenance.start()
 
     def submit(self, frame: Frame) -> None:
         """Cut, encode and send one frame; it will be shown, in order, by its deadline.
@@ -219,7 +219,7 @@ class Session:
     def breakers(self) -> dict[str, dict[str, Any]]:
         """Return the state of each peer's breaker, and how often this session opened it."""
         with self._lock:
-            states = self.board.states(self._clock())
+            states = self.breakers.states(self._clock())
         return {
             peer: {"state": state.value, "opened": opened}
             for peer, (state, opened) in sorted(states.items())
@@ -231,7 +231,7 @@ class Session:
             pool = {
                 peer: {
                     "score": round(candidate.score, 1),
-                    "service_ms": round(candidate.service * 1e3, 2),
+                    "ms_per_megapixel": round(candidate.seconds_per_megapixel * 1e3, 2),
                     "rtt_ms": round(candidate.rtt * 1e3, 2),
                     "in_a_row": self.trust.in_a_row(peer),
                 }
@@ -264,7 +264,7 @@ class Session:
         if self._thread.is_alive():
             self._thread.join(5)
         self.tally.captured = due
-        self._keeper.close()
+        self._maintenance.close()
         self._dispatcher.close()
         self._inbox.close()
 

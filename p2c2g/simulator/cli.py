@@ -101,7 +101,7 @@ def simulate(
         day=day,
         machines=Machines(
             rtt=None if rtt is None else rtt / 1e3,
-            service=None if speed is None else 1 / speed,
+            seconds_per_megapixel=None if speed is None else 1 / speed,
             spread=spread,
             slots=slots,
             bandwidth=None if mbps is None else mbps * 1e6,

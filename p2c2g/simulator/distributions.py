@@ -69,14 +69,14 @@ class Machine:
 
     Args:
         slots: chunks that it works on at once.
-        service: seconds a megapixel of result that one slot takes, on average.
+        seconds_per_megapixel: seconds a megapixel of result that one slot takes, on average.
         rtt: seconds to the broker and back.
         up: bits a second to the broker.
         down: bits a second from the broker.
     """
 
     slots: int
-    service: float
+    seconds_per_megapixel: float
     rtt: float
     up: float
     down: float
@@ -88,7 +88,7 @@ class Machines:
 
     Args:
         rtt: seconds.
-        service: seconds a megapixel; the median, where ``spread`` is given too.
+        seconds_per_megapixel: seconds a megapixel; the median, where ``spread`` is given too.
         spread: how many times as fast as the slowest the fastest is; the logarithms of the
             speeds are spread evenly.
         slots: chunks at once.
@@ -96,7 +96,7 @@ class Machines:
     """
 
     rtt: float | None = None
-    service: float | None = None
+    seconds_per_megapixel: float | None = None
     spread: float | None = None
     slots: int | None = None
     bandwidth: float | None = None
@@ -109,14 +109,16 @@ class Machines:
         rtt = math.exp(source.gauss(math.log(RTT_MEAN) - RTT_SIGMA**2 / 2, RTT_SIGMA))
         up = UP_MEDIAN * math.exp(source.gauss(0.0, BANDWIDTH_SIGMA))
         down = DOWN_MEDIAN * math.exp(source.gauss(0.0, BANDWIDTH_SIGMA))
-        service = SERVICE_MEDIAN if self.service is None else self.service
+        seconds_per_megapixel = (
+            SERVICE_MEDIAN if self.seconds_per_megapixel is None else self.seconds_per_megapixel
+        )
         if self.spread is not None:
-            service *= self.spread ** (even - 0.5)
-        elif self.service is None:
-            service /= speed
+            seconds_per_megapixel *= self.spread ** (even - 0.5)
+        elif self.seconds_per_megapixel is None:
+            seconds_per_megapixel /= speed
         return Machine(
             slots=self.slots or slots,
-            service=service,
+            seconds_per_megapixel=seconds_per_megapixel,
             rtt=rtt if self.rtt is None else self.rtt,
             up=self.bandwidth or up,
             down=self.bandwidth or down,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from p2c2g.errors import CheckError
-from p2c2g.session.examination import Examination
 from p2c2g.simulator.peers import GROSS
+from p2c2g.verify.examination import Examination
 
 
 class SimulatedComparer:

@@ -17,7 +17,7 @@ from typing import cast
 import numpy as np
 
 from p2c2g.media.frame import Frame, FrameState
-from p2c2g.peers.breaker import Board, State
+from p2c2g.peers.breaker import Breakers, State
 from p2c2g.peers.health import Health
 from p2c2g.peers.registry import Registry
 from p2c2g.peers.trust import Trust
@@ -26,21 +26,21 @@ from p2c2g.routing.router import Router
 from p2c2g.routing.stealing import Move
 from p2c2g.session.admission import Admission
 from p2c2g.session.attempts import Attempts, ChunkKey, Verdict
-from p2c2g.session.examiner import Examiner
+from p2c2g.session.config import FrameInFlight
 from p2c2g.session.hedging import Hedging
-from p2c2g.session.keeper import INTERVAL, TELL_EVERY, WATCH_EVERY
-from p2c2g.session.orders import Order
-from p2c2g.session.plan import FrameInFlight
+from p2c2g.session.maintenance import INTERVAL, TELL_EVERY, WATCH_EVERY
+from p2c2g.session.orders import RunRequest
 from p2c2g.session.playout import Playout
 from p2c2g.session.reassembler import Pending, Reassembler
+from p2c2g.session.registry_follower import RegistryFollower
 from p2c2g.session.runs import Runs
-from p2c2g.session.watchman import Watchman
 from p2c2g.simulator.broker import Broker
 from p2c2g.simulator.engine import Engine
 from p2c2g.simulator.examining import SimulatedComparer
 from p2c2g.simulator.peers import GOOD, GROSS, Message, Outcome
 from p2c2g.simulator.registry import Notices, SimulatedRegistry
 from p2c2g.simulator.scenario import Scenario
+from p2c2g.verify.examiner import Examiner
 
 #: Pixels that nobody sees.
 _NOTHING = np.zeros((1, 1, 3), np.uint8)
@@ -80,7 +80,7 @@ class Gamer:
         self._megapixels = plan.megapixels
         self._half = scenario.gamer_rtt / 2
         lock = threading.Lock()
-        self._board = Board()
+        self._breakers = Breakers()
         self._health = Health()
         self.trust = Trust(source)
         self.attempts = Attempts()
@@ -101,20 +101,20 @@ class Gamer:
             deadline=plan.deadline,
             health=self._health,
             trust=self.trust,
-            board=self._board,
+            breakers=self._breakers,
         )
         self.runs: Runs[FrameInFlight] = Runs(
             plan.operations.text, plan.megapixels, self._send, self.attempts, self.hedging,
-            self._board, self._health, self._router, self._frames.frame, lock,
+            self._breakers, self._health, self._router, self._frames.frame, lock,
             self._steal if scenario.stealing else None,
         )  # fmt: skip
         self._examiner = Examiner(
-            plan, self.attempts, self._board, self._health, self.trust, self._router, lock, source,
+            plan, self.attempts, self._breakers, self._health, self.trust, self._router, lock, source,
             SimulatedComparer(),
         )  # fmt: skip
         registry = SimulatedRegistry(engine, broker, plan, scenario.gamer_rtt)
-        self._watchman = Watchman(
-            cast("Registry", registry), plan, self._router, self._board, self.runs, lock,
+        self._registry_follower = RegistryFollower(
+            cast("Registry", registry), plan, self._router, self._breakers, self.runs, lock,
             engine.clock,
         )  # fmt: skip
         self._wakes_at = float("inf")
@@ -172,12 +172,12 @@ class Gamer:
                 self._send(flight, [probe])
         self._rest()
 
-    def _send(self, flight: FrameInFlight, orders: Sequence[Order]) -> bool:
+    def _send(self, flight: FrameInFlight, orders: Sequence[RunRequest]) -> bool:
         for order in orders:
             self._send_picture(flight.number, order, flight.payloads[order.chunk])
         return True
 
-    def _send_picture(self, number: int, order: Order, picture: bytes) -> None:
+    def _send_picture(self, number: int, order: RunRequest, picture: bytes) -> None:
         key = (number, order.chunk)
         self._sent[key] += 1
         message = Message(
@@ -210,11 +210,11 @@ class Gamer:
         if examination is not None:
             self._examiner.put(examination, outcome.answer)
             took = now - examination.sent_at
-            self.runs.examined(key[1], peer, outcome.service, took, now)
+            self.runs.examined(key[1], peer, outcome.seconds_per_chunk, took, now)
             return
         self._admission.returned(*key)
         probe = self._examiner.take_probe(peer, key)
-        trusted = probe is not None or self._board.state(peer, now) is State.CLOSED
+        trusted = probe is not None or self._breakers.state(peer, now) is State.CLOSED
         is_found = outcome.answer.startswith(GROSS)
         flight = self._frames.frame(key[0])
         # A result that nobody needs is not looked at; a probe always is.
@@ -222,14 +222,16 @@ class Gamer:
         if not trusted or (is_found and looked_at):
             self.lies_found += is_found and looked_at
             if probe is not None:
-                self._board.probed(peer, now, good=False)
+                self._breakers.probed(peer, now, good=False)
             self.runs.failed(key, outcome.attempt, peer, now, is_probe=probe is not None)
             self._rest()
             return
         if probe is not None:
-            self._board.probed(peer, now, good=now <= probe.flight.deadline)
+            self._breakers.probed(peer, now, good=now <= probe.flight.deadline)
         size = self._scenario.returned // self._chunks
-        verdict = self.runs.succeeded(key, outcome.attempt, peer, outcome.service, size, now)
+        verdict = self.runs.succeeded(
+            key, outcome.attempt, peer, outcome.seconds_per_chunk, size, now
+        )
         if verdict is Verdict.ACCEPTED and flight is not None:
             self._accept(flight, outcome, now)
         self._rest()
@@ -295,9 +297,9 @@ class Gamer:
         """Judge examinations, share breakers, and now and then read the registry."""
         now = self._engine.now
         self._examiner.judge(now)
-        self._board.share(self._broker.share(self._board.take_changes()), now)
+        self._breakers.share(self._broker.share(self._breakers.take_changes()), now)
         if round_number % WATCH_EVERY == 0:
-            self._watchman.round()
+            self._registry_follower.round()
         if round_number % TELL_EVERY == 0:
             heard = self._notices.sync(self.name, self._health.snapshot(), self.trust.snapshot())
             self._health.merge(heard.health)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from p2c2g.messaging.readahead import Window
-from p2c2g.peers.report import PeerState
+from p2c2g.peers.messages import PeerState
 from p2c2g.session.attempts import ChunkKey
 from p2c2g.simulator.distributions import Machine
 from p2c2g.simulator.engine import Engine
@@ -48,7 +48,7 @@ class Outcome:
     key: ChunkKey
     attempt: int
     peer: str
-    service: float
+    seconds_per_chunk: float
     answer: bytes
 
 
@@ -233,7 +233,7 @@ class Peer:
         while self._running < self.machine.slots and self._backlog:
             message = self._backlog.popleft()
             self._running += 1
-            seconds = self.machine.service * message.megapixels
+            seconds = self.machine.seconds_per_megapixel * message.megapixels
             if self._jitter:
                 sigma = self._jitter
                 seconds *= math.exp(self._random.gauss(-sigma * sigma / 2, sigma))

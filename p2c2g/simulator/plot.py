@@ -135,7 +135,7 @@ def _frames(axes: Any, world: World) -> None:
 def _peers(axes: Any, world: World) -> None:
     """Draw the chunks of each peer that worked, against its speed."""
     worked = [peer for peer in world.peers if peer.served]
-    speeds = [peer.machine.slots / peer.machine.service for peer in worked]
+    speeds = [peer.machine.slots / peer.machine.seconds_per_megapixel for peer in worked]
     axes.scatter(speeds, [peer.served for peer in worked], s=12, color=_BLUE, alpha=0.7)
     axes.set(xscale="log", ylim=(0, None))
     axes.set_xlabel(

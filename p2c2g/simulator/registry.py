@@ -1,6 +1,7 @@
-"""The registry and the sessions' notice board of the simulation, as a session's keeper asks them.
+"""The simulation's registry and what its sessions tell each other, as a session asks for them.
 
-The real `session/watchman.py` reads this registry: same enrolments, same beats, as old as they are.
+The real `session/registry_follower.py` reads this registry: same enrolments, same beats, of the
+same age.
 """
 
 from __future__ import annotations
@@ -8,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from p2c2g.peers.health import Snapshot
+from p2c2g.peers.messages import Beat, Capabilities, Enrolment
 from p2c2g.peers.registry import Pulse
-from p2c2g.peers.report import Beat, Capabilities, Enrolment
-from p2c2g.peers.shared_health import MAX_SESSIONS, Heard
+from p2c2g.peers.shared_health import MAX_SESSIONS, OtherSessions
 from p2c2g.peers.trust import TrustSnapshot
-from p2c2g.session.plan import SessionPlan
+from p2c2g.session.config import SessionConfig
 from p2c2g.simulator.broker import Broker
 from p2c2g.simulator.engine import Engine
 from p2c2g.simulator.peers import BEAT, BEATS_MISSED, Peer
@@ -29,7 +30,9 @@ class SimulatedRegistry:
             it waits, which takes no time here.
     """
 
-    def __init__(self, engine: Engine, broker: Broker, plan: SessionPlan, gamer_rtt: float) -> None:
+    def __init__(
+        self, engine: Engine, broker: Broker, plan: SessionConfig, gamer_rtt: float
+    ) -> None:
         self._engine = engine
         self._peers = broker.peers
         self._broker = broker
@@ -84,7 +87,7 @@ class SimulatedRegistry:
 
     def _enrolment(self, peer: Peer) -> Enrolment:
         # Each step and the codec promise their part of the whole.
-        part = (len(self._names) + 1) / peer.machine.service
+        part = (len(self._names) + 1) / peer.machine.seconds_per_megapixel
         capabilities = Capabilities.model_construct(
             speeds=dict.fromkeys(self._names, part),
             codecs={self._plan.codec: part},
@@ -108,7 +111,7 @@ class Notices:
     def __init__(self) -> None:
         self._words: dict[str, tuple[Snapshot, TrustSnapshot]] = {}
 
-    def sync(self, session: str, health: Snapshot, trust: TrustSnapshot) -> Heard:
+    def sync(self, session: str, health: Snapshot, trust: TrustSnapshot) -> OtherSessions:
         """Tell what a session has seen, and hear what others have."""
         self._words[session] = (health, trust)
         names = [name for name in self._words if name != session]
@@ -116,4 +119,4 @@ class Notices:
         place = list(self._words).index(session)
         heard = (names[place:] + names[:place])[:MAX_SESSIONS]
         words = [self._words[name] for name in heard]
-        return Heard(tuple(word for word, _ in words), tuple(word for _, word in words))
+        return OtherSessions(tuple(word for word, _ in words), tuple(word for _, word in words))

@@ -12,7 +12,7 @@ from p2c2g.media.chunker import Grid
 from p2c2g.media.frame import Size
 from p2c2g.media.operations import Pipeline
 from p2c2g.routing.policies import make
-from p2c2g.session.plan import SessionPlan
+from p2c2g.session.config import SessionConfig
 from p2c2g.simulator.distributions import JITTER_SIGMA, Machines
 
 #: Peers at most: ten times what was asked of us; more has not been tried.
@@ -112,8 +112,8 @@ class Scenario:
         machines = self.machines
         if machines.rtt is not None:
             _between("round trip (seconds)", machines.rtt, 0, 10)
-        if machines.service is not None:
-            _between("service (seconds a megapixel)", machines.service, 1e-6, 60)
+        if machines.seconds_per_megapixel is not None:
+            _between("service (seconds a megapixel)", machines.seconds_per_megapixel, 1e-6, 60)
         if machines.spread is not None:
             _between("spread", machines.spread, 1, 1000)
         if machines.slots is not None:
@@ -127,14 +127,14 @@ class Scenario:
         """Return the frames of each session."""
         return max(1, round(self.seconds * self.fps))
 
-    def plan(self) -> SessionPlan:
+    def plan(self) -> SessionConfig:
         """Return what each session does to its frames.
 
         Raises:
             UsageError: the size is none, or the frames cannot be cut into so many chunks.
         """
         rows = next(n for n in range(isqrt(self.chunks), 0, -1) if self.chunks % n == 0)
-        return SessionPlan(
+        return SessionConfig(
             Size.parse(self.size),
             Pipeline.parse("upscale:2,sharpen:0.5"),
             Grid(rows, self.chunks // rows),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from random import Random
 
-from p2c2g.peers.report import PeerState
+from p2c2g.peers.messages import PeerState
 from p2c2g.simulator.broker import Broker
 from p2c2g.simulator.distributions import awake
 from p2c2g.simulator.engine import Engine

@@ -8,7 +8,7 @@ from contextlib import closing
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from p2c2g.processes import find
+from p2c2g.system.processes import find
 
 FLAGS = [
     "--headless",

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from p2c2g.messaging.embedded import EmbeddedBroker
-from p2c2g.netstore import NetStore, OwnNet
+from p2c2g.nets.store import NetStore, OwnNet
 from p2c2g_workers import nets
 from p2c2g_workers.processors import network
 from tests.nets import nudged

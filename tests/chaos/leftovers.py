@@ -11,7 +11,8 @@ from typing import Any, Self
 import psutil
 import redis
 
-from p2c2g.peers import shared, shared_health
+from p2c2g.peers import shared_breakers as shared
+from p2c2g.peers import shared_health
 from p2c2g.peers.registry import Registry
 from p2c2g.session.dispatcher import DIRECT_LIFETIME, QUEUE_LIFETIME
 from tests.chaos.pool import RESULT_LIFETIME

@@ -15,11 +15,11 @@ from typing import Self
 
 import redis
 
-from p2c2g import processes
 from p2c2g.celery import redis_client
 from p2c2g.messaging.embedded import EmbeddedBroker
 from p2c2g.settings import BrokerSettings, Settings
-from p2c2g.testing import DelayProxy
+from p2c2g.system import processes
+from p2c2g.testing.delay_proxy import DelayProxy
 from tests.chaos.faults import SESSION
 from tests.chaos.peer import FOLDER_VARIABLE, NAME_VARIABLE, Conduct, ready_file
 

@@ -18,7 +18,7 @@ from p2c2g.media.frame import Size
 from p2c2g.media.operations import Pipeline
 from p2c2g.media.wire import ChunkHeader
 from p2c2g.session.report import build_report
-from p2c2g.session.session import Session, SessionPlan
+from p2c2g.session.session import Session, SessionConfig
 from p2c2g_capture.pacer import Pacer
 from p2c2g_capture.sources import open_source, shipped_clip
 from tests.chaos.auditor import Violation, audit, excused
@@ -123,7 +123,7 @@ def _run(
         pool = stack.enter_context(Pool(folder, options.workers))
         conducts = _usual_conducts(options.seed, pool)
         source = stack.enter_context(open_source(spec, options.size, options.fps))
-        plan = SessionPlan(
+        plan = SessionConfig(
             size=source.size,
             operations=Pipeline.parse(options.ops),
             grid=Grid.parse(options.chunks),

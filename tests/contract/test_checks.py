@@ -18,9 +18,9 @@ from p2c2g.media.chunker import Grid, cut, plan_chunks
 from p2c2g.media.codecs import CODECS, codec
 from p2c2g.media.frame import Chunk, Pixels, Rect, Size
 from p2c2g.media.operations import Pipeline, Plan
-from p2c2g.session import limits
-from p2c2g.session.checks import Checker, Deviation, measure
-from p2c2g.session.limits import limits_for
+from p2c2g.verify import limits
+from p2c2g.verify.checks import Checker, Deviation, measure
+from p2c2g.verify.limits import limits_for
 from p2c2g_capture.sources.pattern import PatternSource
 from p2c2g_capture.sources.video import VideoSource
 from p2c2g_workers.processors import run

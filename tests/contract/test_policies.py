@@ -27,8 +27,8 @@ def candidates(draw: st.DrawFn, most: int = 100) -> tuple[Candidate, ...]:
         Candidate(
             f"peer{number}",
             slots=random.randint(1, 4),
-            service=(service := random.uniform(0.001, 0.4)),
-            service_p95=service * random.uniform(1, 3),
+            seconds_per_megapixel=(seconds_per_megapixel := random.uniform(0.001, 0.4)),
+            seconds_per_megapixel_p95=seconds_per_megapixel * random.uniform(1, 3),
             rtt=random.uniform(0, 0.1),
             own=random.choice((0, 0, 1, 9)),
             others=random.choice((0, 0, 2)),
@@ -56,7 +56,7 @@ def test_nobody_is_chosen_who_is_outside_or_had_the_chunk(
     names = [each.id for each in pool]
     for region in range(8):
         used = tuple(data.draw(st.lists(st.sampled_from([*names, "gone"]), max_size=3)))
-        chosen = policy.choose(replace(JOB, region=region % 3, used=used), pool, 0.0)
+        chosen = policy.choose(replace(JOB, chunk=region % 3, used=used), pool, 0.0)
         assert chosen is None or any(chosen is each for each in pool)
         assert chosen is None or chosen.id not in used
 
@@ -67,7 +67,7 @@ def test_nobody_is_chosen_who_is_outside_or_had_the_chunk(
 def test_the_same_seed_chooses_the_same(name: str, pool: tuple[Candidate, ...], seed: int) -> None:
     one, other = make(name, Random(seed)), make(name, Random(seed))
     for region in range(10):
-        job = replace(JOB, region=region)
+        job = replace(JOB, chunk=region)
         assert one.choose(job, pool, 0.0) is other.choose(job, pool, 0.0)
 
 
@@ -123,7 +123,7 @@ def test_who_is_too_far_and_has_a_free_slot_still_is_the_best_hope(name: str, co
 def test_equals_get_about_equally_many(name: str, count: int) -> None:
     policy, pool = make(name, Random(5)), equals(count)
     # A region of its own each, since affinity would rightly keep one where it was.
-    chosen = [policy.choose(replace(JOB, region=n), pool, 0.0) for n in range(200 * count)]
+    chosen = [policy.choose(replace(JOB, chunk=n), pool, 0.0) for n in range(200 * count)]
     counts = Counter(each.id for each in chosen if each is not None)
     assert len(counts) == count
     assert min(counts.values()) > 130
@@ -133,10 +133,13 @@ def test_equals_get_about_equally_many(name: str, count: int) -> None:
 @pytest.mark.parametrize("name", CHOOSING)
 def test_work_that_is_noted_spreads_by_speed(name: str) -> None:
     policy = make(name, Random(5))
-    slow, fast = Candidate("slow", service=0.1), Candidate("fast", service=0.02)
+    slow, fast = (
+        Candidate("slow", seconds_per_megapixel=0.1),
+        Candidate("fast", seconds_per_megapixel=0.02),
+    )
     pool = (slow, fast)
     for region in range(12):
-        chosen = policy.choose(replace(JOB, region=region, deadline=0.5), pool, 0.0)
+        chosen = policy.choose(replace(JOB, chunk=region, deadline=0.5), pool, 0.0)
         assert chosen is not None
         chosen.own += 1
     assert fast.own > slow.own > 0

@@ -264,7 +264,7 @@ def test_auto_without_a_screen_is_the_shipped_clip(
 
 
 def test_missing_programs_are_named_with_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("p2c2g.processes.find", lambda program: None)
+    monkeypatch.setattr("p2c2g.system.processes.find", lambda program: None)
     with pytest.raises(SourceUnavailableError, match="apt-get install chocolate-doom freedoom"):
         open_source("game")
     with pytest.raises(SourceUnavailableError, match="apt-get install xvfb"):

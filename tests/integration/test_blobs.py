@@ -8,7 +8,7 @@ import pytest
 
 from p2c2g.celery import redis_client
 from p2c2g.errors import BrokerUnavailableError, UsageError
-from p2c2g.hashes import DIGITS, name_of
+from p2c2g.media.hashes import DIGITS, name_of
 from p2c2g.messaging.blobs import MAX_BLOB, PREFIX, Blobs
 from tests.lane import Lane, settings
 

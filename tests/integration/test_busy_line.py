@@ -10,7 +10,7 @@ import redis
 from p2c2g.celery import redis_client
 from p2c2g.messaging.embedded import HOST, EmbeddedBroker
 from p2c2g.messaging.pipelining import DEAD_AFTER, BusyError, CommandStream
-from p2c2g.testing import DelayProxy
+from p2c2g.testing.delay_proxy import DelayProxy
 from tests.lane import by_port, settings
 
 

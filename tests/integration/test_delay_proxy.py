@@ -21,7 +21,7 @@ import psutil
 import pytest
 
 from p2c2g.errors import UnavailableError, UsageError
-from p2c2g.testing import DelayProxy
+from p2c2g.testing.delay_proxy import DelayProxy
 
 HOST = "127.0.0.1"
 ROOT = Path(__file__).resolve().parents[2]
@@ -225,7 +225,7 @@ def test_closing_ends_its_process_and_its_connections(ends: Ends) -> None:
 
 def test_it_ends_when_its_parent_is_killed() -> None:
     code = (
-        "import sys; from p2c2g.testing import DelayProxy\n"
+        "import sys; from p2c2g.testing.delay_proxy import DelayProxy\n"
         "with DelayProxy('127.0.0.1', 9) as proxy: print(flush=True); sys.stdin.read()"
     )
     parent = subprocess.Popen(

@@ -11,8 +11,8 @@ import pytest
 
 from p2c2g.messaging.embedded import EmbeddedBroker
 from p2c2g.peers.keys import BINDINGS, PEERS, beat_key, own_queue
+from p2c2g.peers.messages import PeerState
 from p2c2g.peers.registry import PeerRecord, Registry
-from p2c2g.peers.report import PeerState
 from tests.lane import PATIENCE, Lane, MakeWorker, Worker, connections, settings
 
 #: Seconds between beats here, so that three of them are soon over.
@@ -106,8 +106,8 @@ def test_its_beats_tell_of_its_work(lane: Lane, registry: Registry, peer: MakePe
 
     lane.wait_until(told)
     (beat,) = seen
-    assert beat.service >= 0.02
-    assert beat.service_p95 >= beat.service / 2
+    assert beat.seconds_per_chunk >= 0.02
+    assert beat.seconds_per_chunk_p95 >= beat.seconds_per_chunk / 2
     assert beat.rtt > 0
     assert beat.uptime > 0
     assert 0 <= beat.load <= 1

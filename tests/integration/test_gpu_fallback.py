@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from p2c2g import processes
 from p2c2g.media.chunker import Grid
 from p2c2g.media.frame import Frame, FrameState, Picture, Size
 from p2c2g.media.operations import Pipeline
 from p2c2g.messaging.embedded import EmbeddedBroker
+from p2c2g.peers.messages import Enrolment, PeerState
 from p2c2g.peers.registry import Registry
-from p2c2g.peers.report import Enrolment, PeerState
-from p2c2g.session.session import Session, SessionPlan
+from p2c2g.session.session import Session, SessionConfig
+from p2c2g.system import processes
 from p2c2g_workers import gpu
 from p2c2g_workers.processors import run
 from tests.gamer import Gamer
@@ -56,7 +56,7 @@ class Player:
 
     def __init__(self, lane: Lane, queue: str, levels: int = 0) -> None:
         self._levels = levels
-        plan = SessionPlan(
+        plan = SessionConfig(
             size=SIZE, operations=OPS, grid=Grid(1, 1), codec="raw", deadline=PATIENCE,
             paced=False, queue=queue,
         )  # fmt: skip

@@ -10,9 +10,9 @@ import psutil
 import pytest
 
 from p2c2g.messaging.embedded import HOST, EmbeddedBroker
+from p2c2g.peers.messages import Beat, PeerState
 from p2c2g.peers.registry import Registry
-from p2c2g.peers.report import Beat, PeerState
-from p2c2g.testing import DelayProxy
+from p2c2g.testing.delay_proxy import DelayProxy
 from p2c2g_workers.probe import cores
 from tests.guest_app import CLOCK
 from tests.lane import Lane, MakeWorker, Worker, by_port

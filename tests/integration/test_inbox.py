@@ -11,7 +11,7 @@ import redis
 from p2c2g.errors import BrokerUnavailableError
 from p2c2g.messaging.embedded import HOST, EmbeddedBroker
 from p2c2g.messaging.inbox import Arrival, Inbox
-from p2c2g.testing import DelayProxy
+from p2c2g.testing.delay_proxy import DelayProxy
 from tests.lane import PATIENCE, Lane, by_port, connections
 
 

@@ -16,8 +16,8 @@ from p2c2g.media.frame import Frame, FrameState, Picture, Pixels, Size
 from p2c2g.media.operations import Pipeline
 from p2c2g.messaging.blobs import PREFIX, Blobs
 from p2c2g.messaging.embedded import EmbeddedBroker
-from p2c2g.netstore import NetStore, OwnNet
-from p2c2g.session.session import Session, SessionPlan
+from p2c2g.nets.store import NetStore, OwnNet
+from p2c2g.session.session import Session, SessionConfig
 from p2c2g_capture.ownnets import LIFETIME, Loan, with_nets
 from p2c2g_workers import nets
 from p2c2g_workers.processors import network, run
@@ -53,7 +53,7 @@ class Player:
     """A session that is given one frame after another."""
 
     def __init__(self, lane: Lane, pipeline: Pipeline) -> None:
-        plan = SessionPlan(
+        plan = SessionConfig(
             size=SIZE, operations=pipeline, grid=Grid(2, 1), codec="raw", deadline=PATIENCE,
             paced=False,
         )  # fmt: skip

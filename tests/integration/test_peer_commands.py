@@ -13,16 +13,16 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from p2c2g import processes
 from p2c2g.celery import redis_client
 from p2c2g.messaging.embedded import HOST, EmbeddedBroker
+from p2c2g.peers.messages import Capabilities, PeerState
 from p2c2g.peers.registry import Registry
-from p2c2g.peers.report import Capabilities, PeerState
-from p2c2g.testing import DelayProxy
+from p2c2g.system import processes
+from p2c2g.testing.delay_proxy import DelayProxy
 from p2c2g_workers.probe import line
 from tests.lane import PATIENCE, ROOT, Lane, by_port, settings
 
-COMMAND = [sys.executable, "-c", "from p2c2g.cli import main; main()", "peer"]
+COMMAND = [sys.executable, "-c", "from p2c2g.commands.main import main; main()", "peer"]
 
 
 @pytest.fixture(scope="module")

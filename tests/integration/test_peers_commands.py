@@ -17,14 +17,14 @@ import pytest
 from p2c2g.messaging.embedded import EmbeddedBroker
 from p2c2g.peers.breaker import Change
 from p2c2g.peers.health import Health
+from p2c2g.peers.messages import Beat, Enrolment, PeerState
 from p2c2g.peers.registry import Registry
-from p2c2g.peers.report import Beat, Enrolment, PeerState
-from p2c2g.peers.shared import SharedBreakers
+from p2c2g.peers.shared_breakers import SharedBreakers
 from p2c2g.peers.shared_health import SharedHealth
 from p2c2g.peers.trust import Trust
 from tests.lane import PATIENCE, ROOT, Lane, MakeWorker
 
-COMMAND = [sys.executable, "-c", "from p2c2g.cli import main; main()", "peers"]
+COMMAND = [sys.executable, "-c", "from p2c2g.commands.main import main; main()", "peers"]
 OPERATION = "upscale:2,sharpen:0.5"
 
 
@@ -84,7 +84,7 @@ def enrol(lane: Lane, peer: str, **told: Any) -> None:
     state = told.pop("state", PeerState.READY)
     Registry(lane.client).enrol(
         Enrolment(id=peer, instance="x", interval=20, **told),
-        Beat(instance="x", state=state, served=40, service=0.02, load=0.4, **beat),
+        Beat(instance="x", state=state, served=40, seconds_per_chunk=0.02, load=0.4, **beat),
     )
 
 
@@ -111,7 +111,7 @@ def test_a_list_of_all_that_live(run: Run, lane: Lane) -> None:
     assert a == {
         "id": "a@x", "name": "attic", "region": "eu", "state": "ready", "reason": None,
         "queues": ["gpu", "cpu"], "slots": 4, "in_flight": 3, "waiting": 0, "load": 0.4,
-        "chunks_per_second": 2.0, "service_ms": 20.0, "rtt_ms": 0.0, "score": a["score"],
+        "chunks_per_second": 2.0, "ms_per_chunk": 20.0, "rtt_ms": 0.0, "score": a["score"],
         "moved": a["moved"], "breaker": "closed",
     }  # fmt: skip
     assert 50 < a["score"] <= 100

@@ -13,8 +13,8 @@ from p2c2g.celery import redis_client
 from p2c2g.errors import BrokerUnavailableError, UsageError
 from p2c2g.messaging.embedded import EmbeddedBroker
 from p2c2g.peers.keys import BANNED, BINDINGS, PEERS, beat_key, own_queue
+from p2c2g.peers.messages import MAX_ENROLMENT, Beat, Enrolment, PeerState
 from p2c2g.peers.registry import MAX_REASON, Registry, Standing
-from p2c2g.peers.report import MAX_ENROLMENT, Beat, Enrolment, PeerState
 from tests.lane import Lane, settings
 
 ATTIC = "attic@test"

@@ -19,7 +19,7 @@ from p2c2g.media.frame import FrameState, Size
 from p2c2g.messaging.embedded import HOST, EmbeddedBroker
 from p2c2g.peers.breaker import State
 from p2c2g.session.dispatcher import DIRECT_LENGTH, QUEUE_LENGTH
-from p2c2g.testing import DelayProxy
+from p2c2g.testing.delay_proxy import DelayProxy
 from tests.gamer import Gamer
 from tests.lane import by_port
 from tests.pool import LIAR, Pool
@@ -107,7 +107,7 @@ def test_a_lying_peer_shows_nothing_and_is_shut_out(pool: Pool) -> None:
             pytest.fail("the liar still reads the queue of the others")
         # The other session was told of it, or saw for itself.
         other.until(
-            lambda: other.session.board.state("liar@test", 0.0) is not State.CLOSED,
+            lambda: other.session.breakers.state("liar@test", 0.0) is not State.CLOSED,
             "sessions do not tell each other of liars",
         )
         gamer.play_complete(15)

@@ -14,7 +14,7 @@ from celery.result import AsyncResult
 from p2c2g.messaging import writer as writing
 from p2c2g.messaging.embedded import HOST, EmbeddedBroker
 from p2c2g.messaging.writer import MAX_WAITING, RESULT_LIFETIME, ResultWriter
-from p2c2g.testing import DelayProxy
+from p2c2g.testing.delay_proxy import DelayProxy
 from tests.lane import PATIENCE, Lane, MakeWorker, Worker, by_port
 
 

@@ -18,7 +18,6 @@ import redis
 from celery import Celery
 from celery.result import AsyncResult
 
-from p2c2g import processes
 from p2c2g.celery import create_app, redis_client
 from p2c2g.media.chunker import Grid
 from p2c2g.media.codecs import codec
@@ -26,8 +25,9 @@ from p2c2g.media.frame import Frame, FrameState, Picture, Pixels, Size
 from p2c2g.media.operations import Pipeline
 from p2c2g.messaging.embedded import EmbeddedBroker
 from p2c2g.session.dispatcher import task_id
-from p2c2g.session.session import Session, SessionPlan
+from p2c2g.session.session import Session, SessionConfig
 from p2c2g.settings import BrokerSettings, Settings
+from p2c2g.system import processes
 from p2c2g_workers.processors import run
 
 SIZE = Size(160, 90)
@@ -63,7 +63,7 @@ class Pool:
             "paced": False,  # Else a picture is shown when its time has come.
             **plan,
         }
-        return Session(self.app, self.client(), SessionPlan(**wanted), sink)
+        return Session(self.app, self.client(), SessionConfig(**wanted), sink)
 
 
 @pytest.fixture(scope="module")

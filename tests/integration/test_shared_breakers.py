@@ -8,7 +8,7 @@ from p2c2g.celery import redis_client
 from p2c2g.errors import BrokerUnavailableError
 from p2c2g.messaging.embedded import EmbeddedBroker
 from p2c2g.peers.breaker import Change
-from p2c2g.peers.shared import KEY, SharedBreakers
+from p2c2g.peers.shared_breakers import KEY, SharedBreakers
 from tests.lane import Lane, settings
 
 

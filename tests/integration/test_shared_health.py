@@ -18,8 +18,8 @@ from p2c2g.peers.shared_health import (
     LIFETIME,
     MAX_BYTES,
     MAX_SESSIONS,
+    SessionSnapshot,
     SharedHealth,
-    Word,
     packed,
 )
 from p2c2g.peers.trust import Trust, TrustSnapshot
@@ -34,8 +34,8 @@ def seen(*peers: str, count: int = 30) -> tuple[Snapshot, TrustSnapshot]:
     health, trust, rng = Health(), Trust(random.Random(1)), random.Random(2)
     for peer in peers:
         for _ in range(count):
-            service = 0.02 * rng.lognormvariate(0, 0.5)
-            health.result(peer, OPERATION, 0.9, service, 0.01, on_time=True, now=1.0)
+            seconds_per_megapixel = 0.02 * rng.lognormvariate(0, 0.5)
+            health.result(peer, OPERATION, 0.9, seconds_per_megapixel, 0.01, on_time=True, now=1.0)
         trust.valid(peer)
     return health.snapshot(), trust.snapshot()
 
@@ -82,7 +82,7 @@ def test_the_peers_heard_of_least_lately_are_left_out_for_room() -> None:
     assert len(told[0].model_dump_json()) > MAX_BYTES
     data = packed(*told)
     assert len(data) <= MAX_BYTES
-    left = Word.model_validate_json(data)
+    left = SessionSnapshot.model_validate_json(data)
     peers = list(left.health.operations[OPERATION])
     assert len(peers) > 50
     assert peers == list(told[0].operations[OPERATION])[: len(peers)]
@@ -97,7 +97,7 @@ HOSTILE: dict[str, Any] = {
     "a share above 1": json.dumps(
         {"health": {"operations": {"pass": {"a": {"count": 9, "on_time": 2}}}}}
     ),
-    "not a number": b'{"health":{"operations":{"pass":{"a":{"service":NaN}}}}}',
+    "not a number": b'{"health":{"operations":{"pass":{"a":{"seconds_per_megapixel":NaN}}}}}',
     "a bucket that there is none of": json.dumps(
         {"health": {"operations": {"pass": {"a": {"spread": {"99999": 1}}}}}}
     ),

@@ -12,7 +12,7 @@ from redis.connection import AbstractConnection
 from p2c2g.messaging import envelope
 from p2c2g.messaging.embedded import HOST, EmbeddedBroker
 from p2c2g.messaging.pipelining import CommandStream
-from p2c2g.testing import DelayProxy
+from p2c2g.testing.delay_proxy import DelayProxy
 from tests.lane import Lane, by_port, connections, settings
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from p2c2g.messaging.embedded import HOST, EmbeddedBroker
-from p2c2g.testing import DelayProxy
+from p2c2g.testing.delay_proxy import DelayProxy
 from tests.lane import Lane, MakeWorker, by_port
 
 

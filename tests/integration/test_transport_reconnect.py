@@ -12,7 +12,7 @@ from kombu.exceptions import OperationalError
 from p2c2g.errors import BrokerUnavailableError
 from p2c2g.messaging.embedded import HOST, EmbeddedBroker
 from p2c2g.messaging.inbox import Inbox
-from p2c2g.testing import DelayProxy
+from p2c2g.testing.delay_proxy import DelayProxy
 from tests.lane import (
     PATIENCE,
     Lane,

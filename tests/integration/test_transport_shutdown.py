@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from p2c2g.messaging.embedded import HOST, EmbeddedBroker
-from p2c2g.testing import DelayProxy
+from p2c2g.testing.delay_proxy import DelayProxy
 from tests.lane import Lane, MakeWorker, by_port
 
 CHUNKS = 300

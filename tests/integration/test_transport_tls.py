@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 import redis
 
-from p2c2g import processes
 from p2c2g.celery import redis_client
 from p2c2g.errors import BrokerUnavailableError
 from p2c2g.messaging.inbox import Inbox
 from p2c2g.settings import BrokerSettings, Settings
+from p2c2g.system import processes
 from tests.lane import PATIENCE, Lane, Worker
 
 HOST = "127.0.0.1"

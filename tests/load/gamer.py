@@ -19,11 +19,11 @@ import psutil
 from benchmarks.child import Parent
 from p2c2g.celery import create_app, redis_client
 from p2c2g.display.hub import Hub
-from p2c2g.memory import keep_freed_memory
+from p2c2g.session.registry_follower import RegistryFollower
 from p2c2g.session.report import build_report
 from p2c2g.session.session import Session
-from p2c2g.session.watchman import Watchman
 from p2c2g.settings import load
+from p2c2g.system.malloc import keep_freed_memory
 from p2c2g_capture.pacer import Pacer
 from tests.load.broker import waited_seconds
 from tests.load.terms import Reel, Terms
@@ -46,14 +46,14 @@ class Rounds:
 
     def __init__(self) -> None:
         self._took: list[tuple[float, float]] = []
-        look = Watchman.round
+        look = RegistryFollower.round
 
-        def timed(watchman: Watchman) -> None:
+        def timed(registry_follower: RegistryFollower) -> None:
             began, used = time.monotonic(), time.thread_time()
-            look(watchman)
+            look(registry_follower)
             self._took.append((time.monotonic() - began, time.thread_time() - used))
 
-        Watchman.round = timed  # type: ignore[method-assign, assignment]
+        RegistryFollower.round = timed  # type: ignore[method-assign, assignment]
 
     def take(self) -> dict[str, float]:
         """Return their count and medians: milliseconds, and those of the processor; begin anew."""

@@ -25,8 +25,8 @@ from p2c2g.errors import ChunkError, WireError
 from p2c2g.media.wire import ChunkHeader, ResultHeader
 from p2c2g.messaging.writer import ResultWriter
 from p2c2g.peers.keys import own_queue
+from p2c2g.peers.messages import Capabilities, Enrolment
 from p2c2g.peers.registry import Registry
-from p2c2g.peers.report import Capabilities, Enrolment
 from p2c2g.settings import Settings
 from p2c2g_workers.heart import Heart
 from p2c2g_workers.peer import Peer
@@ -49,7 +49,7 @@ class LightPeer:
         settings: of the same broker.
         id: its node name.
         queue: the capability queue.
-        service: seconds that it pretends to work on a chunk.
+        seconds_per_chunk: seconds that it pretends to work on a chunk.
         answers: the honest result of each chunk, by its payload.
         capabilities: what it tells of itself.
     """
@@ -60,13 +60,13 @@ class LightPeer:
         settings: Settings,
         id: str,  # noqa: A002 - the registry's word
         queue: str,
-        service: float,
+        seconds_per_chunk: float,
         answers: Mapping[bytes, bytes],
         capabilities: Capabilities,
     ) -> None:
         self._app = app
         self._id = id
-        self._service = service
+        self._service = seconds_per_chunk
         self._answers = answers
         #: Chunks answered, and those that nobody has an answer for.
         self.served = self.strange = 0

@@ -11,7 +11,7 @@ from typing import Any
 
 from benchmarks.child import Parent
 from p2c2g.celery import create_app
-from p2c2g.peers.report import Capabilities
+from p2c2g.peers.messages import Capabilities
 from p2c2g.settings import load
 from tests.load.peer import LightPeer
 from tests.load.terms import Terms, honest_answers
@@ -25,7 +25,7 @@ def node_name(index: int) -> str:
     return f"peer{index}@load"
 
 
-def capabilities_of(terms: Terms, service: float) -> Capabilities:
+def capabilities_of(terms: Terms, seconds_per_chunk: float) -> Capabilities:
     """Return what a probe would have measured of a peer that needs so many seconds a chunk."""
     plan = terms.plan()
     steps = [
@@ -34,7 +34,7 @@ def capabilities_of(terms: Terms, service: float) -> Capabilities:
     ]
     megapixels = sum(plan.megapixels) / len(plan.megapixels)
     # The time of a chunk in equal parts, for each step and the codec.
-    speed = (len(steps) + 1) * megapixels / service
+    speed = (len(steps) + 1) * megapixels / seconds_per_chunk
     return Capabilities(
         cores=1,
         speeds=dict.fromkeys(steps, speed),
@@ -51,11 +51,11 @@ def join(terms: Terms, indices: Sequence[int]) -> list[LightPeer]:
     answers = honest_answers(app, terms)
     peers = [
         LightPeer(
-            app, settings, node_name(index), terms.plan().queue, service, answers,
-            capabilities_of(terms, service),
+            app, settings, node_name(index), terms.plan().queue, seconds_per_chunk, answers,
+            capabilities_of(terms, seconds_per_chunk),
         )
         for index in indices
-        for service in [terms.service(index)]
+        for seconds_per_chunk in [terms.seconds_per_chunk(index)]
     ]  # fmt: skip
     # As in a worker: what is loaded by now stays, and is not looked through again.
     gc.collect()

@@ -13,7 +13,7 @@ from p2c2g.media.codecs import codec
 from p2c2g.media.frame import Pixels, Size
 from p2c2g.media.operations import Pipeline
 from p2c2g.media.wire import ChunkHeader
-from p2c2g.session.plan import SessionPlan
+from p2c2g.session.config import SessionConfig
 from p2c2g_capture.sources import Source
 from p2c2g_capture.sources.pattern import PatternSource
 
@@ -42,13 +42,13 @@ class Terms:
     fastest_ms: float = 10.0
     slowest_ms: float = 40.0
 
-    def plan(self) -> SessionPlan:
+    def plan(self) -> SessionConfig:
         """Return the session's plan.
 
         Raises:
             UsageError: a text cannot be read, or they do not fit each other.
         """
-        return SessionPlan(
+        return SessionConfig(
             size=Size.parse(self.size),
             operations=Pipeline.parse(self.ops),
             grid=Grid.parse(self.grid),
@@ -59,7 +59,7 @@ class Terms:
             policy=self.policy,
         )
 
-    def service(self, index: int) -> float:
+    def seconds_per_chunk(self, index: int) -> float:
         """Return the seconds that the peer of a number, from 0, pretends to work on a chunk."""
         share = index / (self.peers - 1) if self.peers > 1 else 0.0
         return float(self.fastest_ms * (self.slowest_ms / self.fastest_ms) ** share) / 1e3

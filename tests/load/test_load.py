@@ -18,10 +18,10 @@ from p2c2g.celery import create_app, redis_client
 from p2c2g.errors import UsageError
 from p2c2g.media.frame import Frame, FrameState, Picture
 from p2c2g.messaging.embedded import EmbeddedBroker
+from p2c2g.peers.messages import Beat, Enrolment, PeerState
 from p2c2g.peers.registry import Registry
-from p2c2g.peers.report import Beat, Enrolment, PeerState
+from p2c2g.session.registry_follower import promised
 from p2c2g.session.session import Session
-from p2c2g.session.watchman import promised
 from p2c2g.settings import BrokerSettings, Settings
 from tests.load import tables, trial
 from tests.load.broker import pending
@@ -61,18 +61,20 @@ def test_twelve_peers_answer_every_chunk_and_leave_nothing() -> None:
     json.dumps(figures)
 
 
-@pytest.mark.parametrize("service", [0.004, 0.04])
-def test_a_light_peer_promises_the_time_that_it_takes(service: float) -> None:
+@pytest.mark.parametrize("seconds_per_chunk", [0.004, 0.04])
+def test_a_light_peer_promises_the_time_that_it_takes(seconds_per_chunk: float) -> None:
     terms = Terms()
     plan = terms.plan()
-    found = promised(capabilities_of(terms, service), plan)
-    assert found * plan.megapixels[0] == pytest.approx(service)
+    found = promised(capabilities_of(terms, seconds_per_chunk), plan)
+    assert found * plan.megapixels[0] == pytest.approx(seconds_per_chunk)
 
 
 def test_service_times_go_from_the_fastest_to_the_slowest() -> None:
     terms = Terms(peers=3, fastest_ms=10, slowest_ms=40)
-    assert [terms.service(index) for index in range(3)] == pytest.approx([0.01, 0.02, 0.04])
-    assert Terms(peers=1, fastest_ms=10).service(0) == pytest.approx(0.01)
+    assert [terms.seconds_per_chunk(index) for index in range(3)] == pytest.approx(
+        [0.01, 0.02, 0.04]
+    )
+    assert Terms(peers=1, fastest_ms=10).seconds_per_chunk(0) == pytest.approx(0.01)
 
 
 @pytest.mark.parametrize("peers", [1, 12, 50, 51, 200, 333])

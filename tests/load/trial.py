@@ -18,8 +18,8 @@ from benchmarks.pool import Pool, used_seconds
 from p2c2g.celery import redis_client
 from p2c2g.errors import UnavailableError
 from p2c2g.messaging.embedded import EmbeddedBroker
+from p2c2g.peers.messages import PeerState
 from p2c2g.peers.registry import Registry
-from p2c2g.peers.report import PeerState
 from p2c2g.settings import BrokerSettings, Settings
 from tests.load.broker import LOOK_EVERY, Reading, await_empty, pending
 from tests.load.gamer import NAME

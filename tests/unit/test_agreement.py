@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks.agreement import CHEATS, HONEST, VISIBLE, Sample, apart, samples
 from p2c2g.media.frame import Pixels
-from p2c2g.peers.agreement import compare, same_picture
+from p2c2g.verify.agreement import compare, same_picture
 
 #: Even seeds look at frames that odd ones do not.
 SEED = 4

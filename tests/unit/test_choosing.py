@@ -22,10 +22,16 @@ from p2c2g.settings import SessionSettings
 SPEED = settings(deadline=None, derandomize=True, max_examples=80)
 
 
-def peer(name: str, service: float = 0.04, **told: float) -> Candidate:
+def peer(name: str, seconds_per_megapixel: float = 0.04, **told: float) -> Candidate:
     """Return a peer without travel, as slow at worst as on the average."""
-    worst = told.pop("service_p95", service)
-    return Candidate(name, service=service, service_p95=worst, rtt=told.pop("rtt", 0.0), **told)  # type: ignore[arg-type]
+    worst = told.pop("seconds_per_megapixel_p95", seconds_per_megapixel)
+    return Candidate(
+        name,
+        seconds_per_megapixel=seconds_per_megapixel,
+        seconds_per_megapixel_p95=worst,
+        rtt=told.pop("rtt", 0.0),
+        **told,
+    )  # type: ignore[arg-type]
 
 
 def job(region: int = 0, deadline: float = 1.0, used: tuple[str, ...] = ()) -> Job:
@@ -55,7 +61,10 @@ def test_the_wheel_learns_of_speeds_that_drift() -> None:
     wheel, pool = Wheel(Random(3)), (one, other)
     wheel.turn_to(pool)
     assert {wheel.draw().id for _ in range(100)} == {"one"}
-    one.service, other.service = other.service, one.service
+    one.seconds_per_megapixel, other.seconds_per_megapixel = (
+        other.seconds_per_megapixel,
+        one.seconds_per_megapixel,
+    )
     for _ in range(REBUILD_AFTER + 1):
         wheel.turn_to(pool)
     assert {wheel.draw().id for _ in range(100)} == {"other"}
@@ -100,8 +109,8 @@ def test_predictive_takes_the_earliest_where_no_deadline_presses(
     told: list[tuple[float, float, int, int]],
 ) -> None:
     pool = [
-        peer(f"peer{n}", service, rtt=rtt, own=own, slots=slots)
-        for n, (service, rtt, own, slots) in enumerate(told)
+        peer(f"peer{n}", seconds_per_megapixel, rtt=rtt, own=own, slots=slots)
+        for n, (seconds_per_megapixel, rtt, own, slots) in enumerate(told)
     ]
     chosen = Predictive(Random(3)).choose(job(deadline=1e9), pool, 0.0)
     assert chosen is not None
@@ -109,7 +118,7 @@ def test_predictive_takes_the_earliest_where_no_deadline_presses(
 
 
 def test_predictive_shuns_one_whose_worst_misses_the_deadline() -> None:
-    steady, moody = peer("steady", 0.045), peer("moody", 0.040, service_p95=0.200)
+    steady, moody = peer("steady", 0.045), peer("moody", 0.040, seconds_per_megapixel_p95=0.200)
     policy = Predictive(Random(3))
     assert policy.choose(job(deadline=10.0), (steady, moody), 0.0) is moody
     assert policy.choose(job(deadline=10.0), (steady, moody), 9.9) is steady
@@ -149,12 +158,12 @@ def test_a_region_stays_while_another_is_hardly_better() -> None:
     one, other = peer("one", 0.040), peer("other", 0.050)
     policy = Affinity(Predictive(Random(3)), gain=0.005)
     assert policy.choose(job(), (one, other), 0.0) is one
-    other.service = 0.036
+    other.seconds_per_megapixel = 0.036
     assert policy.choose(job(), pool := (one, other), 0.0) is one
     assert policy.choose(job(region=1), pool, 0.0) is other
-    other.service = 0.034
+    other.seconds_per_megapixel = 0.034
     assert policy.choose(job(), pool, 0.0) is other
-    one.service = 0.030
+    one.seconds_per_megapixel = 0.030
     assert policy.choose(job(), pool, 0.0) is other
 
 
@@ -172,7 +181,7 @@ def test_a_second_run_goes_elsewhere_and_moves_no_region() -> None:
     policy = Affinity(Predictive(Random(3)))
     assert policy.choose(job(), pool, 0.0) is pool[0]
     assert policy.choose(job(used=("one",)), pool, 0.0) is pool[1]
-    pool[1].service = 0.039
+    pool[1].seconds_per_megapixel = 0.039
     assert policy.choose(job(), pool, 0.0) is pool[0]
 
 
@@ -185,7 +194,7 @@ def test_a_region_is_not_forgotten_while_all_are_full() -> None:
     assert policy.choose(job(), pool, 0.0) is None
     for each in pool:
         each.own = 0
-    pool[1].service = 0.038
+    pool[1].seconds_per_megapixel = 0.038
     assert policy.choose(job(), pool, 0.0) is pool[0]
 
 
@@ -195,7 +204,7 @@ def test_regions_that_were_placed_least_lately_are_forgotten() -> None:
     for region in (0, 1, 0, 2):
         policy.choose(job(region), pool, 0.0)
     assert len(policy) == 2
-    pool[1].service = 0.038
+    pool[1].seconds_per_megapixel = 0.038
     assert policy.choose(job(0), pool, 0.0) is pool[0]
     assert policy.choose(job(1), pool, 0.0) is pool[1]
 

@@ -12,7 +12,7 @@ import pytest
 from p2c2g.errors import UnavailableError, UsageError
 from p2c2g.media.codecs import codec
 from p2c2g.media.frame import Size
-from p2c2g.peers.report import Gpu
+from p2c2g.peers.messages import Gpu
 from p2c2g.settings import WorkerSettings
 from p2c2g_workers import gpu as torch_room
 from p2c2g_workers.engine import Done, Engine, Kind, Work, choosing

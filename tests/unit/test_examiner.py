@@ -12,19 +12,19 @@ from p2c2g.media.chunker import Grid, cut
 from p2c2g.media.codecs import codec
 from p2c2g.media.frame import Frame, Pixels, Size
 from p2c2g.media.operations import Pipeline
-from p2c2g.peers.breaker import Board, State
+from p2c2g.peers.breaker import Breakers, State
 from p2c2g.peers.health import Health
 from p2c2g.peers.trust import ENOUGH, Trust
 from p2c2g.routing.policies import make
 from p2c2g.routing.router import Facts, Router
 from p2c2g.session.attempts import MAX_ATTEMPTS, Attempts
-from p2c2g.session.examination import TIMEOUT, PictureComparer
-from p2c2g.session.examiner import MAX_UNDER_WAY, Examiner
-from p2c2g.session.plan import FrameInFlight, SessionPlan
+from p2c2g.session.config import FrameInFlight, SessionConfig
+from p2c2g.verify.examination import TIMEOUT, PictureComparer
+from p2c2g.verify.examiner import MAX_UNDER_WAY, Examiner
 from p2c2g_workers.processors import run
 
 SIZE = Size(320, 180)
-PLAN = SessionPlan(SIZE, Pipeline.parse("upscale:2,sharpen:0.5"), Grid(1, 2), codec="raw")
+PLAN = SessionConfig(SIZE, Pipeline.parse("upscale:2,sharpen:0.5"), Grid(1, 2), codec="raw")
 KEY = (0, 0)
 
 
@@ -46,17 +46,17 @@ class Room:
     """An examiner and a frame in flight, with ada who answers and others who may be asked."""
 
     def __init__(self, *peers: str) -> None:
-        self.board, self.health, self.trust = Board(), Health(), Trust(Random(3))
+        self.breakers, self.health, self.trust = Breakers(), Health(), Trust(Random(3))
         self.attempts = Attempts()
         self.router = Router(
             make("predictive", Random(3)), session="s", operation=PLAN.operations.text,
             megapixels=PLAN.megapixels, need=1e6, deadline=PLAN.deadline, health=self.health,
-            trust=self.trust, board=self.board,
+            trust=self.trust, breakers=self.breakers,
         )  # fmt: skip
         self.router.learn([Facts(peer, ready=True) for peer in peers], 0.0)
         self.lock = threading.Lock()
         self.examiner = Examiner(
-            PLAN, self.attempts, self.board, self.health, self.trust, self.router, self.lock,
+            PLAN, self.attempts, self.breakers, self.health, self.trust, self.router, self.lock,
             Random(3), PictureComparer(PLAN),
         )  # fmt: skip
         self.frame = picture(1)
@@ -106,7 +106,7 @@ def test_two_new_peers_of_which_one_skips_the_sharpening_begin_anew() -> None:
     room.trust.valid("ada")
     room.examine("bob", answer(room.frame, operations="upscale:2"))
     assert room.trust.in_a_row("ada") == room.trust.in_a_row("bob") == 0
-    assert room.board.state("bob", 0.0) is State.CLOSED, "nobody knows which of them it was"
+    assert room.breakers.state("bob", 0.0) is State.CLOSED, "nobody knows which of them it was"
 
 
 def test_against_a_trusted_peer_the_other_is_wrong() -> None:
@@ -140,7 +140,7 @@ def test_five_of_those_open_the_breaker() -> None:
     room = Room("ada", "bob")
     for _ in range(5):
         room.examine("bob", b"no picture")
-    assert room.board.state("bob", 0.03) is State.OPEN
+    assert room.breakers.state("bob", 0.03) is State.OPEN
 
 
 def test_a_chunk_on_which_two_agreed_becomes_a_canary() -> None:

@@ -11,7 +11,7 @@ import platformdirs
 import pytest
 
 from p2c2g.errors import BrokerUnavailableError
-from p2c2g.hashes import name_of
+from p2c2g.media.hashes import name_of
 from p2c2g_workers import fetching, nets
 from p2c2g_workers.fetching import (
     BURST,

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from p2c2g.peers.health import ENOUGH, MAX_OPERATIONS, MAX_PEERS, Health, Snapshot, Told
+from p2c2g.peers.health import ENOUGH, MAX_OPERATIONS, MAX_PEERS, Health, HealthEntry, Snapshot
 
 OPERATION = "upscale:2,sharpen:0.5"
 
@@ -19,7 +19,7 @@ def seen(health: Health, peer: str = "a", count: int = 100, **told: float) -> He
             peer,
             OPERATION,
             0.5,
-            told.get("service", 0.02),
+            told.get("seconds_per_megapixel", 0.02),
             told.get("travel", 0.03),
             on_time=bool(told.get("on_time", True)),
             now=1.0,
@@ -30,29 +30,33 @@ def seen(health: Health, peer: str = "a", count: int = 100, **told: float) -> He
 def test_means_and_shares_of_what_came() -> None:
     health, rng = Health(), random.Random(3)
     for number in range(2000):
-        service = 0.02 * rng.lognormvariate(0, 0.2)
-        health.result("a", OPERATION, 0.5, service, 0.03, on_time=number % 10 > 0, now=1.0)
+        seconds_per_megapixel = 0.02 * rng.lognormvariate(0, 0.2)
+        health.result(
+            "a", OPERATION, 0.5, seconds_per_megapixel, 0.03, on_time=number % 10 > 0, now=1.0
+        )
     record = health.of("a", OPERATION)
     assert record is not None
     assert record.count == 2000
     assert record.on_time == pytest.approx(0.9, abs=0.05)
-    assert record.service == pytest.approx(0.04, rel=0.2)  # seconds a megapixel
-    assert record.service_p95 == pytest.approx(0.04 * 1.39, rel=0.15)
+    assert record.seconds_per_megapixel == pytest.approx(0.04, rel=0.2)  # seconds a megapixel
+    assert record.seconds_per_megapixel_p95 == pytest.approx(0.04 * 1.39, rel=0.15)
     assert record.rtt == pytest.approx(0.03)
     assert not record.told
 
 
 def test_the_first_result_counts_whole() -> None:
-    record = seen(Health(), count=1, service=0.1, on_time=False).of("a", OPERATION)
+    record = seen(Health(), count=1, seconds_per_megapixel=0.1, on_time=False).of("a", OPERATION)
     assert record is not None
-    assert (record.on_time, record.service, record.rtt) == (0.0, 0.2, 0.03)
+    assert (record.on_time, record.seconds_per_megapixel, record.rtt) == (0.0, 0.2, 0.03)
 
 
 def test_the_latest_results_count_most() -> None:
-    health = seen(seen(Health(), count=1000, service=0.5), count=200, service=0.01)
+    health = seen(
+        seen(Health(), count=1000, seconds_per_megapixel=0.5), count=200, seconds_per_megapixel=0.01
+    )
     record = health.of("a", OPERATION)
     assert record is not None
-    assert record.service == pytest.approx(0.02, rel=0.01)
+    assert record.seconds_per_megapixel == pytest.approx(0.02, rel=0.01)
 
 
 def test_failures_are_not_in_time_and_have_no_times() -> None:
@@ -63,7 +67,7 @@ def test_failures_are_not_in_time_and_have_no_times() -> None:
     assert record is not None
     assert (record.count, record.failed) == (30, 10)
     assert record.on_time == pytest.approx(0.75, abs=0.07)
-    assert record.service == pytest.approx(0.04)
+    assert record.seconds_per_megapixel == pytest.approx(0.04)
 
 
 def test_checks_are_of_the_peer() -> None:
@@ -100,27 +104,27 @@ def test_who_was_heard_of_least_lately_is_dropped() -> None:
 
 
 def test_a_new_session_begins_with_others_word() -> None:
-    snapshot = seen(Health(), count=500, service=0.1, on_time=False).snapshot()
+    snapshot = seen(Health(), count=500, seconds_per_megapixel=0.1, on_time=False).snapshot()
     health = Health()
     health.merge([snapshot])
     record = health.of("a", OPERATION)
     assert record is not None
     assert record.told
     assert record.on_time == 0
-    assert record.service_p95 == pytest.approx(0.2, rel=0.06)
+    assert record.seconds_per_megapixel_p95 == pytest.approx(0.2, rel=0.06)
     assert health.peers() == ["a"]
     assert health.operations("a") == [OPERATION]
 
 
 def test_own_results_take_the_place_of_others_word_one_by_one() -> None:
     health = Health()
-    health.merge([seen(Health(), count=500, service=0.1).snapshot()])
+    health.merge([seen(Health(), count=500, seconds_per_megapixel=0.1).snapshot()])
     services = []
     for _ in range(ENOUGH):
-        seen(health, count=1, service=0.01)
+        seen(health, count=1, seconds_per_megapixel=0.01)
         record = health.of("a", OPERATION)
         assert record is not None
-        services.append(record.service)
+        services.append(record.seconds_per_megapixel)
     assert services == sorted(services, reverse=True)
     assert services[0] == pytest.approx(0.19, rel=0.05)
     assert services[-1] == pytest.approx(0.02)
@@ -174,8 +178,8 @@ def test_a_name_that_no_peer_may_have_is_not_told() -> None:
     "wrong",
     [
         {"on_time": 1.5},
-        {"service": float("nan")},
-        {"service": -1},
+        {"seconds_per_megapixel": float("nan")},
+        {"seconds_per_megapixel": -1},
         {"count": -1},
         {"spread": {10**6: 1.0}},
         {"spread": {1: float("inf")}},
@@ -183,7 +187,7 @@ def test_a_name_that_no_peer_may_have_is_not_told() -> None:
 )
 def test_numbers_out_of_bounds_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
-        Told.model_validate(wrong)
+        HealthEntry.model_validate(wrong)
 
 
 def test_forgetting_a_peer() -> None:
@@ -207,16 +211,18 @@ def test_figures_stay_in_bounds_whatever_comes(
 ) -> None:
     health, other = Health(), Health()
     for table, outcomes in ((health, own), (other, others)):
-        for peer, service, travel, on_time in outcomes:
+        for peer, seconds_per_megapixel, travel, on_time in outcomes:
             if on_time is None:
                 table.failed(peer, OPERATION, 1.0)
             else:
-                table.result(peer, OPERATION, 0.5, service, travel, on_time=on_time, now=1.0)
+                table.result(
+                    peer, OPERATION, 0.5, seconds_per_megapixel, travel, on_time=on_time, now=1.0
+                )
     health.merge([other.snapshot()])
     for peer in health.peers():
         record = health.of(peer, OPERATION)
         assert record is not None
         assert 0 <= record.on_time <= 1 + 1e-9
-        assert 0 <= record.service <= 20 + 1e-6
+        assert 0 <= record.seconds_per_megapixel <= 20 + 1e-6
         assert 0 <= record.rtt <= 10 + 1e-6
         assert record.count + record.failed > 0

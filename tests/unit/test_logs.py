@@ -18,10 +18,10 @@ import pytest
 from celery import Celery, signals
 
 import p2c2g_workers.logs
-from p2c2g import logfile
 from p2c2g.errors import UsageError
-from p2c2g.logfile import JsonFile
 from p2c2g.logs import CONTEXT, Outputs, bound, configure, install, json_file, rebind
+from p2c2g.logs import file as logfile
+from p2c2g.logs.file import JsonFile
 from p2c2g.settings import LogSettings, load
 
 

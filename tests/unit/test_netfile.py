@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from p2c2g.errors import ProcessorError
-from p2c2g.hashes import name_of
+from p2c2g.media.hashes import name_of
 from p2c2g.media.methods import NETWORKS
 from p2c2g_workers import netfile, nets
 from p2c2g_workers.netfile import SHAPES, SUM_LIMIT, WEIGHT_LIMIT, Layer, read, write

@@ -9,9 +9,9 @@ import platformdirs
 import pytest
 from typer.testing import CliRunner
 
+from p2c2g.commands.nets import app
 from p2c2g.errors import UsageError
-from p2c2g.nets_cli import app
-from p2c2g.netstore import NetStore
+from p2c2g.nets.store import NetStore
 
 
 @pytest.fixture(autouse=True)

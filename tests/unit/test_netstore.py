@@ -11,7 +11,7 @@ import pytest
 
 from p2c2g.errors import UsageError
 from p2c2g.media.operations import Pipeline
-from p2c2g.netstore import MAX_MODEL, MAX_NAME, NetStore
+from p2c2g.nets.store import MAX_MODEL, MAX_NAME, NetStore
 
 CARD = {"gain": 1.7, "taught_by": ["supertux2"]}
 

@@ -20,20 +20,20 @@ import pytest
 from p2c2g.media.chunker import Grid
 from p2c2g.media.frame import Frame, Size
 from p2c2g.media.operations import Pipeline
-from p2c2g.peers.breaker import Board, State
+from p2c2g.peers.breaker import Breakers, State
 from p2c2g.peers.health import Health
 from p2c2g.peers.trust import Trust
 from p2c2g.routing.policies import make
 from p2c2g.routing.router import Facts, Router
 from p2c2g.routing.stealing import Move
 from p2c2g.session.attempts import MAX_ATTEMPTS, Attempts, ChunkKey, Verdict
-from p2c2g.session.examination import PictureComparer
-from p2c2g.session.examiner import Examiner
+from p2c2g.session.config import FrameInFlight, SessionConfig
 from p2c2g.session.hedging import Hedging
-from p2c2g.session.orders import Order
-from p2c2g.session.plan import FrameInFlight, SessionPlan
+from p2c2g.session.orders import RunRequest
 from p2c2g.session.reassembler import Reassembler
 from p2c2g.session.runs import Runs
+from p2c2g.verify.examination import PictureComparer
+from p2c2g.verify.examiner import Examiner
 
 CHUNKS = int(os.environ.get("P2C2G_SIMULATED_CHUNKS", "200000"))
 PEERS = ["ada", "bob", "eve", "zoe"]
@@ -54,7 +54,7 @@ class Peers:
         self.slow_until = 0.0
         self.moved = 0
 
-    def send(self, flight: FrameInFlight, orders: Sequence[Order]) -> bool:
+    def send(self, flight: FrameInFlight, orders: Sequence[RunRequest]) -> bool:
         """Stand in for the sender."""
         if self.random.random() < 0.001:
             return False  # The broker is away.
@@ -98,28 +98,28 @@ class Simulation:
     """One session without threads, sockets or pictures."""
 
     def __init__(self, seed: int, chunks: int, policy: str) -> None:
-        self.plan = SessionPlan(Size(64, 64), Pipeline.parse("upscale:2"), Grid(2, 4))
+        self.plan = SessionConfig(Size(64, 64), Pipeline.parse("upscale:2"), Grid(2, 4))
         self.chunks = self.plan.chunks
         self.count = chunks // len(self.chunks)
         self.peers = Peers(seed)
         self.attempts = Attempts()
         self.frames: Reassembler[FrameInFlight, int] = Reassembler()
         self.hedging = Hedging(self.plan.deadline)
-        self.board = Board()
+        self.breakers = Breakers()
         self.lock = threading.Lock()
         health, trust = Health(), Trust(random.Random(seed))
         self.router = Router(
             make(policy, random.Random(seed)), session="sim", operation=self.plan.operations.text,
             megapixels=self.plan.megapixels, need=1.0, deadline=self.plan.deadline,
-            health=health, trust=trust, board=self.board,
+            health=health, trust=trust, breakers=self.breakers,
         )  # fmt: skip
         self.runs = Runs(
             self.plan.operations.text, self.plan.megapixels, self.peers.send, self.attempts,
-            self.hedging, self.board, health, self.router, self.frames.frame, self.lock,
+            self.hedging, self.breakers, health, self.router, self.frames.frame, self.lock,
             self.peers.move,
         )  # fmt: skip
         self.examiner = Examiner(
-            self.plan, self.attempts, self.board, health, trust, self.router, self.lock,
+            self.plan, self.attempts, self.breakers, health, trust, self.router, self.lock,
             random.Random(seed), PictureComparer(self.plan),
         )  # fmt: skip
         self.pixels = np.zeros((64, 64, 3), np.uint8)
@@ -176,8 +176,8 @@ class Simulation:
         with self.lock:
             probe = self.examiner.take_probe(peer, key)
             if probe is not None:
-                self.board.probed(peer, now, good=good)
-            trusted = probe is not None or self.board.state(peer, now) is State.CLOSED
+                self.breakers.probed(peer, now, good=good)
+            trusted = probe is not None or self.breakers.state(peer, now) is State.CLOSED
             if good and trusted:
                 if self.runs.succeeded(key, attempt, peer, 0.005, 1000, now) is Verdict.ACCEPTED:
                     assert key not in self.accepted, "shown twice"
@@ -219,6 +219,6 @@ def test_no_chunk_is_run_a_fourth_time_and_each_ends_once(seed: int, policy: str
     # Every fault was there, and each was dealt with.
     assert min(runs[1], runs[2], runs[3], attempts.late, attempts.duplicate) > 0
     assert min(attempts.silent, attempts.revived, attempts.hedges_won, ended["base"]) > 0
-    assert simulation.board.states(peers.now)["eve"][1] > 0
+    assert simulation.breakers.states(peers.now)["eve"][1] > 0
     assert ended["enhanced"] / total > 0.8
     assert attempts.hedges <= 0.05 * total + 8

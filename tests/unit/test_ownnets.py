@@ -8,7 +8,7 @@ import pytest
 
 from p2c2g.errors import UsageError
 from p2c2g.media.operations import Pipeline
-from p2c2g.netstore import NetStore, OwnNet
+from p2c2g.nets.store import NetStore, OwnNet
 from p2c2g_capture.ownnets import nets_of, with_nets
 from p2c2g_capture.run import operations_from
 

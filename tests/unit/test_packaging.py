@@ -51,7 +51,7 @@ def test_the_wheel_is_typed(wheel: zipfile.ZipFile) -> None:
         ("p2c2g_workers.tasks", WEB | SCREEN | LEARNING | {"p2c2g_capture"}),
         ("p2c2g_workers.consumer", WEB | SCREEN | LEARNING | {"p2c2g_capture"}),
         ("p2c2g_capture.cli", WORKER | LEARNING | {"flower", "tornado"}),
-        ("p2c2g.cli", WEB | SCREEN | WORKER | LEARNING | {"p2c2g_capture"}),
+        ("p2c2g.commands.main", WEB | SCREEN | WORKER | LEARNING | {"p2c2g_capture"}),
     ],
 )
 def test_a_role_loads_no_other_roles_libraries(module: str, forbidden: set[str]) -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from p2c2g.peers.report import PeerState
+from p2c2g.peers.messages import PeerState
 from p2c2g_workers.peer import MAX_REASON, MAX_TIMES, Peer, Times
 
 
@@ -110,10 +110,14 @@ def test_a_beat_tells_all_that_there_is() -> None:
     beat = peer.beat("me", 0.020)
     assert beat.instance == "me"
     assert (beat.state, beat.load, beat.in_flight) == (PeerState.READY, 0.25, 3)
-    assert (beat.served, beat.service, beat.service_p95) == (2, pytest.approx(0.020), 0.030)
+    assert (beat.served, beat.seconds_per_chunk, beat.seconds_per_chunk_p95) == (
+        2,
+        pytest.approx(0.020),
+        0.030,
+    )
     assert (beat.rtt, beat.uptime) == (0.020, 7.5)
     again = peer.beat("me", 0.020)
-    assert (again.served, again.service, again.service_p95) == (0, 0.0, 0.0)
+    assert (again.served, again.seconds_per_chunk, again.seconds_per_chunk_p95) == (0, 0.0, 0.0)
 
 
 @pytest.mark.parametrize(("read", "told"), [(1.7, 1.0), (-0.1, 0.0)])

@@ -15,15 +15,22 @@ from p2c2g.routing.pool import BETTER, STAY, Changes, SessionPool, share
 
 SPEED = settings(deadline=None, derandomize=True, max_examples=100)
 DEADLINE = 0.1
-#: Megapixels of a chunk, so that a peer's reach is its travel and a quarter of its service.
+#: Megapixels of a chunk, so that a peer's reach is its travel and a quarter of its
+#: seconds a megapixel.
 CHUNK = 0.25
 
 
 def peer(name: str, speed: float = 10.0, score: float = 50.0, **told: float) -> Candidate:
     """Return a peer of so many megapixels a second, 20 ms away."""
-    service = 1 / speed
-    worst = told.pop("service_p95", service)
-    return Candidate(name, service=service, service_p95=worst, score=score, **told)  # type: ignore[arg-type]
+    seconds_per_megapixel = 1 / speed
+    worst = told.pop("seconds_per_megapixel_p95", seconds_per_megapixel)
+    return Candidate(
+        name,
+        seconds_per_megapixel=seconds_per_megapixel,
+        seconds_per_megapixel_p95=worst,
+        score=score,
+        **told,
+    )  # type: ignore[arg-type]
 
 
 def pool(**told: float) -> SessionPool:
@@ -52,7 +59,7 @@ def everybody(draw: st.DrawFn) -> list[Candidate]:
 
 
 def is_fit(each: Candidate) -> bool:
-    return each.rtt + each.service_p95 * CHUNK <= DEADLINE
+    return each.rtt + each.seconds_per_megapixel_p95 * CHUNK <= DEADLINE
 
 
 def run(
@@ -231,7 +238,9 @@ def test_what_other_sessions_have_there_counts_for_less() -> None:
 
 
 def test_the_deadline_is_for_a_chunk_of_its_size() -> None:
-    slow = [peer("slow", speed=10.0, service_p95=0.3)]  # 20 ms of way, 300 ms a megapixel
+    slow = [
+        peer("slow", speed=10.0, seconds_per_megapixel_p95=0.3)
+    ]  # 20 ms of way, 300 ms a megapixel
     small, large = SessionPool(0.25), SessionPool(0.30)
     small.update(slow, 1.0, DEADLINE, 0.0)
     large.update(slow, 1.0, DEADLINE, 0.0)

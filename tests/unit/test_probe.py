@@ -19,7 +19,7 @@ from p2c2g.media.codecs import CODECS
 from p2c2g.media.frame import Pixels, Size
 from p2c2g.media.methods import NETWORKS
 from p2c2g.media.operations import Step
-from p2c2g.peers.report import Capabilities, Enrolment, Gpu, parse
+from p2c2g.peers.messages import Capabilities, Enrolment, Gpu, parse
 from p2c2g_workers import nets, probe
 from p2c2g_workers.engine import Kind
 from p2c2g_workers.engine.cpu import CpuEngine

@@ -11,7 +11,7 @@ import numpy as np
 from rich.console import Console
 
 from p2c2g.media.frame import Size
-from p2c2g.peers.report import Capabilities, Gpu
+from p2c2g.peers.messages import Capabilities, Gpu
 from p2c2g_workers.engine.choosing import Trial
 from p2c2g_workers.engine.cpu import CpuEngine
 from p2c2g_workers.probe import peaks, table

@@ -10,8 +10,8 @@ import threading
 import psutil
 import pytest
 
-from p2c2g import processes
 from p2c2g.errors import UnavailableError
+from p2c2g.system import processes
 
 #: Says that it runs, then waits for a signal; TERM is ignored where asked.
 WAITER = (

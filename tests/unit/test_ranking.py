@@ -10,13 +10,13 @@ from p2c2g.peers.breaker import State
 from p2c2g.peers.health import Record
 from p2c2g.peers.ranking import Merits, merits, score
 
-GOOD = Merits(on_time=1.0, results=500, service=0.002, rtt=0.001, in_a_row=50)
+GOOD = Merits(on_time=1.0, results=500, seconds_per_megapixel=0.002, rtt=0.001, in_a_row=50)
 TIMES = st.floats(0, 100)
 MERITS = st.builds(
     Merits,
     on_time=st.floats(0, 1),
     results=st.integers(0, 10_000),
-    service=TIMES,
+    seconds_per_megapixel=TIMES,
     rtt=TIMES,
     in_a_row=st.integers(0, 200),
     breaker=st.sampled_from(State),
@@ -37,8 +37,8 @@ def test_a_score_is_from_0_to_100_and_the_product_of_its_factors(given: Merits) 
 
 @given(MERITS, TIMES)
 def test_slower_is_never_better(given: Merits, more: float) -> None:
-    assert given.service is not None
-    slower = replace(given, service=given.service + more)
+    assert given.seconds_per_megapixel is not None
+    slower = replace(given, seconds_per_megapixel=given.seconds_per_megapixel + more)
     assert score(slower).value <= score(given).value
 
 
@@ -75,8 +75,8 @@ def test_an_open_breaker_makes_it_useless(given: Merits) -> None:
         ({"on_time": 0.88}, "late: 12 % of its chunks"),
         ({"on_time": 0.979}, "late: 2.1 % of its chunks"),
         ({"rtt": 0.18}, "far: 180 ms"),
-        ({"service": 0.08}, "slow: 80 ms a megapixel"),
-        ({"service": 0.0071}, "slow: 7.1 ms a megapixel"),
+        ({"seconds_per_megapixel": 0.08}, "slow: 80 ms a megapixel"),
+        ({"seconds_per_megapixel": 0.0071}, "slow: 7.1 ms a megapixel"),
         ({"in_a_row": 3}, "new: 3 of 10 good comparisons in a row"),
         ({"breaker": State.OPEN}, "shut out: its breaker is open"),
         ({"breaker": State.HALF_OPEN}, "shut out: its breaker is half-open"),
@@ -95,7 +95,7 @@ def test_of_who_nothing_is_known_of_it_says_so() -> None:
 def test_the_order_is_that_of_use() -> None:
     best = GOOD
     far = replace(GOOD, rtt=0.08)
-    slow_and_far = replace(far, service=0.08)
+    slow_and_far = replace(far, seconds_per_megapixel=0.08)
     new = Merits()
     often_late = replace(GOOD, on_time=0.3)
     values = [score(each).value for each in (best, far, slow_and_far, new, often_late)]
@@ -109,11 +109,25 @@ def test_one_late_result_of_a_new_peer_says_little() -> None:
 
 
 def test_merits_are_gathered_from_a_record() -> None:
-    record = Record(count=30, failed=2, on_time=0.9, service=0.02, service_p95=0.03, rtt=0.04)
+    record = Record(
+        count=30,
+        failed=2,
+        on_time=0.9,
+        seconds_per_megapixel=0.02,
+        seconds_per_megapixel_p95=0.03,
+        rtt=0.04,
+    )
     assert merits(record, 7, State.HALF_OPEN) == Merits(
-        on_time=0.9, results=32, service=0.03, rtt=0.04, in_a_row=7, breaker=State.HALF_OPEN
+        on_time=0.9,
+        results=32,
+        seconds_per_megapixel=0.03,
+        rtt=0.04,
+        in_a_row=7,
+        breaker=State.HALF_OPEN,
     )
     # What has only failed has no times, and its own word counts for the way alone.
-    failed = replace(record, count=0, service=0.0, service_p95=0.0, rtt=0.0)
+    failed = replace(
+        record, count=0, seconds_per_megapixel=0.0, seconds_per_megapixel_p95=0.0, rtt=0.0
+    )
     assert merits(failed, 0, State.CLOSED, rtt=0.5) == Merits(on_time=0.9, results=2, rtt=0.5)
     assert merits(None, 0, State.CLOSED, rtt=0.5) == Merits(rtt=0.5)

@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from p2c2g.peers.breaker import Board, Outcome
+from p2c2g.peers.breaker import Breakers, Outcome
 from p2c2g.peers.health import Health
 from p2c2g.peers.trust import ENOUGH, Trust
 from p2c2g.routing.policies import make
@@ -20,10 +20,11 @@ class Known:
     """A router with all that it asks, of peers that come into the registry as a test says."""
 
     def __init__(self, policy: str = "predictive", need: float = 1.0) -> None:
-        self.health, self.trust, self.board = Health(), Trust(Random(1)), Board()
+        self.health, self.trust, self.breakers = Health(), Trust(Random(1)), Breakers()
         self.router = Router(
             make(policy, Random(1)), session="s", operation=OPERATION, megapixels=(0.5, 0.5),
-            need=need, deadline=DEADLINE, health=self.health, trust=self.trust, board=self.board,
+            need=need, deadline=DEADLINE, health=self.health, trust=self.trust,
+            breakers=self.breakers,
         )  # fmt: skip
 
     def learn(self, *peers: str, now: float = 0.0, **facts: object) -> frozenset[str]:
@@ -39,7 +40,7 @@ class Known:
 
     def shut_out(self, peer: str, now: float = 0.0) -> None:
         for _ in range(5):
-            self.board.record(peer, Outcome.BAD, now)
+            self.breakers.record(peer, Outcome.BAD, now)
 
 
 def test_nobody_known_means_the_capability_queue() -> None:
@@ -61,16 +62,16 @@ def test_the_capability_policy_leaves_it_to_the_queue_and_repeats_with_who_answe
 
 def test_what_a_probe_promises_counts_until_there_are_results() -> None:
     known = Known()
-    known.learn("ada", service=0.004)
+    known.learn("ada", seconds_per_megapixel=0.004)
     candidate = known.router.candidate("ada")
     assert candidate is not None
-    assert candidate.service == 0.004
+    assert candidate.seconds_per_megapixel == 0.004
     known.health.result("ada", OPERATION, 0.5, 0.010, 0.005, on_time=True, now=0.1)
     known.router.answered("ada", 0.005, 0.1)
-    assert candidate.service == pytest.approx(0.020)
+    assert candidate.seconds_per_megapixel == pytest.approx(0.020)
     assert candidate.rtt == 0.005
-    known.learn("ada", service=0.004, now=0.2)
-    assert candidate.service == pytest.approx(0.020)
+    known.learn("ada", seconds_per_megapixel=0.004, now=0.2)
+    assert candidate.seconds_per_megapixel == pytest.approx(0.020)
 
 
 def test_a_distance_is_the_shortest_travel_of_late() -> None:
@@ -121,7 +122,7 @@ def test_who_is_shut_out_gets_nothing_from_that_moment(policy: str) -> None:
 def test_newcomers_get_no_work_that_counts_where_the_trusted_suffice() -> None:
     known = Known(need=10.0)
     known.trusted("ada")
-    known.learn("ada", "new", service=0.001)
+    known.learn("ada", "new", seconds_per_megapixel=0.001)
     assert {known.first() for _ in range(20)} == {"ada"}
     assert known.router.newcomer((), 0.0) == "new"
     assert known.router.newcomer({"new"}, 0.0) == ""
@@ -130,7 +131,7 @@ def test_newcomers_get_no_work_that_counts_where_the_trusted_suffice() -> None:
 def test_newcomers_work_where_the_trusted_do_not_suffice() -> None:
     known = Known(need=10_000.0)
     known.trusted("ada")
-    known.learn("ada", "new", service=0.001)
+    known.learn("ada", "new", seconds_per_megapixel=0.001)
     assert set(known.router.pool) == {"ada", "new"}
 
 
@@ -164,7 +165,7 @@ def test_a_thousand_strangers_leave_room_for_those_who_are_enrolled() -> None:
 @pytest.mark.parametrize("policy", ["weighted", "predictive", "affinity"])
 def test_who_stands_still_comes_last_until_it_answers(policy: str) -> None:
     known = Known(policy)
-    known.learn("ada", "bob", service=0.004)
+    known.learn("ada", "bob", seconds_per_megapixel=0.004)
     known.router.sent("ada", 0.0)
     known.router.back("ada")  # Its frame was shown without it: it owes the chunk all the same.
     assert {known.first(0.09) for _ in range(30)} == {"bob"}
@@ -188,18 +189,18 @@ def test_what_was_lost_is_not_held_against_a_peer_for_ever() -> None:
 
 def test_what_never_came_teaches_how_far_its_peer_is() -> None:
     known = Known()
-    known.learn("ada", "bob", service=0.004)
+    known.learn("ada", "bob", seconds_per_megapixel=0.004)
     known.router.overdue("ada", 0, 0.102)
     candidate = known.router.candidate("ada")
     assert candidate is not None
     assert candidate.rtt == pytest.approx(0.1)
-    known.learn("ada", "bob", service=0.004, now=1.0)
+    known.learn("ada", "bob", seconds_per_megapixel=0.004, now=1.0)
     assert set(known.router.pool) == {"bob"}, "it cannot make the deadline"
 
 
 def test_a_narrow_line_is_a_slow_peer() -> None:
     known = Known()
-    known.learn("ada", service=0.001, line=5.0)
+    known.learn("ada", seconds_per_megapixel=0.001, line=5.0)
     candidate = known.router.candidate("ada")
     assert candidate is not None
     for _ in range(4):

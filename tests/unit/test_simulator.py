@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from p2c2g import commandline
-from p2c2g.cli import app
+from p2c2g.commands import options
+from p2c2g.commands.main import app
 from p2c2g.errors import UnavailableError, UsageError
 from p2c2g.peers.breaker import Change
 from p2c2g.session.attempts import MAX_ATTEMPTS
@@ -38,7 +38,7 @@ TROUBLES: dict[str, Any] = {
     "churn": 3.0,
     "stragglers": 0.3,
     "liars": 0.3,
-    "machines": Machines(bandwidth=WIDE, service=0.1, slots=1),
+    "machines": Machines(bandwidth=WIDE, seconds_per_megapixel=0.1, slots=1),
 }
 
 
@@ -106,16 +106,18 @@ class Line:
 
 @pytest.mark.parametrize("load", [0.3, 0.7, 0.85])
 def test_one_peer_with_poisson_arrivals_waits_as_an_m_d_1_queue(load: float) -> None:
-    service, count = 0.01, 30_000
-    line, source, at = Line([Machine(1, service, 0.0, WIDE, WIDE)]), Random(5), 1.0
+    seconds_per_megapixel, count = 0.01, 30_000
+    line, source, at = Line([Machine(1, seconds_per_megapixel, 0.0, WIDE, WIDE)]), Random(5), 1.0
     for number in range(count):
-        at += source.expovariate(load / service)
+        at += source.expovariate(load / seconds_per_megapixel)
         line.engine.at(at, line.send, number)
     line.engine.run(at + 60)
     assert len(line.took) == count
-    expected = service + load * service / (2 * (1 - load))  # Pollaczek and Khinchine
+    expected = seconds_per_megapixel + load * seconds_per_megapixel / (
+        2 * (1 - load)
+    )  # Pollaczek and Khinchine
     assert fmean(line.took.values()) == pytest.approx(expected, rel=0.04)
-    assert line.peers[0].worked == pytest.approx(count * service)
+    assert line.peers[0].worked == pytest.approx(count * seconds_per_megapixel)
 
 
 def test_a_chunk_alone_takes_its_way_its_bytes_and_its_work() -> None:
@@ -222,7 +224,7 @@ def test_a_peer_whose_breaker_opens_leaves_the_capability_queue_and_comes_back()
 def test_machines_are_as_the_sources_say() -> None:
     source = Random(3)
     drawn = [Machines().draw(source) for _ in range(20_000)]
-    speeds = [1 / machine.service for machine in drawn]
+    speeds = [1 / machine.seconds_per_megapixel for machine in drawn]
     variation = math.sqrt(fmean((s - fmean(speeds)) ** 2 for s in speeds[:2000])) / fmean(speeds)
     assert variation == pytest.approx(0.48, abs=0.05)
     assert fmean(machine.rtt for machine in drawn) == pytest.approx(RTT_MEAN, rel=0.03)
@@ -232,7 +234,10 @@ def test_machines_are_as_the_sources_say() -> None:
 
 def test_a_spread_is_that_of_the_fastest_over_the_slowest() -> None:
     source = Random(3)
-    times = [Machines(service=0.1, spread=10).draw(source).service for _ in range(5000)]
+    times = [
+        Machines(seconds_per_megapixel=0.1, spread=10).draw(source).seconds_per_megapixel
+        for _ in range(5000)
+    ]
     assert max(times) / min(times) == pytest.approx(10, rel=0.01)
     assert sorted(times)[2500] == pytest.approx(0.1, rel=0.05)
 
@@ -273,7 +278,7 @@ def test_with_every_trouble_each_chunk_ends_once_and_none_is_run_a_fourth_time(p
 
 
 def test_lies_that_no_check_finds_cost_the_liar_and_nobody_else_its_trust() -> None:
-    machines = Machines(bandwidth=WIDE, rtt=0.02, slots=2, service=0.05)
+    machines = Machines(bandwidth=WIDE, rtt=0.02, slots=2, seconds_per_megapixel=0.05)
     world = played(peers=12, seconds=30.0, fps=30.0, liars=0.2, subtle=1.0, machines=machines)
     (gamer,) = world.gamers
     liars = [peer for peer in world.peers if peer.lies]
@@ -306,7 +311,7 @@ def test_policies_meet_the_same_peers_and_the_same_troubles() -> None:
 
 
 def test_a_calm_pool_loses_nothing_and_takes_as_long_as_it_must() -> None:
-    machines = Machines(rtt=0.02, service=0.02, slots=4, bandwidth=WIDE)
+    machines = Machines(rtt=0.02, seconds_per_megapixel=0.02, slots=4, bandwidth=WIDE)
     world = played(peers=6, seconds=10.0, fps=30.0, jitter=0.0, gamer_rtt=0.01, machines=machines)
     report = build_report(world)
     assert report["complete"] == 1.0
@@ -382,7 +387,7 @@ def test_gates_know_which_way_a_figure_is_better() -> None:
 
 def simulate(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
     monkeypatch.setattr(sys, "argv", ["p2c2g", "simulate", *arguments])
-    return commandline.run(app, "p2c2g")
+    return options.run(app, "p2c2g")
 
 
 SMALL = ["--peers=8", "--seconds=1", "--fps=10", "--mbps=1000", "--rtt=10"]

@@ -13,10 +13,15 @@ from p2c2g.routing.stealing import IDLE_MOST, MARGIN, MOVES_MOST, Move, Waiting,
 SPEED = settings(deadline=None, derandomize=True, max_examples=150)
 
 
-def peer(name: str, service: float = 0.010, **told: float) -> Candidate:
+def peer(name: str, seconds_per_megapixel: float = 0.010, **told: float) -> Candidate:
     """Return a peer that takes the same time for each megapixel, 10 ms away."""
     told = {"rtt": 0.010, "last_result": 0.0, **told}
-    return Candidate(name, service=service, service_p95=service, **told)  # type: ignore[arg-type]
+    return Candidate(
+        name,
+        seconds_per_megapixel=seconds_per_megapixel,
+        seconds_per_megapixel_p95=seconds_per_megapixel,
+        **told,
+    )  # type: ignore[arg-type]
 
 
 def sent(

@@ -31,7 +31,7 @@ from p2c2g.messaging.envelope import MAGIC
 from p2c2g.messaging.inbox import Arrival, _arrival
 from p2c2g.session.attempts import MAX_ATTEMPTS
 from p2c2g.session.dispatcher import Dispatcher, task_id
-from p2c2g.session.session import Session, SessionPlan
+from p2c2g.session.session import Session, SessionConfig
 from p2c2g.settings import Settings
 from p2c2g_workers.engine import cpu
 from p2c2g_workers.processors import run
@@ -223,7 +223,7 @@ class Desk:
     """A session that is fed by hand: no thread of it runs, and what it sends goes nowhere."""
 
     def __init__(self) -> None:
-        plan = SessionPlan(SIZE, PIPELINE, Grid(2, 1), codec="png", deadline=1e6)
+        plan = SessionConfig(SIZE, PIPELINE, Grid(2, 1), codec="png", deadline=1e6)
         config = Settings()
         self.session = Session(create_app(config), redis_client(config), plan, lambda _: None)
         self.plan = plan

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from p2c2g.throttle import Throttle
+from p2c2g.logs.throttle import Throttle
 
 
 def test_a_thousand_equal_events_in_a_second_are_one_and_a_count() -> None:

@@ -10,8 +10,8 @@ from celery import Celery
 
 from p2c2g.celery import create_app
 from p2c2g.errors import UsageError
+from p2c2g.peers.messages import Capabilities
 from p2c2g.peers.options import MAX_REGION, VARIABLES, worker_options
-from p2c2g.peers.report import Capabilities
 from p2c2g.settings import Settings
 from p2c2g_workers.enrolment import choose_queues
 

@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from p2c2g import commandline as options
+from p2c2g.commands import options
 from p2c2g.errors import UnavailableError, UsageError
 from p2c2g.logs import configure
 from p2c2g.media.frame import Size
@@ -125,7 +125,7 @@ def train(
 
 def _cancel(game: str, settings: Settings, console: Console, stop: threading.Event) -> int:
     from p2c2g.celery import check_broker, redis_client
-    from p2c2g.netstore import NetStore
+    from p2c2g.nets.store import NetStore
     from p2c2g_training.home import Home
     from p2c2g_training.pool import Ordering
 

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from p2c2g.errors import UsageError
 from p2c2g.media.frame import Pixels
-from p2c2g.netstore import NetStore
+from p2c2g.nets.store import NetStore
 from p2c2g.settings import Settings
 from p2c2g_training import folder, threads
 from p2c2g_training.beginning import BEGUN_RATE, begun

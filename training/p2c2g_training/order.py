@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from p2c2g.errors import UsageError
-from p2c2g.hashes import is_name
+from p2c2g.media.hashes import is_name
 from p2c2g.messaging.blobs import MAX_BLOB
 from p2c2g_training.recording import MAX_FRAMES
 from p2c2g_workers.nets import SHAPES

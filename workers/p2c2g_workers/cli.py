@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from p2c2g.commandline import new_typer
+from p2c2g.commands.options import new_typer
 from p2c2g.errors import BrokerUnavailableError, UsageError
 from p2c2g.logs import configure
 from p2c2g.settings import Settings, load
 
 if TYPE_CHECKING:
-    from p2c2g.peers.report import Capabilities
+    from p2c2g.peers.messages import Capabilities
     from p2c2g_workers.engine import Engine
 
 app = new_typer("Lend this machine to the pool, and see what it can do.")

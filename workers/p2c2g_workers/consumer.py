@@ -33,7 +33,7 @@ from p2c2g.errors import UsageError
 from p2c2g.messaging.readahead import Window
 from p2c2g.messaging.results import FrameResultBackend, flush_results
 from p2c2g.messaging.transport import Transport
-from p2c2g_workers.slack import RECEIVED
+from p2c2g_workers.method_chooser import RECEIVED
 
 if TYPE_CHECKING:
     from p2c2g_workers.peer import Peer

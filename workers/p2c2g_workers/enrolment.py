@@ -23,9 +23,8 @@ import p2c2g.messaging.drain  # noqa: F401 - the command that ends this peer in 
 from p2c2g.celery import CAPABILITIES, redis_client
 from p2c2g.errors import P2C2GError, UsageError
 from p2c2g.peers.keys import is_name, own_queue
+from p2c2g.peers.messages import Capabilities, Enrolment
 from p2c2g.peers.registry import Registry
-from p2c2g.peers.report import Capabilities
-from p2c2g.peers.report import Enrolment as Told
 from p2c2g.settings import Settings, load
 from p2c2g_workers import probe
 from p2c2g_workers.engine import Engine, Kind, current
@@ -45,7 +44,7 @@ GPU, CPU = CAPABILITIES
 NO_GPU = "looked for CUDA, OpenCL and Metal and found no GPU"
 
 
-class Enrolment(bootsteps.StartStopStep):
+class EnrolmentStep(bootsteps.StartStopStep):
     """Keeps the registry informed of this worker.
 
     It adds ``consumer.peer``, by which other steps tell what the worker does.
@@ -88,7 +87,7 @@ class Enrolment(bootsteps.StartStopStep):
                 f"{id!r} cannot be a peer's id: give one of at most 200 characters without "
                 "blanks with -n."
             )
-        self._first = Told(
+        self._first = Enrolment(
             id=id,
             name=(peer_name or "").strip(),
             region=(region or "").strip(),
@@ -149,7 +148,7 @@ class Enrolment(bootsteps.StartStopStep):
         names = list(self._app.amqp.queues.consume_from)
         return tuple(name for name in names if name != own and is_name(name))[:MAX_QUEUES]
 
-    def _describe(self) -> Told:
+    def _describe(self) -> Enrolment:
         """Return the enrolment of now: queues come and go by remote control."""
         if self._engine.kind == CPU and self._left and GPU in self._app.amqp.queues.consume_from:
             # A session that trusts the peer again has asked it back to what it cannot serve.

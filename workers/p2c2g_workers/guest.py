@@ -54,7 +54,7 @@ class Guest(bootsteps.StartStopStep):
     """
 
     # Enrolment adds what tells others of a pause.
-    requires = ("celery.worker.consumer.tasks:Tasks", "p2c2g_workers.enrolment:Enrolment")
+    requires = ("celery.worker.consumer.tasks:Tasks", "p2c2g_workers.enrolment:EnrolmentStep")
 
     def __init__(
         self,

@@ -14,8 +14,8 @@ from collections.abc import Callable
 from time import monotonic
 
 from p2c2g.errors import BrokerUnavailableError, UsageError
+from p2c2g.peers.messages import Enrolment
 from p2c2g.peers.registry import MISSED, Registry, Standing
-from p2c2g.peers.report import Enrolment
 from p2c2g_workers.peer import Peer
 
 logger = logging.getLogger(__name__)

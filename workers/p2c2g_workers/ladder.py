@@ -9,8 +9,8 @@ from p2c2g.media.methods import ANY_NETWORK, DEFAULT_METHOD, NETWORKS
 from p2c2g.media.operations import Pipeline, Plan, Step
 from p2c2g_workers import nets
 from p2c2g_workers.engine import Engine
+from p2c2g_workers.method_chooser import MethodChooser, Rung
 from p2c2g_workers.netfile import products
-from p2c2g_workers.slack import Rung, Slack
 
 #: Products for a pixel that goes in.  Bicubic's tell nothing of what a net takes.
 PRODUCTS = {**{net: products(net) for net in NETWORKS}, DEFAULT_METHOD: 0.0}
@@ -56,7 +56,7 @@ def settle(
     frame: Size,
     megapixels: float,
     engine: Engine,
-    slack: Slack,
+    chooser: MethodChooser,
     left: float,
     turns: int = 1,
 ) -> Settled:
@@ -67,7 +67,7 @@ def settle(
         frame: the whole frame's size.
         megapixels: of the part that came.
         engine: does the work.
-        slack: knows what methods take here.
+        chooser: knows what methods take here.
         left: seconds that are left for the result.
         turns: how often such work has to fit into that.
     """
@@ -78,7 +78,7 @@ def settle(
         if step.method == ANY_NETWORK:
             if chosen is None:
                 methods = ladder(step, engine)
-                rung = slack.choose([each.rung for each in methods], megapixels, left, turns)
+                rung = chooser.choose([each.rung for each in methods], megapixels, left, turns)
                 chosen = next(each for each in methods if each.rung == rung)
             pipeline = pipeline.with_method(index, chosen.name, chosen.weights)
         elif step.weights and step.method is not None:

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from p2c2g.errors import ProcessorError
-from p2c2g.hashes import name_of
+from p2c2g.media.hashes import name_of
 from p2c2g.media.methods import NETWORKS
 
 #: Whether the package that reads nets is not installed here.

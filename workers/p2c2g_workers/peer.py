@@ -14,7 +14,7 @@ from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from time import monotonic
 
-from p2c2g.peers.report import Beat, PeerState
+from p2c2g.peers.messages import Beat, PeerState
 
 #: Service times kept between two beats; the oldest are dropped.
 MAX_TIMES = 1024
@@ -125,8 +125,8 @@ class Peer:
             load=min(max(self._load(), 0.0), 1.0),
             in_flight=self._in_flight(),
             served=served,
-            service=mean,
-            service_p95=p95,
+            seconds_per_chunk=mean,
+            seconds_per_chunk_p95=p95,
             rtt=rtt,
             uptime=max(self._clock() - self._started, 0.0),
             reason=self._reason if state is PeerState.PAUSED else "",

@@ -18,19 +18,19 @@ from p2c2g.logs import rebind
 from p2c2g.media.frame import Size
 from p2c2g.media.operations import Pipeline, Plan
 from p2c2g.media.wire import ChunkHeader, ResultHeader
-from p2c2g.memory import keep_freed_memory
 from p2c2g.settings import load
+from p2c2g.system.malloc import keep_freed_memory
 from p2c2g_workers import logs as _logs  # takes over Celery's loggers on import
 from p2c2g_workers.engine import Work, current
 from p2c2g_workers.ladder import settle
-from p2c2g_workers.slack import RECEIVED, Slack
+from p2c2g_workers.method_chooser import RECEIVED, MethodChooser
 
 del _logs
 
 #: Most pixels of a picture that a peer makes on its way: a frame of 8192x8192, 200 MB.
 MAX_PIXELS = 1 << 26
 
-_slack = Slack()
+_chooser = MethodChooser()
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -105,11 +105,11 @@ def _enhance(
     asked = Pipeline.parse(chunk.operations)
     size, engine = chunk.padded.size, current.get()
     megapixels = size.width * size.height / 1e6
-    settled = settle(asked, chunk.frame_size, megapixels, engine, _slack, left, turns)
+    settled = settle(asked, chunk.frame_size, megapixels, engine, _chooser, left, turns)
     _check_memory(settled.plan, size)
     done = engine.enhance(Work(settled.plan, chunk.codec, chunk.quality, payload, size, chunk.crop))
     if settled.rung is not None:
-        _slack.note(settled.rung, megapixels, done.process_us / 1e6)
+        _chooser.note(settled.rung, megapixels, done.process_us / 1e6)
     result = ResultHeader(
         frame=chunk.frame,
         chunk=chunk.chunk,

@@ -15,9 +15,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from p2c2g import processes
 from p2c2g.errors import SourceUnavailableError, UsageError
 from p2c2g.media.frame import Pixels, Size
+from p2c2g.system import processes
 from p2c2g_capture.sources import Source
 from p2c2g_capture.sources.screen import ScreenSource
 from p2c2g_capture.sources.xvfb import VirtualDisplay

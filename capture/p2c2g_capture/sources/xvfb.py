@@ -10,9 +10,9 @@ import time
 from types import TracebackType
 from typing import Self
 
-from p2c2g import processes
 from p2c2g.errors import SourceUnavailableError
 from p2c2g.media.frame import Size
+from p2c2g.system import processes
 
 _START_SECONDS = 20.0
 

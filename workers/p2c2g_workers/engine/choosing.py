@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from p2c2g.errors import UnavailableError, UsageError
-from p2c2g.peers.report import Gpu
+from p2c2g.peers.messages import Gpu
 from p2c2g.settings import WorkerSettings
 from p2c2g_workers import gpu as _gpu
 from p2c2g_workers.engine import Engine, Kind

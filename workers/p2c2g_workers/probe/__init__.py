@@ -24,7 +24,7 @@ import redis
 
 from p2c2g import __version__
 from p2c2g.media.methods import NETWORKS
-from p2c2g.peers.report import Capabilities
+from p2c2g.peers.messages import Capabilities
 from p2c2g.settings import load
 from p2c2g_workers import nets
 from p2c2g_workers.engine import Engine

@@ -17,7 +17,7 @@ from typing import Annotated
 import platformdirs
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from p2c2g.peers.report import Rate, Text
+from p2c2g.peers.messages import Rate, Text
 from p2c2g_workers.engine import Kind
 
 logger = logging.getLogger(__name__)

@@ -13,7 +13,7 @@ from typing import Any
 
 import cv2
 
-from p2c2g.peers.report import Gpu
+from p2c2g.peers.messages import Gpu
 from p2c2g_workers.handlers import handlers_kept
 
 logger = logging.getLogger(__name__)

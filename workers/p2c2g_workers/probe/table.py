@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from p2c2g.peers.report import Capabilities
+from p2c2g.peers.messages import Capabilities
 
 if TYPE_CHECKING:
     from p2c2g_workers.engine.choosing import Trial

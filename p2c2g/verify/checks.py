@@ -41,7 +41,7 @@ from p2c2g.errors import CheckError
 from p2c2g.media.codecs import codec
 from p2c2g.media.frame import Chunk, Pixels, Rect, Size
 from p2c2g.media.operations import Plan
-from p2c2g.session.limits import limits_for
+from p2c2g.verify.limits import limits_for
 
 #: Source pixels along a cell's edge, unless the pipeline scales down on its way.
 CELL = 4

@@ -3,7 +3,7 @@
 Two honest peers seldom return the same bytes: another build of a codec or of OpenCV rounds
 differently, by a level here and there, and a lossy codec makes some levels of it.  A cheat is a
 peer that did something cheaper: nearest where bicubic was asked for, no sharpening, a blur.  Its
-answer passes the check of ``session/checks.py``, which is blind to detail; here it is detail that
+answer passes the check of ``verify/checks.py``, which is blind to detail; here it is detail that
 is compared.  Two figures are taken of each square of :data:`TILE` pixels, in levels of
 brightness:
 

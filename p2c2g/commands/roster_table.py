@@ -8,8 +8,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from p2c2g.commands.roster import Member, Pool
 from p2c2g.peers.breaker import State
-from p2c2g.roster import Member, Pool
 
 _STATES = {
     "starting": "cyan",
@@ -53,7 +53,7 @@ def listed(pool: Pool) -> RenderableType:
             str(member.record.waiting),
             f"{beat.load * 100:.0f}",
             _rate(member.rate),
-            _ms(beat.service),
+            _ms(beat.seconds_per_chunk),
             _ms(beat.rtt),
             _score(member),
             Text(member.breaker.value, _BREAKERS[member.breaker]),
@@ -107,8 +107,8 @@ def shown(member: Member) -> RenderableType:
         ("queues", _safe(" ".join(enrolment.queues))),
         ("chunks", (f"{beat.in_flight} in flight in {enrolment.slots} slots, "
                     f"{member.record.waiting} wait in its own queue")),
-        ("pace", (f"{_rate(member.rate)} chunks/s, {_ms(beat.service)} ms each "
-                  f"(95th percentile {_ms(beat.service_p95)} ms)")),
+        ("pace", (f"{_rate(member.rate)} chunks/s, {_ms(beat.seconds_per_chunk)} ms each "
+                  f"(95th percentile {_ms(beat.seconds_per_chunk_p95)} ms)")),
         ("broker", f"{_ms(beat.rtt)} ms away"),
         ("machine", _safe(f"{can.cpu or 'CPU unknown'}, {can.cores} cores, "
                           f"{can.memory / 2**30:.1f} GiB, load {beat.load * 100:.0f} %")),
@@ -141,8 +141,8 @@ def _operations(member: Member) -> Table:
             str(seen.count),
             str(seen.failed),
             f"{seen.on_time * 100:.1f} %",
-            _ms(seen.service),
-            _ms(seen.service_p95),
+            _ms(seen.seconds_per_megapixel),
+            _ms(seen.seconds_per_megapixel_p95),
             _ms(seen.rtt),
         )
     return table

@@ -114,7 +114,7 @@ class DelayProxy:
         inherited = os.environ.get("PYTHONPATH")
         # It ends when its standard input does, so it outlives no parent, however that one ends.
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "p2c2g.delay"],
+            [sys.executable, "-P", "-m", "p2c2g.testing.delay_process"],
             env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, [root, inherited]))},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

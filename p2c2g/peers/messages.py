@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from p2c2g.errors import WireError
 
 #: Of both messages; what is of another version is refused.
-VERSION: Literal[1] = 1
+VERSION: Literal[2] = 2
 #: Bytes of one message at most.
 MAX_ENROLMENT = 16_384
 MAX_BEAT = 2_048
@@ -87,7 +87,7 @@ class Enrolment(_Told):
     works on at once; ``queues`` what it serves now; ``interval`` the seconds between beats.
     """
 
-    v: Literal[1] = VERSION
+    v: Literal[2] = VERSION
     id: Name
     name: Text = ""
     region: Annotated[str, Field(max_length=64)] = ""
@@ -102,19 +102,19 @@ class Beat(_Told):
     """How a peer is.
 
     ``load`` is the machine's CPU in use by anybody; ``in_flight`` chunks received and not
-    ended; ``served`` chunks ended since the last beat, ``service`` and ``service_p95`` the
-    seconds each took, mean and 95th percentile (0 where none ended); ``rtt`` seconds to the
-    broker and back; ``uptime`` in seconds; ``reason`` says why it is paused.
+    ended; ``served`` chunks ended since the last beat, ``seconds_per_chunk`` and
+    ``seconds_per_chunk_p95`` what each took, mean and 95th percentile (0 where none ended);
+    ``rtt`` seconds to the broker and back; ``uptime`` in seconds; ``reason`` says why it is paused.
     """
 
-    v: Literal[1] = VERSION
+    v: Literal[2] = VERSION
     instance: Name
     state: PeerState
     load: Share = 0.0
     in_flight: Count = 0
     served: Count = 0
-    service: Seconds = 0.0
-    service_p95: Seconds = 0.0
+    seconds_per_chunk: Seconds = 0.0
+    seconds_per_chunk_p95: Seconds = 0.0
     rtt: Seconds = 0.0
     uptime: Seconds = 0.0
     reason: Text = ""

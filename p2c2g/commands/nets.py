@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from p2c2g.errors import UsageError
-from p2c2g.netstore import NetStore, OwnNet
+from p2c2g.nets.store import NetStore, OwnNet
 
 app = typer.Typer(help="The nets that p2c2g train made for your games.", no_args_is_help=True)
 

@@ -13,7 +13,7 @@ from p2c2g.media.methods import NETWORKS
 from p2c2g.media.operations import Pipeline, Step
 from p2c2g_workers.engine import Done, Kind, Work
 from p2c2g_workers.ladder import PRODUCTS, Method, ladder, settle
-from p2c2g_workers.slack import COLD, FORGOTTEN, MAX_METHODS, SHARE, Rung, Slack
+from p2c2g_workers.method_chooser import COLD, FORGOTTEN, MAX_METHODS, SHARE, MethodChooser, Rung
 
 LARGE, SMALL, TINY, FOOT = (
     Rung(name, PRODUCTS[name]) for name in ("ml-large", "ml-small", "ml-tiny", "bicubic")
@@ -30,58 +30,58 @@ class Clock:
         return self.now
 
 
-def learnt(rates: dict[Rung, float], clock: Clock | None = None) -> Slack:
+def learnt(rates: dict[Rung, float], clock: Clock | None = None) -> MethodChooser:
     """Return one that has seen each rung often, at so many seconds a megapixel."""
-    slack = Slack(clock or Clock())
+    chooser = MethodChooser(clock or Clock())
     for rung, rate in rates.items():
         for _ in range(COLD + 40):
-            slack.note(rung, 1.0, rate)
-    return slack
+            chooser.note(rung, 1.0, rate)
+    return chooser
 
 
 def test_the_best_that_fits_is_taken() -> None:
-    slack = learnt({LARGE: 0.5, SMALL: 0.15, TINY: 0.04})
+    chooser = learnt({LARGE: 0.5, SMALL: 0.15, TINY: 0.04})
     left = {0.9: LARGE, 0.3: SMALL, 0.08: TINY, 0.05: FOOT, 0.0: FOOT, -1.0: FOOT}
-    assert {left: slack.choose(RUNGS, 1.0, left) for left in left} == left
+    assert {left: chooser.choose(RUNGS, 1.0, left) for left in left} == left
 
 
 def test_a_smaller_picture_and_fewer_turns_leave_more() -> None:
-    slack = learnt({LARGE: 0.5, SMALL: 0.15, TINY: 0.04})
-    assert slack.choose(RUNGS, 0.5, 0.45) is LARGE
-    assert slack.choose(RUNGS, 0.5, 0.45, turns=2) is SMALL
-    assert slack.choose(RUNGS, 0.5, 0.45, turns=6) is TINY
-    assert slack.choose(RUNGS, 0.5, 0.45, turns=60) is FOOT
+    chooser = learnt({LARGE: 0.5, SMALL: 0.15, TINY: 0.04})
+    assert chooser.choose(RUNGS, 0.5, 0.45) is LARGE
+    assert chooser.choose(RUNGS, 0.5, 0.45, turns=2) is SMALL
+    assert chooser.choose(RUNGS, 0.5, 0.45, turns=6) is TINY
+    assert chooser.choose(RUNGS, 0.5, 0.45, turns=60) is FOOT
 
 
 def test_one_that_knows_nothing_begins_with_the_cheapest_net() -> None:
-    slack = Slack(Clock())
-    assert slack.choose(RUNGS, 1.0, 0.1) is TINY
-    assert slack.choose(RUNGS, 1.0, 0.0) is FOOT
-    assert slack.choose([FOOT], 1.0, 0.1) is FOOT
+    chooser = MethodChooser(Clock())
+    assert chooser.choose(RUNGS, 1.0, 0.1) is TINY
+    assert chooser.choose(RUNGS, 1.0, 0.0) is FOOT
+    assert chooser.choose([FOOT], 1.0, 0.1) is FOOT
 
 
 def test_the_first_run_of_a_method_is_not_held_against_it() -> None:
-    slack = Slack(Clock())
-    slack.note(TINY, 1.0, 30.0)
-    assert slack.choose(RUNGS, 1.0, 0.1) is TINY
-    slack.note(TINY, 1.0, 0.01)
-    assert slack.choose(RUNGS, 1.0, 0.1) is TINY
+    chooser = MethodChooser(Clock())
+    chooser.note(TINY, 1.0, 30.0)
+    assert chooser.choose(RUNGS, 1.0, 0.1) is TINY
+    chooser.note(TINY, 1.0, 0.01)
+    assert chooser.choose(RUNGS, 1.0, 0.1) is TINY
 
 
 def test_an_unknown_net_is_reckoned_from_a_known_one() -> None:
-    slack = learnt({TINY: 0.01})
+    chooser = learnt({TINY: 0.01})
     needed = 0.01 * SMALL.products / TINY.products / SHARE
-    assert slack.choose(RUNGS, 1.0, 1.2 * needed) is SMALL
-    assert slack.choose(RUNGS, 1.0, 0.8 * needed) is TINY
+    assert chooser.choose(RUNGS, 1.0, 1.2 * needed) is SMALL
+    assert chooser.choose(RUNGS, 1.0, 0.8 * needed) is TINY
 
 
 def test_what_bicubic_takes_says_nothing_of_a_net() -> None:
-    slack = learnt({FOOT: 1.0})
-    assert slack.choose(RUNGS, 1.0, 0.1) is TINY
+    chooser = learnt({FOOT: 1.0})
+    assert chooser.choose(RUNGS, 1.0, 0.1) is TINY
 
 
 def test_a_spread_is_feared() -> None:
-    steady, restless = learnt({TINY: 0.05}), Slack(Clock())
+    steady, restless = learnt({TINY: 0.05}), MethodChooser(Clock())
     for index in range(80):
         restless.note(TINY, 1.0, 0.01 if index % 2 else 0.09)
     assert steady.choose(RUNGS, 1.0, 0.1) is TINY
@@ -90,31 +90,31 @@ def test_a_spread_is_feared() -> None:
 
 def test_one_that_was_too_slow_is_tried_again_after_a_while() -> None:
     clock = Clock()
-    slack = learnt({TINY: 0.1}, clock)
-    assert slack.choose(RUNGS, 1.0, 0.1) is FOOT
+    chooser = learnt({TINY: 0.1}, clock)
+    assert chooser.choose(RUNGS, 1.0, 0.1) is FOOT
     clock.now += 2 * FORGOTTEN
-    assert slack.choose(RUNGS, 1.0, 0.1) is TINY
+    assert chooser.choose(RUNGS, 1.0, 0.1) is TINY
 
 
 def test_a_peer_that_slows_down_steps_down_and_comes_back() -> None:
-    slack = learnt({SMALL: 0.04, TINY: 0.01})
-    assert slack.choose(RUNGS[1:], 1.0, 0.1) is SMALL
+    chooser = learnt({SMALL: 0.04, TINY: 0.01})
+    assert chooser.choose(RUNGS[1:], 1.0, 0.1) is SMALL
     for _ in range(12):
-        slack.note(SMALL, 1.0, 0.2)
-    assert slack.choose(RUNGS[1:], 1.0, 0.1) is TINY
+        chooser.note(SMALL, 1.0, 0.2)
+    assert chooser.choose(RUNGS[1:], 1.0, 0.1) is TINY
     for _ in range(60):
-        slack.note(SMALL, 1.0, 0.04)
-    assert slack.choose(RUNGS[1:], 1.0, 0.1) is SMALL
+        chooser.note(SMALL, 1.0, 0.04)
+    assert chooser.choose(RUNGS[1:], 1.0, 0.1) is SMALL
 
 
 def test_strangers_names_do_not_pile_up() -> None:
-    slack = Slack(Clock())
+    chooser = MethodChooser(Clock())
     for runs in (COLD, COLD + 1):
         for number in range(10 * MAX_METHODS):
             for _ in range(runs):
-                slack.note(Rung(f"ml-tiny@{number}", 5.0), 1.0, 0.01)
-    assert len(slack._paces) == MAX_METHODS
-    assert len(slack._cold) <= MAX_METHODS
+                chooser.note(Rung(f"ml-tiny@{number}", 5.0), 1.0, 0.01)
+    assert len(chooser._paces) == MAX_METHODS
+    assert len(chooser._cold) <= MAX_METHODS
 
 
 @given(
@@ -126,11 +126,11 @@ def test_strangers_names_do_not_pile_up() -> None:
 def test_less_time_never_chooses_a_dearer_net(
     seen: list[tuple[Rung, float]], megapixels: float, left: float, turns: int
 ) -> None:
-    slack = Slack(Clock())
+    chooser = MethodChooser(Clock())
     for rung, seconds in seen:
-        slack.note(rung, 1.0, seconds)
-    more = slack.choose(RUNGS, megapixels, left, turns)
-    less = slack.choose(RUNGS, megapixels, left / 2 if left > 0 else 2 * left, turns)
+        chooser.note(rung, 1.0, seconds)
+    more = chooser.choose(RUNGS, megapixels, left, turns)
+    less = chooser.choose(RUNGS, megapixels, left / 2 if left > 0 else 2 * left, turns)
     assert RUNGS.index(less) >= RUNGS.index(more)
 
 
@@ -154,10 +154,12 @@ class Bench:
         raise NotImplementedError
 
 
-def settled(text: str, engine: Bench, slack: Slack | None = None, left: float = 10.0) -> str:
+def settled(
+    text: str, engine: Bench, chooser: MethodChooser | None = None, left: float = 10.0
+) -> str:
     asked = Pipeline.parse(text)
-    slack = slack or learnt({LARGE: 0.5, SMALL: 0.15, TINY: 0.04})
-    found = settle(asked, FRAME, 0.1, engine, slack, left)
+    chooser = chooser or learnt({LARGE: 0.5, SMALL: 0.15, TINY: 0.04})
+    found = settle(asked, FRAME, 0.1, engine, chooser, left)
     assert asked.allows(found.pipeline)
     assert found.plan == found.pipeline.resolve(FRAME)
     return found.pipeline.text

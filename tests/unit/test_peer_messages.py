@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from p2c2g.errors import WireError
-from p2c2g.peers.report import (
+from p2c2g.peers.messages import (
     MAX_BEAT,
     MAX_ENROLMENT,
     Beat,
@@ -68,8 +68,8 @@ beats = st.builds(
     load=st.floats(0, 1),
     in_flight=counts,
     served=counts,
-    service=seconds,
-    service_p95=seconds,
+    seconds_per_chunk=seconds,
+    seconds_per_chunk_p95=seconds,
     rtt=seconds,
     uptime=seconds,
     reason=texts,
@@ -190,8 +190,8 @@ def test_an_enrolment_beyond_a_bound_is_refused(field: dict[str, Any]) -> None:
         {"load": -0.01},
         {"in_flight": -1},
         {"served": 2**40 + 1},
-        {"service": -1},
-        {"service_p95": 1.1e9},
+        {"seconds_per_chunk": -1},
+        {"seconds_per_chunk_p95": 1.1e9},
         {"rtt": "far"},
         {"uptime": None},
         {"reason": "x" * 201},

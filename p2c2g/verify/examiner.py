@@ -20,15 +20,15 @@ from collections import deque
 from random import Random
 
 from p2c2g.errors import ChunkError
-from p2c2g.peers.breaker import Board, Outcome
+from p2c2g.peers.breaker import Breakers, Outcome
 from p2c2g.peers.health import Health
 from p2c2g.peers.trust import Canaries, Canary, Trust
 from p2c2g.routing.router import Router
 from p2c2g.session.attempts import Attempts, ChunkKey
-from p2c2g.session.examination import TIMEOUT, Comparer, Examination, Probe
+from p2c2g.session.config import FrameInFlight, SessionConfig
 from p2c2g.session.hedging import TokenBucket
-from p2c2g.session.orders import Order
-from p2c2g.session.plan import FrameInFlight, SessionPlan
+from p2c2g.session.orders import RunRequest
+from p2c2g.verify.examination import TIMEOUT, BreakerTrial, Comparer, Examination
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ class Examiner:
     Args:
         plan: the session's.
         attempts: the one table.
-        board: the peers' breakers.
+        breakers: the peers' breakers.
         health: is told what came of an examination.
         trust: says who wants one, and learns from it.
         router: says who can take one.
@@ -58,9 +58,9 @@ class Examiner:
 
     def __init__(
         self,
-        plan: SessionPlan,
+        plan: SessionConfig,
         attempts: Attempts,
-        board: Board,
+        breakers: Breakers,
         health: Health,
         trust: Trust,
         router: Router,
@@ -72,14 +72,14 @@ class Examiner:
         self._chunks = plan.chunks
         self._comparer = comparer
         self._attempts = attempts
-        self._board = board
+        self._breakers = breakers
         self._health = health
         self._trust = trust
         self._router = router
         self._lock = lock
         self._random = random
         self._budget = TokenBucket(SHARE, BURST)
-        self._probes: dict[str, Probe] = {}
+        self._probes: dict[str, BreakerTrial] = {}
         self._under_way: dict[str, Examination] = {}
         self._answered: deque[tuple[Examination, bytes, str]] = deque(maxlen=MAX_WAITING)
         self._canaries = Canaries()
@@ -88,24 +88,24 @@ class Examiner:
 
     # -- probes of breakers that are half-open ---------------------------------------------------
 
-    def probe(self, flight: FrameInFlight, now: float) -> Order | None:
+    def probe(self, flight: FrameInFlight, now: float) -> RunRequest | None:
         """Return a probe that is to go out with a frame, or None.  The lock is held."""
         self._budget.earn(len(self._chunks))
-        peer = self._board.probe(now)
+        peer = self._breakers.probe(now)
         if peer is None:
             return None
         key = (flight.number, self._chunks[-1].index)
         number = self._attempts.add(key, peer, now, hedge=False)
         if number is None:
-            self._board.unprobe(peer)
+            self._breakers.unprobe(peer)
             return None
         # One that is not answered would keep its frame.
         for name in [n for n, probe in self._probes.items() if probe.is_over(now)]:
             del self._probes[name]
-        self._probes[peer] = Probe(key, number, flight)
-        return Order(key[1], number, peer)
+        self._probes[peer] = BreakerTrial(key, number, flight)
+        return RunRequest(key[1], number, peer)
 
-    def take_probe(self, peer: str, key: ChunkKey) -> Probe | None:
+    def take_probe(self, peer: str, key: ChunkKey) -> BreakerTrial | None:
         """Take the probe that a result of ``peer`` answers, if it does.  The lock is held."""
         probe = self._probes.get(peer)
         if probe is None or probe.key != key:
@@ -122,7 +122,7 @@ class Examiner:
         answer: bytes,
         now: float,
         ran: str = "",
-    ) -> tuple[Order, bytes] | None:
+    ) -> tuple[RunRequest, bytes] | None:
         """Choose whether an accepted result leads to an examination.  The lock is held.
 
         Args:
@@ -166,7 +166,7 @@ class Examiner:
             key, number, examined, picture, known, by, now + TIMEOUT,
             None if canary else flight.frame.pixels, how,
         )  # fmt: skip
-        return Order(index, number, examined), picture
+        return RunRequest(index, number, examined), picture
 
     def take(self, peer: str, key: ChunkKey, attempt: int | None) -> Examination | None:
         """Take the examination that an answer belongs to, if it does.  The lock is held.
@@ -254,7 +254,7 @@ class Examiner:
         logger.warning("Peer %s has failed an examination and is no longer trusted.", peer)
         self._trust.invalid(peer)
         self._health.checked(peer, good=False)
-        self._board.record(peer, Outcome.BAD, now)
+        self._breakers.record(peer, Outcome.BAD, now)
 
     def _expire(self, now: float) -> None:
         for peer in [p for p, each in self._under_way.items() if each.until < now]:

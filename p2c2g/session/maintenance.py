@@ -17,14 +17,14 @@ from kombu.exceptions import OperationalError
 
 from p2c2g.errors import BrokerUnavailableError
 from p2c2g.messaging.pipelining import CONNECTION_ERRORS
-from p2c2g.peers.breaker import Board, Change
+from p2c2g.peers.breaker import Breakers, Change
 from p2c2g.peers.health import Health
-from p2c2g.peers.shared import SharedBreakers
+from p2c2g.peers.shared_breakers import SharedBreakers
 from p2c2g.peers.shared_health import SharedHealth
 from p2c2g.peers.trust import Trust
 from p2c2g.session.dispatcher import SOCKET_TIMEOUT, Dispatcher
-from p2c2g.session.examiner import Examiner
-from p2c2g.session.watchman import Watchman
+from p2c2g.session.registry_follower import RegistryFollower
+from p2c2g.verify.examiner import Examiner
 
 logger = logging.getLogger(__name__)
 
@@ -35,21 +35,21 @@ WATCH_EVERY = 2
 TELL_EVERY = 20
 
 
-class Keeper:
+class Maintenance:
     """The thread.
 
     Args:
         app: the Celery application.
         queue: the capability queue.
         dispatcher: is reconnected where it has lost its connection.
-        board: the session's breakers.
+        breakers: the session's breakers.
         shared: what sessions tell each other of them.
-        watchman: follows the registry.
+        registry_follower: follows the registry.
         examiner: has answers to be judged.
         shared_health: what sessions tell each other of the next two.
         health: what was seen of the peers.
         trust: how far they are believed.
-        lock: guards these and the board.
+        lock: guards these and the breakers.
         clock: seconds, monotonic.
     """
 
@@ -58,9 +58,9 @@ class Keeper:
         app: Celery,
         queue: str,
         dispatcher: Dispatcher,
-        board: Board,
+        breakers: Breakers,
         shared: SharedBreakers,
-        watchman: Watchman,
+        registry_follower: RegistryFollower,
         examiner: Examiner,
         shared_health: SharedHealth,
         health: Health,
@@ -71,9 +71,9 @@ class Keeper:
         self._app = app
         self._queue = queue
         self._dispatcher = dispatcher
-        self._board = board
+        self._breakers = breakers
         self._shared = shared
-        self._watchman = watchman
+        self._registry_follower = registry_follower
         self._examiner = examiner
         self._shared_health = shared_health
         self._health = health
@@ -110,7 +110,7 @@ class Keeper:
             self._share()
             self._examiner.judge(self._clock())
             if self._round % WATCH_EVERY == 0:
-                self._watchman.round()
+                self._registry_follower.round()
             if self._round % TELL_EVERY == 0 or self._ending.is_set():
                 self._tell()
             self._round += 1
@@ -121,17 +121,17 @@ class Keeper:
     def _share(self) -> None:
         with self._lock:
             if self._lost:
-                self._board.forget_shared(self._clock())
+                self._breakers.forget_shared(self._clock())
                 self._lost = False
-            changes = self._board.take_changes()
+            changes = self._breakers.take_changes()
         try:
             left = self._shared.sync(changes)
         except BrokerUnavailableError:
             with self._lock:
-                self._board.put_back(changes)
+                self._breakers.put_back(changes)
             raise
         with self._lock:
-            self._board.share(left, self._clock())
+            self._breakers.share(left, self._clock())
         if changes:
             self._ask(changes)
 

@@ -59,7 +59,7 @@ class _Pace:
         return (self.mean + _FEARED * self.deviation) * shrunk
 
 
-class Slack:
+class MethodChooser:
     """What each method takes on this peer.
 
     Args:

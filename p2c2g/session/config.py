@@ -14,7 +14,7 @@ from p2c2g.routing.policies import POLICIES
 
 
 @dataclass(frozen=True, slots=True)
-class SessionPlan:
+class SessionConfig:
     """What a session does to every frame; checked when it is made.
 
     Args:

@@ -19,12 +19,12 @@ from kombu.exceptions import OperationalError
 from rich.console import Console, RenderableType
 from rich.live import Live
 
-from p2c2g import commandline as options
-from p2c2g import roster_table as tables
 from p2c2g.celery import check_broker, create_app, redis_client
+from p2c2g.commands import options
+from p2c2g.commands import roster_table as tables
+from p2c2g.commands.roster import Pool, Roster, unknown
 from p2c2g.errors import BrokerUnavailableError, UnavailableError
 from p2c2g.logs import configure
-from p2c2g.roster import Pool, Roster, unknown
 from p2c2g.settings import Settings, load
 
 app = typer.Typer(

@@ -12,11 +12,11 @@ import threading
 from collections.abc import Callable
 from time import monotonic
 
-from p2c2g.peers.breaker import Board
+from p2c2g.peers.breaker import Breakers
+from p2c2g.peers.messages import Capabilities, Enrolment, PeerState
 from p2c2g.peers.registry import Pulse, Registry
-from p2c2g.peers.report import Capabilities, Enrolment, PeerState
 from p2c2g.routing.router import Facts, Router
-from p2c2g.session.plan import FrameInFlight, SessionPlan
+from p2c2g.session.config import FrameInFlight, SessionConfig
 from p2c2g.session.runs import Runs
 
 logger = logging.getLogger(__name__)
@@ -27,14 +27,14 @@ SLICE = 256
 ANEW = 8
 
 
-class Watchman:
+class RegistryFollower:
     """Follows the registry on behalf of one session.
 
     Args:
         registry: where peers enrol.
         plan: the session's.
         router: is told what is known.
-        board: is told who is banned.
+        breakers: is told who is banned.
         runs: is told who has gone.
         lock: guards all of these.
         clock: seconds, monotonic.
@@ -43,9 +43,9 @@ class Watchman:
     def __init__(
         self,
         registry: Registry,
-        plan: SessionPlan,
+        plan: SessionConfig,
         router: Router,
-        board: Board,
+        breakers: Breakers,
         runs: Runs[FrameInFlight],
         lock: threading.Lock,
         clock: Callable[[], float] = monotonic,
@@ -53,7 +53,7 @@ class Watchman:
         self._registry = registry
         self._plan = plan
         self._router = router
-        self._board = board
+        self._breakers = breakers
         self._runs = runs
         self._lock = lock
         self._clock = clock
@@ -95,7 +95,7 @@ class Watchman:
             del self._facts[peer]
         now = self._clock()
         with self._lock:
-            self._board.ban(self._banned)
+            self._breakers.ban(self._banned)
             gone = self._router.learn(self._facts.values(), now)
         for peer in gone:
             self._runs.gone(peer, now)
@@ -130,7 +130,7 @@ class Watchman:
             slots=enrolment.slots,
             busy=beat.in_flight + pulse.waiting,
             rtt=way + beat.rtt,
-            service=self._promised[peer],
+            seconds_per_megapixel=self._promised[peer],
             region=enrolment.region,
             line=enrolment.capabilities.up / self._router.bits or float("inf"),
         )
@@ -140,7 +140,7 @@ class Watchman:
         self._promised.pop(peer, None)
 
 
-def promised(capabilities: Capabilities, plan: SessionPlan) -> float:
+def promised(capabilities: Capabilities, plan: SessionConfig) -> float:
     """Return the seconds a megapixel of a plan's result that a probe promises.
 
     Each step is taken at the result's size, which is a little too long; 0 where the probe has

@@ -15,10 +15,10 @@ import redis
 from p2c2g.errors import UsageError
 from p2c2g.peers.breaker import State
 from p2c2g.peers.health import Health, Record
+from p2c2g.peers.messages import Beat, PeerState
 from p2c2g.peers.ranking import Score, merits, score
 from p2c2g.peers.registry import PeerRecord, Registry
-from p2c2g.peers.report import Beat, PeerState
-from p2c2g.peers.shared import SharedBreakers
+from p2c2g.peers.shared_breakers import SharedBreakers
 from p2c2g.peers.shared_health import SharedHealth
 from p2c2g.peers.trust import Trust
 
@@ -69,7 +69,7 @@ class Member:
             "waiting": self.record.waiting,
             "load": beat.load,
             "chunks_per_second": round(self.rate, 3),
-            "service_ms": round(beat.service * 1e3, 3),
+            "ms_per_chunk": round(beat.seconds_per_chunk * 1e3, 3),
             "rtt_ms": round(beat.rtt * 1e3, 3),
             "score": round(self.score.value, 1),
             "moved": self.score.moved,

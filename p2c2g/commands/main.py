@@ -9,8 +9,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from p2c2g import commandline as options
-from p2c2g import nets_cli, peers_cli
+from p2c2g.commands import nets as nets_cli
+from p2c2g.commands import options
+from p2c2g.commands import peers as peers_cli
 from p2c2g.logs import configure
 from p2c2g.simulator.cli import simulate
 
@@ -45,7 +46,7 @@ def demo(
     flower: Annotated[bool, typer.Option("--flower", help="Start Flower too.")] = False,
 ) -> int:
     """Run a whole pool on this machine: broker, peers, session and viewer."""
-    from p2c2g.demo import Demo
+    from p2c2g.commands.demo import Demo
 
     configure()
     asked = {

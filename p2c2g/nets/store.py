@@ -20,7 +20,7 @@ from typing import Any
 import platformdirs
 
 from p2c2g.errors import UsageError
-from p2c2g.hashes import name_of
+from p2c2g.media.hashes import name_of
 from p2c2g.media.methods import NETWORKS
 
 #: Characters of a game's name at most.

@@ -28,9 +28,9 @@ from typing import Any
 import structlog
 from structlog.typing import EventDict, Processor
 
-from p2c2g.logfile import JsonFile
+from p2c2g.logs.file import JsonFile
+from p2c2g.logs.throttle import Throttle
 from p2c2g.settings import LogSettings, load
-from p2c2g.throttle import Throttle
 
 logger = logging.getLogger(__name__)
 

@@ -10,18 +10,18 @@ import numpy as np
 from p2c2g.errors import ChunkError
 from p2c2g.media.codecs import codec
 from p2c2g.media.frame import Pixels
-from p2c2g.peers.agreement import same_picture
 from p2c2g.peers.breaker import PROBE_TIMEOUT
 from p2c2g.session.attempts import ChunkKey
-from p2c2g.session.checks import Checker
-from p2c2g.session.plan import FrameInFlight, SessionPlan
+from p2c2g.session.config import FrameInFlight, SessionConfig
+from p2c2g.verify.agreement import same_picture
+from p2c2g.verify.checks import Checker
 
 #: Seconds after which an examination has not been answered.
 TIMEOUT = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class Probe:
+class BreakerTrial:
     """A run that is to show whether a peer is to be trusted again."""
 
     key: ChunkKey
@@ -76,7 +76,7 @@ class PictureComparer:
         plan: the session's.
     """
 
-    def __init__(self, plan: SessionPlan) -> None:
+    def __init__(self, plan: SessionConfig) -> None:
         self._chunks = plan.chunks
         self._codec = codec(plan.codec)
         self._checker = Checker(plan.codec, plan.quality, plan.operations.resolve(plan.size))

@@ -18,10 +18,10 @@ from pathlib import Path
 
 from rich.console import Console
 
-from p2c2g import processes
-from p2c2g.commandline import stopping_at_signals
+from p2c2g.commands.options import stopping_at_signals
 from p2c2g.errors import UnavailableError, UsageError
 from p2c2g.messaging.embedded import EmbeddedBroker
+from p2c2g.system import processes
 
 #: Seconds between two looks at whether every part still runs.
 _WATCH_INTERVAL = 0.1

@@ -1,4 +1,5 @@
-"""The delay proxy's own process, which :class:`p2c2g.testing.DelayProxy` starts and commands.
+"""The delay proxy's own process, which
+:class:`p2c2g.testing.delay_proxy.DelayProxy` starts and commands.
 
 Every direction of every connection has a queue of what it read, stamped with the time when it
 is due at the other end.  A shorter delay, set while it runs, never lets bytes overtake others.

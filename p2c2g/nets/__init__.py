@@ -1,0 +1,1 @@
+"""The nets that this gamer's games have."""

@@ -1,0 +1,1 @@
+"""Whether what a peer sent is right: checks, examinations, canaries."""
