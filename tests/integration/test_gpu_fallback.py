@@ -19,12 +19,12 @@ from p2c2g.messaging.embedded import EmbeddedBroker
 from p2c2g.peers.messages import Enrolment, PeerState
 from p2c2g.peers.registry import Registry
 from p2c2g.session.session import Session, SessionConfig
-from p2c2g.system import processes
 from p2c2g_workers import gpu
 from p2c2g_workers.processors import run
 from tests.gamer import Gamer
 from tests.gpu_app import BAD, CARD, DONE, FAULT, TORCH
-from tests.lane import PATIENCE, Lane, MakeWorker, Worker
+from tests.lane import PATIENCE, Lane
+from tests.pool import MakeWorker, Worker
 
 W = "w@test"
 SIZE = Size(96, 64)
@@ -192,17 +192,14 @@ def refused(
 
     def start(*options: str, **more: str) -> str:
         made = Worker(
-            lane, broker.url, tmp_path / "refused.log", *options,
+            lane.app, broker.url, tmp_path / "refused.log", *options,
             application=APPLICATION, environment=environment | more,
         )  # fmt: skip
-        with made.log_path.open("wb") as log:
-            made.process = processes.start(
-                made._arguments, env=made._environment, stdout=log, stderr=log
-            )
+        made.launch()
         try:
             assert made.wait(PATIENCE) == 2, made.log()
         finally:
-            made.stop()
+            made.kill()
         assert "Traceback" not in made.log()
         return made.log().splitlines()[-1]
 

@@ -21,8 +21,9 @@ from p2c2g.session.session import Session, SessionConfig
 from p2c2g_capture.ownnets import LIFETIME, Loan, with_nets
 from p2c2g_workers import nets
 from p2c2g_workers.processors import network, run
-from tests.lane import Lane, MakeWorker, Worker
+from tests.lane import Lane
 from tests.nets import nudged
+from tests.pool import MakeWorker, Worker
 
 pytestmark = pytest.mark.skipif(network.MISSING, reason="needs onnx: pip install 'p2c2g[ml]'")
 

@@ -22,7 +22,8 @@ from p2c2g.peers.registry import Registry
 from p2c2g.peers.shared_breakers import SharedBreakers
 from p2c2g.peers.shared_health import SharedHealth
 from p2c2g.peers.trust import Trust
-from tests.lane import PATIENCE, ROOT, Lane, MakeWorker
+from tests.lane import PATIENCE, ROOT, Lane
+from tests.pool import MakeWorker
 
 COMMAND = [sys.executable, "-c", "from p2c2g.commands.main import main; main()", "peers"]
 OPERATION = "upscale:2,sharpen:0.5"

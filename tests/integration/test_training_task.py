@@ -31,7 +31,8 @@ from p2c2g_training.pool import Ordering
 from p2c2g_training.train import POINTS
 from p2c2g_training.watching import Watch
 from p2c2g_workers.nets import Weights, shipped
-from tests.lane import Lane, MakeWorker, settings
+from tests.lane import Lane, settings
+from tests.pool import MakeWorker
 
 #: Far more steps than any test waits for.
 ENDLESS = 100_000
