@@ -42,7 +42,8 @@ def environment(url: str, more: Mapping[str, str] | None = None) -> dict[str, st
     """Return the environment of a process of the pool whose broker is at ``url``."""
     folders = [str(ROOT / name) for name in (".", "workers", "capture", "training")]
     path = os.pathsep.join(filter(None, [*folders, os.environ.get("PYTHONPATH")]))
-    return os.environ | {"P2C2G_BROKER_URL": url, "PYTHONPATH": path} | dict(more or {})
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("P2C2G_")}
+    return clean | {"P2C2G_BROKER_URL": url, "PYTHONPATH": path} | dict(more or {})
 
 
 def used_seconds(process: int) -> float:
@@ -55,7 +56,7 @@ class Worker:
     """A real ``celery worker`` in a process of its own, which ends with this one.
 
     Args:
-        app: asks it whether it is there.
+        app: asks it whether it is there; None where a subclass knows.
         url: of its broker.
         log: the file that takes what it says; each start goes on in it.
         options: of ``celery worker``.
@@ -67,7 +68,7 @@ class Worker:
 
     def __init__(
         self,
-        app: Celery,
+        app: Celery | None,
         url: str,
         log: Path,
         *options: str,
@@ -127,6 +128,7 @@ class Worker:
 
     def answers(self, timeout: float = LOOK) -> bool:
         """Tell whether it answers a ping within so many seconds."""
+        assert self._app is not None
         try:
             return bool(
                 self._app.control.broadcast(

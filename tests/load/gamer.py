@@ -17,16 +17,15 @@ from typing import Any
 import psutil
 
 from benchmarks.child import Parent
-from p2c2g.celery import create_app, redis_client
 from p2c2g.display.hub import Hub
 from p2c2g.session.registry_follower import RegistryFollower
 from p2c2g.session.report import build_report
-from p2c2g.session.session import Session
 from p2c2g.settings import load
 from p2c2g.system.malloc import keep_freed_memory
 from p2c2g_capture.pacer import Pacer
 from tests.load.broker import waited_seconds
 from tests.load.terms import Reel, Terms
+from tests.sessions import Link
 
 #: Seconds of frames that are played and not measured.
 WARM_UP = 1.5
@@ -86,12 +85,10 @@ def cpu_seconds() -> dict[str, float]:
 def _play(terms: Terms, rounds: Rounds, parent: Parent | None) -> dict[str, Any]:
     """Play one session; the parent hears when frames begin and when they end."""
     plan = terms.plan()
-    settings = load()
-    app = create_app(settings)
-    client = redis_client(settings)
-    client.connection_pool.connection_kwargs["client_name"] = NAME
+    link = Link(load())
+    link.client.connection_pool.connection_kwargs["client_name"] = NAME
     hub = Hub()
-    session = Session(app, client, plan, hub.publish)
+    session = link.session(plan, hub.publish)
     with Reel(plan.size) as source:
         pacer = Pacer(source, terms.fps, terms.seconds)
         session.start()
@@ -112,8 +109,7 @@ def _play(terms: Terms, rounds: Rounds, parent: Parent | None) -> dict[str, Any]
             parent.order()
         session.close(pacer.due)
     hub.close()
-    client.close()
-    app.close()
+    link.close()
     return {
         **build_report(session, terms.as_json()),
         "submitted": submitted,

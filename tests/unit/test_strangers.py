@@ -18,7 +18,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from p2c2g.celery import create_app, redis_client
 from p2c2g.errors import ChunkError, WireError
 from p2c2g.logs import rebind
 from p2c2g.media.chunker import Grid, cut
@@ -31,11 +30,12 @@ from p2c2g.messaging.envelope import MAGIC
 from p2c2g.messaging.inbox import Arrival, _arrival
 from p2c2g.session.attempts import MAX_ATTEMPTS
 from p2c2g.session.dispatcher import Dispatcher, task_id
-from p2c2g.session.session import Session, SessionConfig
+from p2c2g.session.session import SessionConfig
 from p2c2g.settings import Settings
 from p2c2g_workers.engine import cpu
 from p2c2g_workers.processors import run
 from p2c2g_workers.tasks import MAX_PIXELS, EnhancedChunk, enhance
+from tests.sessions import Link
 
 SPEED = settings(
     deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture]
@@ -224,8 +224,7 @@ class Desk:
 
     def __init__(self) -> None:
         plan = SessionConfig(SIZE, PIPELINE, Grid(2, 1), codec="png", deadline=1e6)
-        config = Settings()
-        self.session = Session(create_app(config), redis_client(config), plan, lambda _: None)
+        self.session = Link(Settings()).session(plan, lambda _: None)
         self.plan = plan
         self.frame = picture(3)
         now = monotonic()
