@@ -49,7 +49,8 @@ class Record:
     for anybody; ``on_time`` is the share of both that came back in time.
     ``seconds_per_megapixel`` of the result is a mean, ``seconds_per_megapixel_p95`` the 95th
     percentile; ``rtt`` is seconds of travel without work.  ``checks_passed`` and
-    ``checks_failed`` are of the peer at any operation.  ``told`` says that part of it is other sessions' word.
+    ``checks_failed`` are of the peer at any operation.  ``told`` says that part of it is other
+    sessions' word.
     """
 
     count: int

@@ -70,7 +70,7 @@ class Broker:
             self._push(peer.own.pop(), is_next=True)
         return True
 
-    def share(self, changes: Iterable[Change]) -> dict[str, float]:
+    def sync(self, changes: Iterable[Change]) -> dict[str, float]:
         """Take breakers that a session has opened and closed; return what all have opened.
 
         Whoever is opened is asked to leave the capability queue until it is closed again.
