@@ -10,10 +10,11 @@ from typing import Any, Self
 
 import numpy as np
 
-from p2c2g.celery import create_app, redis_client
+from p2c2g.celery import create_app
 from p2c2g.media.chunker import Grid
 from p2c2g.media.frame import Frame, FrameState, Picture, Size
 from p2c2g.media.operations import Pipeline
+from p2c2g.messaging.client import redis_client
 from p2c2g.session.session import Session, SessionConfig
 from p2c2g.settings import BrokerSettings, Settings
 from p2c2g_workers.processors import run

@@ -17,9 +17,9 @@ from celery import Celery
 from kombu import Exchange, Queue
 from kombu.exceptions import OperationalError
 
-from p2c2g.celery import create_app, redis_client
-from p2c2g.messaging import envelope
-from p2c2g.messaging.results import stream_key
+from p2c2g.celery import create_app
+from p2c2g.messaging import envelope, names
+from p2c2g.messaging.client import redis_client
 from p2c2g.settings import BrokerSettings, Settings
 from p2c2g.system import processes
 
@@ -43,7 +43,7 @@ class Lane:
         self.app: Celery = create_app(settings)
         self.app.conf.include = []
         self.client: redis.Redis = redis_client(settings)
-        self.stream = stream_key(session)
+        self.stream = names.results(session)
         self.session = session
         self._connection = self.app.connection_for_write()
         self.producer = self.app.amqp.Producer(self._connection)

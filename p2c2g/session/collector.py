@@ -14,12 +14,12 @@ from p2c2g.media.codecs import codec
 from p2c2g.media.frame import Chunk, Pixels
 from p2c2g.media.operations import Pipeline
 from p2c2g.media.wire import ResultHeader
+from p2c2g.messaging.dispatcher import parse_task_id
 from p2c2g.messaging.inbox import Arrival
 from p2c2g.peers.breaker import Breakers, State
 from p2c2g.session.admission import Admission
 from p2c2g.session.attempts import Attempts, ChunkKey, Verdict
 from p2c2g.session.config import FrameInFlight, Part, SessionConfig
-from p2c2g.session.dispatcher import parse_task_id
 from p2c2g.session.peerclock import PeerClock
 from p2c2g.session.player import Player
 from p2c2g.session.runs import Runs

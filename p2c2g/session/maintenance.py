@@ -12,17 +12,15 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from celery import Celery
-from kombu.exceptions import OperationalError
-
 from p2c2g.errors import BrokerUnavailableError
-from p2c2g.messaging.pipelining import CONNECTION_ERRORS
+from p2c2g.messaging import remote
+from p2c2g.messaging.client import SOCKET_TIMEOUT
+from p2c2g.messaging.dispatcher import Dispatcher
 from p2c2g.peers.breaker import Breakers, Change
 from p2c2g.peers.health import Health
 from p2c2g.peers.shared_breakers import SharedBreakers
 from p2c2g.peers.shared_health import SharedHealth
 from p2c2g.peers.trust import Trust
-from p2c2g.session.dispatcher import SOCKET_TIMEOUT, Dispatcher
 from p2c2g.session.registry_follower import RegistryFollower
 from p2c2g.verify.examiner import Examiner
 
@@ -55,7 +53,7 @@ class Maintenance:
 
     def __init__(
         self,
-        app: Celery,
+        app: Any,
         queue: str,
         dispatcher: Dispatcher,
         breakers: Breakers,
@@ -146,24 +144,12 @@ class Maintenance:
 
     def _ask(self, changes: list[Change]) -> None:
         """Ask the peers to leave the capability queue, or to come back to it."""
-        try:
-            with self._app.connection_for_write(transport_options=self._options()) as connection:
-                for change in changes:
-                    control = self._app.control
-                    ask = control.cancel_consumer if change.seconds else control.add_consumer
-                    ask(self._queue, destination=[change.peer], connection=connection)
-                    logger.warning(
-                        "Peer %s is asked to %s the queue %r.",
-                        change.peer,
-                        "leave" if change.seconds else "come back to",
-                        self._queue,
-                    )
-        except (*CONNECTION_ERRORS, OperationalError) as error:
-            raise BrokerUnavailableError(f"The broker does not answer: {error}.") from error
-
-    def _options(self) -> dict[str, Any]:
-        return {
-            **self._app.conf.broker_transport_options,
-            "socket_timeout": SOCKET_TIMEOUT,
-            "socket_connect_timeout": SOCKET_TIMEOUT,
-        }
+        for change in changes:
+            ask = remote.leave_queue if change.seconds else remote.join_queue
+            ask(self._app, self._queue, change.peer)
+            logger.warning(
+                "Peer %s is asked to %s the queue %r.",
+                change.peer,
+                "leave" if change.seconds else "come back to",
+                self._queue,
+            )

@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 
 from p2c2g.errors import BrokerUnavailableError
 from p2c2g.media.wire import ChunkHeader
+from p2c2g.messaging.dispatcher import Dispatcher, Message
 from p2c2g.routing.stealing import Move
 from p2c2g.session.attempts import ChunkKey
 from p2c2g.session.config import FrameInFlight, SessionConfig
-from p2c2g.session.dispatcher import Dispatcher, Message
 from p2c2g.session.orders import RunRequest
 from p2c2g.session.tally import Tally
 

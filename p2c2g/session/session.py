@@ -19,14 +19,14 @@ from typing import Any
 from uuid import uuid4
 
 import numpy as np
-import redis
-from celery import Celery
 
 from p2c2g.errors import BrokerUnavailableError
 from p2c2g.logs import rebind
 from p2c2g.media.chunker import cut
 from p2c2g.media.codecs import codec
 from p2c2g.media.frame import Frame, Picture
+from p2c2g.messaging.client import Client
+from p2c2g.messaging.dispatcher import QUEUE_LEAST, QUEUE_LENGTH, Dispatcher
 from p2c2g.messaging.inbox import Inbox
 from p2c2g.peers.breaker import Breakers
 from p2c2g.peers.health import Health
@@ -40,7 +40,6 @@ from p2c2g.session.admission import Admission
 from p2c2g.session.attempts import Attempts
 from p2c2g.session.collector import Collector
 from p2c2g.session.config import FrameInFlight, Part, SessionConfig
-from p2c2g.session.dispatcher import QUEUE_LEAST, QUEUE_LENGTH, Dispatcher
 from p2c2g.session.hedging import Hedging
 from p2c2g.session.maintenance import Maintenance
 from p2c2g.session.player import Player
@@ -74,8 +73,8 @@ class Session:
 
     def __init__(
         self,
-        app: Celery,
-        client: redis.Redis,
+        app: Any,
+        client: Client,
         plan: SessionConfig,
         sink: Callable[[Picture], None],
         clock: Callable[[], float] = monotonic,

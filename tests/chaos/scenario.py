@@ -12,11 +12,12 @@ from typing import Any
 
 from celery import Celery
 
-from p2c2g.celery import create_app, redis_client
+from p2c2g.celery import create_app
 from p2c2g.media.chunker import Grid
 from p2c2g.media.frame import Size
 from p2c2g.media.operations import Pipeline
 from p2c2g.media.wire import ChunkHeader
+from p2c2g.messaging.client import redis_client
 from p2c2g.session.report import build_report
 from p2c2g.session.session import Session, SessionConfig
 from p2c2g_capture.pacer import Pacer

@@ -16,9 +16,9 @@ import pytest
 from redis.exceptions import OutOfMemoryError
 
 from p2c2g.media.frame import FrameState, Size
+from p2c2g.messaging.dispatcher import DIRECT_LENGTH, QUEUE_LENGTH
 from p2c2g.messaging.embedded import HOST, EmbeddedBroker
 from p2c2g.peers.breaker import State
-from p2c2g.session.dispatcher import DIRECT_LENGTH, QUEUE_LENGTH
 from p2c2g.testing.delay_proxy import DelayProxy
 from tests.gamer import Gamer
 from tests.lane import by_port

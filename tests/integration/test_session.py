@@ -18,13 +18,14 @@ import redis
 from celery import Celery
 from celery.result import AsyncResult
 
-from p2c2g.celery import create_app, redis_client
+from p2c2g.celery import create_app
 from p2c2g.media.chunker import Grid
 from p2c2g.media.codecs import codec
 from p2c2g.media.frame import Frame, FrameState, Picture, Pixels, Size
 from p2c2g.media.operations import Pipeline
+from p2c2g.messaging.client import redis_client
+from p2c2g.messaging.dispatcher import task_id
 from p2c2g.messaging.embedded import EmbeddedBroker
-from p2c2g.session.dispatcher import task_id
 from p2c2g.session.session import Session, SessionConfig
 from p2c2g.settings import BrokerSettings, Settings
 from p2c2g.system import processes

@@ -17,8 +17,9 @@ from typing import Any
 import psutil
 
 from benchmarks.child import Parent
-from p2c2g.celery import create_app, redis_client
+from p2c2g.celery import create_app
 from p2c2g.display.hub import Hub
+from p2c2g.messaging.client import redis_client
 from p2c2g.session.registry_follower import RegistryFollower
 from p2c2g.session.report import build_report
 from p2c2g.session.session import Session

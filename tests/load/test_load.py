@@ -14,9 +14,10 @@ from time import monotonic
 
 import pytest
 
-from p2c2g.celery import create_app, redis_client
+from p2c2g.celery import create_app
 from p2c2g.errors import UsageError
 from p2c2g.media.frame import Frame, FrameState, Picture
+from p2c2g.messaging.client import redis_client
 from p2c2g.messaging.embedded import EmbeddedBroker
 from p2c2g.peers.messages import Beat, Enrolment, PeerState
 from p2c2g.peers.registry import Registry

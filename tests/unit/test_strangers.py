@@ -18,7 +18,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from p2c2g.celery import create_app, redis_client
+from p2c2g.celery import create_app
 from p2c2g.errors import ChunkError, WireError
 from p2c2g.logs import rebind
 from p2c2g.media.chunker import Grid, cut
@@ -27,10 +27,11 @@ from p2c2g.media.frame import Frame, Pixels, Rect, Size
 from p2c2g.media.operations import Pipeline
 from p2c2g.media.wire import ChunkHeader, ResultHeader
 from p2c2g.messaging.channel import Channel
+from p2c2g.messaging.client import redis_client
+from p2c2g.messaging.dispatcher import Dispatcher, task_id
 from p2c2g.messaging.envelope import MAGIC
 from p2c2g.messaging.inbox import Arrival, _arrival
 from p2c2g.session.attempts import MAX_ATTEMPTS
-from p2c2g.session.dispatcher import Dispatcher, task_id
 from p2c2g.session.session import Session, SessionConfig
 from p2c2g.settings import Settings
 from p2c2g_workers.engine import cpu
