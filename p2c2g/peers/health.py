@@ -20,7 +20,8 @@ from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from p2c2g.peers.messages import Count, Name, Seconds, Share
+from p2c2g.messaging.labels import Name
+from p2c2g.peers.messages import Count, Seconds, Share
 from p2c2g.peers.sketch import BUCKETS, Sketch
 
 #: Peers, and operations of one, that are told apart; one more drops the one that was heard of

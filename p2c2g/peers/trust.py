@@ -21,7 +21,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from p2c2g.peers.messages import Name
+from p2c2g.messaging.labels import Name
 
 #: Comparisons in a row after which a peer is trusted, and that are counted at most.
 ENOUGH = 10

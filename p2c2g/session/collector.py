@@ -13,9 +13,9 @@ from threading import Event
 from p2c2g.errors import BrokerUnavailableError, ChunkError, WireError
 from p2c2g.media.frame import Chunk, ChunkKey, Pixels
 from p2c2g.media.wire import ResultHeader
+from p2c2g.messaging.dispatcher import parse_task_id
 from p2c2g.messaging.inbox import Arrival, Inbox
 from p2c2g.session.actions import Result, Verify
-from p2c2g.session.dispatcher import parse_task_id
 from p2c2g.session.shell import Shell
 from p2c2g.verify.results import ResultReader
 

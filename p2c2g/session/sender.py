@@ -7,9 +7,9 @@ import logging
 from p2c2g.errors import BrokerUnavailableError
 from p2c2g.media.frame import Pixels
 from p2c2g.media.wire import ChunkHeader
+from p2c2g.messaging.dispatcher import QUEUE_LEAST, QUEUE_LENGTH, Dispatcher, Message
 from p2c2g.session.actions import RunRequest, Send, Steal
 from p2c2g.session.config import SessionConfig
-from p2c2g.session.dispatcher import QUEUE_LEAST, QUEUE_LENGTH, Dispatcher, Message
 
 logger = logging.getLogger(__name__)
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator
 
+from p2c2g.messaging.dispatcher import DIRECT_LENGTH, QUEUE_LENGTH
 from p2c2g.peers.breaker import Change
 from p2c2g.peers.messages import PeerState
-from p2c2g.session.dispatcher import DIRECT_LENGTH, QUEUE_LENGTH
 from p2c2g.simulator.engine import Engine
 from p2c2g.simulator.peers import Message, Peer
 

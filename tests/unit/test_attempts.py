@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from p2c2g.messaging.dispatcher import parse_task_id, task_id
 from p2c2g.session.attempts import MAX_ATTEMPTS, Attempts, Decision, Verdict
-from p2c2g.session.dispatcher import parse_task_id, task_id
 
 KEY = (7, 2)
 
