@@ -13,10 +13,11 @@ import numpy as np
 from p2c2g.media.chunker import Grid
 from p2c2g.media.frame import FrameState, Picture, Size
 from p2c2g.media.operations import Pipeline
-from p2c2g.session.session import SessionConfig
+from p2c2g.messaging.broker import Broker
+from p2c2g.session.session import Session, SessionConfig
 from p2c2g_workers.processors import run
 from tests.lane import settings
-from tests.sessions import PATIENCE, Link, now_captured
+from tests.sessions import PATIENCE, now_captured
 
 FPS = 30.0
 SIZE = Size(160, 90)
@@ -42,8 +43,8 @@ class Gamer:
         pipeline = Pipeline.parse(ops)
         wanted = {"size": size, "operations": pipeline, "grid": Grid(2, 2), "codec": "raw",
                   "deadline": 0.2, "fps": FPS, **plan}  # fmt: skip
-        self._link = Link(settings(url))
-        self.session = self._link.session(SessionConfig(**wanted), self._show)
+        self.broker = Broker(settings(url))
+        self.session = Session(self.broker, SessionConfig(**wanted), self._show)
         random = np.random.default_rng(7)
         small = (REEL, size.height // 10, size.width // 10, 3)
         blocks = random.integers(0, 256, small, np.uint8)
@@ -73,13 +74,13 @@ class Gamer:
         self._over.set()
         self._thread.join()
         self.session.close(self.submitted)
-        self._link.close()
+        self.broker.close()
         if kind is None:
             assert self.crash is None
             assert self.wrong == [], "wrong pixels were shown"
             assert self.numbers == list(range(self.submitted)), "a frame was not shown, or twice"
             assert self.session.tally.order_violations == 0
-            assert len(self.session.attempts) == 0
+            assert len(self.session.tables.attempts) == 0
 
     def _play(self) -> None:
         try:
@@ -96,7 +97,7 @@ class Gamer:
         honest = self._honest[picture.number % REEL]
         if picture.state is FrameState.COMPLETE and not all(
             any(np.array_equal(part.of(picture.pixels), part.of(each)) for each in honest)
-            for part in (chunk.target for chunk in self.session.plan.chunks)
+            for part in (chunk.target for chunk in self.session.config.chunks)
         ):
             self.wrong.append(picture.number)
         with self._changed:

@@ -20,8 +20,9 @@ import redis
 from celery import Celery
 from kombu.exceptions import OperationalError
 
-from p2c2g.celery import create_app, redis_client
+from p2c2g.celery import create_app
 from p2c2g.errors import UnavailableError
+from p2c2g.messaging.client import redis_client
 from p2c2g.messaging.embedded import HOST, EmbeddedBroker
 from p2c2g.settings import Settings
 from p2c2g.system import processes

@@ -1,51 +1,18 @@
-"""How tests, chaos and load make a session, and two ways of playing one.
-
-What a session is made of stands here alone, in :meth:`Link.session`.
-"""
+"""A session's frames one by one, for tests that wait for what is shown of each."""
 
 from __future__ import annotations
 
 import queue
-from collections.abc import Callable
 from time import monotonic
-from types import TracebackType
 from typing import Any, Self
 
-from p2c2g.celery import create_app, redis_client
 from p2c2g.media.frame import Frame, Picture, Pixels
+from p2c2g.messaging.broker import Broker
 from p2c2g.session.session import Session, SessionConfig
 from p2c2g.settings import Settings
 
 #: Seconds after which a picture that is waited for will not come, on any machine.
 PATIENCE = 40.0
-
-
-class Link:
-    """A session's side of a broker, as a context manager; its sessions end before it."""
-
-    def __init__(self, settings: Settings) -> None:
-        self.app = create_app(settings)
-        self.client = redis_client(settings)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def session(self, config: SessionConfig, sink: Callable[[Picture], None]) -> Session:
-        """Make a session, which has yet to be started."""
-        return Session(self.app, self.client, config, sink)
-
-    def close(self) -> None:
-        """Close the connections."""
-        self.client.close()
-        self.app.close()
 
 
 class Screen:
@@ -66,9 +33,9 @@ class Player:
     """A session that is given one frame after another, as a context manager."""
 
     def __init__(self, settings: Settings, config: SessionConfig) -> None:
-        self._link = Link(settings)
+        self._broker = Broker(settings)
         self._screen = Screen()
-        self.session = self._link.session(config, self._screen)
+        self.session = Session(self._broker, config, self._screen)
         self.sent = 0
 
     def __enter__(self) -> Self:
@@ -77,7 +44,7 @@ class Player:
 
     def __exit__(self, *_: object) -> None:
         self.session.close(self.sent)
-        self._link.close()
+        self._broker.close()
 
     def play(self, pixels: Pixels) -> Picture:
         """Send a frame; return what is shown of it."""

@@ -13,12 +13,12 @@ from typing import Any
 
 from celery import Celery
 
-from p2c2g.celery import redis_client
 from p2c2g.errors import UnavailableError
 from p2c2g.media.chunker import Grid
 from p2c2g.media.frame import Size
 from p2c2g.media.operations import Pipeline
 from p2c2g.media.wire import ChunkHeader
+from p2c2g.messaging.broker import Broker
 from p2c2g.session.report import build_report
 from p2c2g.session.session import Session, SessionConfig
 from p2c2g_capture.pacer import Pacer
@@ -35,7 +35,6 @@ from tests.chaos.surroundings import deaths, logging_to, metronome, run_folder
 from tests.chaos.witness import Witness
 from tests.chaos.workers import ChaosWorker, chaos_pool, stop_workers
 from tests.pool import Pool, wait_until_ready
-from tests.sessions import Link
 
 #: Seconds by which a frame may miss its deadline: one frame's time.  Without any fault, the
 #: latest of 1,800 was 3.4 ms late on two cores shared with the whole pool and other work.
@@ -136,14 +135,14 @@ def _run(
             policy=options.policy,
         )
         recording = Recording(len(plan.chunks), options.fps, options.deadline)
-        link = Link(pool.settings(SESSION))
-        _listen(link.app, recording)
+        broker = stack.enter_context(Broker(pool.settings(SESSION)))
+        _listen(broker.app, recording)
         witness = Witness(
             plan.operations.resolve(plan.size),
             [(c.target.x, c.target.y, c.target.width, c.target.height) for c in plan.chunks],
             numbered=options.source == "pattern",
         )
-        session = link.session(plan, witness)
+        session = Session(broker, plan, witness)
         look = _BreakerWatch(session, recording).look
         injector = Injector(pool, workers, faults, logs, conducts, look)
         witness.start()
@@ -161,12 +160,11 @@ def _run(
             session.close(pacer.due)
             injector.close()
             witness.close()
-            link.close()
         recording.due = pacer.due
         recording.counted = session.tally.frames()
         recording.in_flight = {
-            "chunks in the table of attempts": len(session.attempts),
-            "frames in the player": len(session.player),
+            "chunks in the table of attempts": len(session.tables.attempts),
+            "frames in flight": session.frames_in_flight,
         }
         recording.injected = sorted(injector.injected, key=lambda done: done.began)
         recording.shown, recording.wrong = witness.shown, witness.wrong

@@ -11,7 +11,8 @@ import pytest
 from p2c2g.media.chunker import Grid
 from p2c2g.media.frame import FrameState, Picture, Pixels, Size
 from p2c2g.media.operations import Pipeline
-from p2c2g.messaging.blobs import PREFIX, Blobs
+from p2c2g.messaging import names
+from p2c2g.messaging.blobs import Blobs
 from p2c2g.messaging.embedded import EmbeddedBroker
 from p2c2g.nets.store import NetStore, OwnNet
 from p2c2g.session.session import SessionConfig
@@ -96,7 +97,7 @@ def test_a_game_s_own_net_comes_and_makes_the_picture(
     assert here not in player.ran()
 
     lane.wait_until(lambda: f"The net {own[0].name} cannot be had" in peer.log())
-    assert lane.client.keys(f"{PREFIX}*") == []
+    assert lane.client.keys(names.blob("*")) == []
 
 
 def test_it_is_fetched_while_others_do_the_work(
@@ -130,7 +131,7 @@ def test_a_loan_lasts_and_is_renewed(
     broker: EmbeddedBroker, lane: Lane, own: tuple[OwnNet, ...]
 ) -> None:
     blobs = Blobs(lane.client)
-    key = PREFIX + own[0].name
+    key = names.blob(own[0].name)
     loan = Loan(own, blobs, interval=0.01)
     with loan:
         assert blobs.get(own[0].name) == own[0].path.read_bytes()

@@ -16,13 +16,14 @@ from p2c2g.media.chunker import Grid
 from p2c2g.media.codecs import codec
 from p2c2g.media.frame import Frame, FrameState, Picture, Pixels, Size
 from p2c2g.media.operations import Pipeline
+from p2c2g.messaging.broker import Broker
+from p2c2g.messaging.dispatcher import task_id
 from p2c2g.messaging.embedded import EmbeddedBroker
-from p2c2g.session.dispatcher import task_id
 from p2c2g.session.session import Session, SessionConfig
 from p2c2g_workers.processors import run
 from tests.lane import settings
 from tests.pool import HONEST, Pool, Worker
-from tests.sessions import Link, Screen, now_captured
+from tests.sessions import Screen, now_captured
 
 SIZE = Size(160, 90)
 PIPELINE = Pipeline.parse("upscale:2,sharpen:0.5")
@@ -30,7 +31,7 @@ PIPELINE = Pipeline.parse("upscale:2,sharpen:0.5")
 PATIENCE = 20.0
 
 
-def new_session(link: Link, sink: Callable[[Picture], None], **plan: Any) -> Session:
+def new_session(link: Broker, sink: Callable[[Picture], None], **plan: Any) -> Session:
     wanted: dict[str, Any] = {
         "size": SIZE,
         "operations": PIPELINE,
@@ -40,7 +41,7 @@ def new_session(link: Link, sink: Callable[[Picture], None], **plan: Any) -> Ses
         "paced": False,  # Else a picture is shown when its time has come.
         **plan,
     }
-    return link.session(SessionConfig(**wanted), sink)
+    return Session(link, SessionConfig(**wanted), sink)
 
 
 @pytest.fixture(scope="module")
@@ -50,8 +51,8 @@ def pool(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pool]:
 
 
 @pytest.fixture
-def link(pool: Pool) -> Iterator[Link]:
-    with Link(pool.settings()) as opened:
+def link(pool: Pool) -> Iterator[Broker]:
+    with Broker(pool.settings()) as opened:
         yield opened
 
 
@@ -73,7 +74,7 @@ def frame(number: int) -> Frame:
     return now_captured(number, pixels)
 
 
-def test_chunked_by_the_pool_equals_whole(pool: Pool, link: Link, worker: Worker) -> None:
+def test_chunked_by_the_pool_equals_whole(pool: Pool, link: Broker, worker: Worker) -> None:
     screen = Screen()
     session = new_session(link, screen)
     session.start()
@@ -81,7 +82,7 @@ def test_chunked_by_the_pool_equals_whole(pool: Pool, link: Link, worker: Worker
     for one in sent:
         session.submit(one)
     shown = [screen.next() for _ in sent]
-    assert isinstance(session.attempts.accepted, dict)
+    assert isinstance(session.tables.attempts.accepted, dict)
     last = AsyncResult(task_id(session.id, 2, 3), app=pool.app)
     assert last.get(timeout=PATIENCE, disable_sync_subtasks=False).startswith("<frame 2 chunk 3")
     assert last.state == "SUCCESS"
@@ -92,15 +93,15 @@ def test_chunked_by_the_pool_equals_whole(pool: Pool, link: Link, worker: Worker
     for source, picture in zip(sent, shown, strict=True):
         assert picture.state is FrameState.COMPLETE
         np.testing.assert_array_equal(picture.pixels, run(whole, source.pixels))
-    assert session.attempts.accepted == {1: 12}
-    assert len(session.attempts) == 0
+    assert session.tables.attempts.accepted == {1: 12}
+    assert len(session.tables.attempts) == 0
     # Who is there is the peers' to tell, and what was seen of them is for the next session.
     kept = (b"p2c2g.peers", b"p2c2g.beat.", b"p2c2g.health")
     left = [key for key in pool.client.keys("p2c2g.*") if not key.startswith(kept)]
     assert left == [], "the session left something at the broker"
 
 
-def test_the_stages_add_up_to_the_latency(link: Link, worker: Worker) -> None:
+def test_the_stages_add_up_to_the_latency(link: Broker, worker: Worker) -> None:
     screen = Screen()
     session = new_session(link, screen, grid=Grid(1, 1))
     session.start()
@@ -125,7 +126,7 @@ class CorruptingCodec:
 
 
 def test_a_corrupt_chunk_is_run_three_times_then_painted_from_the_base_layer(
-    pool: Pool, link: Link, worker: Worker, monkeypatch: pytest.MonkeyPatch
+    pool: Pool, link: Broker, worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     screen = Screen()
     session = new_session(link, screen, deadline=6.0)
@@ -138,8 +139,8 @@ def test_a_corrupt_chunk_is_run_three_times_then_painted_from_the_base_layer(
 
     assert picture.state is FrameState.DEGRADED
     assert [tile.enhanced is None for tile in picture.tiles] == [False, False, True, False]
-    assert session.attempts.exhausted == 1
-    assert session.attempts.failed == 3
+    assert session.tables.attempts.exhausted == 1
+    assert session.tables.attempts.failed == 3
     told = re.findall(r"chunk (\d+) of frame (\d+), attempt (\d+)", worker.log())
     runs = sorted(set(told))
     assert runs == [("2", "0", "1"), ("2", "0", "2"), ("2", "0", "3")]
@@ -155,7 +156,9 @@ def test_a_corrupt_chunk_is_run_three_times_then_painted_from_the_base_layer(
     assert 0 < difference < 60
 
 
-def test_without_any_peer_every_frame_is_shown_from_the_base_layer(pool: Pool, link: Link) -> None:
+def test_without_any_peer_every_frame_is_shown_from_the_base_layer(
+    pool: Pool, link: Broker
+) -> None:
     screen = Screen()
     session = new_session(link, screen, deadline=0.05, codec="jpeg")
     session.start()
@@ -169,7 +172,7 @@ def test_without_any_peer_every_frame_is_shown_from_the_base_layer(pool: Pool, l
     pool.app.control.purge()
 
 
-def test_frames_that_were_due_and_never_submitted_are_dropped(pool: Pool, link: Link) -> None:
+def test_frames_that_were_due_and_never_submitted_are_dropped(pool: Pool, link: Broker) -> None:
     session = new_session(link, Screen(), deadline=0.05)
     session.start()
     session.submit(frame(3))
@@ -183,7 +186,7 @@ def test_frames_that_were_due_and_never_submitted_are_dropped(pool: Pool, link: 
 def test_a_broker_that_goes_away_costs_no_picture(worker_threads: None) -> None:
     screen = Screen()
     with EmbeddedBroker() as broker:
-        link = Link(settings(broker.url))
+        link = Broker(settings(broker.url))
         session = new_session(link, screen, deadline=0.05)
         session.start()
         session.submit(frame(0))

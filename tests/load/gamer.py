@@ -18,14 +18,15 @@ import psutil
 
 from benchmarks.child import Parent
 from p2c2g.display.hub import Hub
+from p2c2g.messaging.broker import Broker
 from p2c2g.session.registry_follower import RegistryFollower
 from p2c2g.session.report import build_report
+from p2c2g.session.session import Session
 from p2c2g.settings import load
 from p2c2g.system.malloc import keep_freed_memory
 from p2c2g_capture.pacer import Pacer
 from tests.load.broker import waited_seconds
 from tests.load.terms import Reel, Terms
-from tests.sessions import Link
 
 #: Seconds of frames that are played and not measured.
 WARM_UP = 1.5
@@ -85,10 +86,10 @@ def cpu_seconds() -> dict[str, float]:
 def _play(terms: Terms, rounds: Rounds, parent: Parent | None) -> dict[str, Any]:
     """Play one session; the parent hears when frames begin and when they end."""
     plan = terms.plan()
-    link = Link(load())
-    link.client.connection_pool.connection_kwargs["client_name"] = NAME
+    broker = Broker(load())
+    broker.client.connection_pool.connection_kwargs["client_name"] = NAME
     hub = Hub()
-    session = link.session(plan, hub.publish)
+    session = Session(broker, plan, hub.publish)
     with Reel(plan.size) as source:
         pacer = Pacer(source, terms.fps, terms.seconds)
         session.start()
@@ -109,7 +110,7 @@ def _play(terms: Terms, rounds: Rounds, parent: Parent | None) -> dict[str, Any]
             parent.order()
         session.close(pacer.due)
     hub.close()
-    link.close()
+    broker.close()
     return {
         **build_report(session, terms.as_json()),
         "submitted": submitted,

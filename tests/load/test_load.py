@@ -10,13 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from p2c2g.celery import create_app, redis_client
+from p2c2g.celery import create_app
 from p2c2g.errors import UsageError
 from p2c2g.media.frame import FrameState
+from p2c2g.messaging.broker import Broker
+from p2c2g.messaging.client import redis_client
 from p2c2g.messaging.embedded import EmbeddedBroker
 from p2c2g.peers.messages import Beat, Enrolment, PeerState
 from p2c2g.peers.registry import Registry
 from p2c2g.session.registry_follower import promised
+from p2c2g.session.session import Session
 from p2c2g.settings import Settings
 from tests import forks
 from tests.lane import settings
@@ -25,7 +28,7 @@ from tests.load.broker import pending
 from tests.load.peer import LightPeer
 from tests.load.peers import capabilities_of, node_name
 from tests.load.terms import REEL, Reel, Terms, honest_answers
-from tests.sessions import Link, Screen, now_captured
+from tests.sessions import Screen, now_captured
 
 ROOT = Path(__file__).resolve().parents[2]
 #: Long enough for any machine: only what never comes back runs into it.
@@ -98,12 +101,12 @@ def test_a_picture_that_nobody_has_enhanced_is_an_error_and_not_a_result() -> No
     shown = Screen()
     terms = Terms(peers=1, size="320x180", deadline_ms=1000.0)
     plan = terms.plan()
-    with EmbeddedBroker() as broker, Link(settings(broker.url)) as link:
+    with EmbeddedBroker() as embedded, Broker(settings(embedded.url)) as broker:
         peer = LightPeer(
-            link.app, settings(broker.url), node_name(0), "cpu", 0.001, {},
+            broker.app, settings(embedded.url), node_name(0), "cpu", 0.001, {},
             capabilities_of(terms, 0.001),
         )  # fmt: skip
-        session = link.session(plan, shown)
+        session = Session(broker, plan, shown)
         session.start()
         peer.start()
         with Reel(plan.size) as source:
@@ -112,7 +115,7 @@ def test_a_picture_that_nobody_has_enhanced_is_an_error_and_not_a_result() -> No
         session.close(1)
         peer.end()
         peer.join(30)
-        left = pending(link.client, plan.queue)
+        left = pending(broker.client, plan.queue)
     assert picture.state is FrameState.DEGRADED
     assert peer.failure == ""
     assert peer.strange > 0

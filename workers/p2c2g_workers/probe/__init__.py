@@ -5,7 +5,7 @@ Both tell of one engine: speeds are its, and ``gpu`` is among the queues only wh
 graphics card's, which has then passed its trial (:mod:`p2c2g_workers.engine.choosing`).  Cards
 are listed in any case.
 
-The way to the broker is measured each time that there is a client for it: a laptop moves.
+The line to the broker is measured each time that there is a client for it: a laptop moves.
 Processors and codecs are remembered for as long as what they depend on stays: the versions of
 everything involved, the CPU and its cores, the engine and its settings, the nets.
 """
@@ -20,10 +20,10 @@ import cv2
 import lz4
 import numpy as np
 import PIL
-import redis
 
 from p2c2g import __version__
 from p2c2g.media.methods import NETWORKS
+from p2c2g.messaging.client import Client
 from p2c2g.peers.messages import Capabilities
 from p2c2g.settings import load
 from p2c2g_workers import nets
@@ -41,7 +41,7 @@ _ON_CARDS = ("torch", "torchvision")
 
 
 def capabilities(
-    client: redis.Redis | None = None,
+    client: Client | None = None,
     *,
     engine: Engine | None = None,
     fresh: bool = False,
@@ -50,7 +50,7 @@ def capabilities(
     """Return what this machine can do; some seconds the first time, then under two.
 
     Args:
-        client: of the broker, to measure the way to it; without one its figures are 0, and so
+        client: of the broker, to measure the line to it; without one its figures are 0, and so
             they are where it does not answer.
         engine: the one in use; the CPU's where it is None.
         fresh: measure even what is remembered.
@@ -67,14 +67,14 @@ def capabilities(
         # Else it was lost meanwhile, and this is a mixture; or it is not the whole.
         if used.kind == kind and not stop():
             cache.save(_key(seen, used), measured, kind)
-    way = line.measure(client) if client is not None and not stop() else line.Line()
+    found = line.measure(client) if client is not None and not stop() else line.Line()
     return seen.model_copy(
         update={
             "speeds": measured.speeds,
             "codecs": measured.codecs,
-            "up": way.up,
-            "down": way.down,
-            "rtt": way.rtt,
+            "up": found.up,
+            "down": found.down,
+            "rtt": found.rtt,
         }
     )
 

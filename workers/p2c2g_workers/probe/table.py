@@ -20,7 +20,7 @@ _HD = 1280 * 720 / 1e6
 
 
 def show(measured: Capabilities, console: Console, trials: Sequence[Trial] = ()) -> None:
-    """Print the machine, the way to its broker, and how fast it is.
+    """Print the machine, the line to its broker, and how fast it is.
 
     Args:
         measured: by the probe.
@@ -90,7 +90,7 @@ def _gpus(measured: Capabilities, trials: Sequence[Trial]) -> list[str]:
 
 def _way(measured: Capabilities) -> str:
     if not measured.rtt:
-        return "does not answer; give --broker URL to measure the way to it"
+        return "does not answer; give --broker URL to measure the line to it"
     return (
         f"{measured.rtt * 1000:.2f} ms there and back, {measured.up / 1e6:,.0f} Mbit/s up, "
         f"{measured.down / 1e6:,.0f} Mbit/s down"
