@@ -156,11 +156,14 @@ def finish(
 @functools.cache
 def _server() -> socket.socket:
     """Start the process that forks, on first use; return the line to it."""
+    folders = [str(ROOT / name) for name in (".", "workers", "capture", "training")]
+    path = filter(None, [*folders, os.environ.get("PYTHONPATH")])
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with theirs:
         process = processes.start(
             [sys.executable, "-m", "tests.forks", str(theirs.fileno())],
-            cwd=ROOT, pass_fds=[theirs.fileno()],
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(path)}, cwd=ROOT,
+            pass_fds=[theirs.fileno()],
         )  # fmt: skip
     # It ends when nobody can give it an order any more.
     atexit.register(process.wait)

@@ -20,9 +20,9 @@ import redis
 from celery import Celery
 from kombu.exceptions import OperationalError
 
-from p2c2g.celery import create_app
 from p2c2g.errors import UnavailableError
-from p2c2g.messaging.client import redis_client
+from p2c2g.messaging.broker import Broker
+from p2c2g.messaging.client import Client
 from p2c2g.messaging.embedded import HOST, EmbeddedBroker
 from p2c2g.settings import Settings
 from p2c2g.system import processes
@@ -211,18 +211,18 @@ class Pool:
         return settings(self.url(name))
 
     @cached_property
-    def app(self) -> Celery:
-        """The pool's application, as a session has it."""
-        application = create_app(self.settings())
-        self._stack.callback(application.close)
-        return application
+    def _side(self) -> Broker:
+        return self._stack.enter_context(Broker(self.settings()))
 
-    @cached_property
-    def client(self) -> redis.Redis:
-        """A client of the broker."""
-        client = redis_client(self.settings())
-        self._stack.callback(client.close)
-        return client
+    @property
+    def app(self) -> Celery:
+        """Return an application of the broker, as sessions have one."""
+        return self._side.app
+
+    @property
+    def client(self) -> Client:
+        """Return a client of the broker."""
+        return self._side.client
 
     def proxy(self, name: str, rtt_ms: float = 0.0) -> DelayProxy:
         """Put a proxy between the broker and somebody who has yet to connect."""

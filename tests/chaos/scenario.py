@@ -240,7 +240,8 @@ def _stop_workers(workers: dict[str, ChaosWorker]) -> list[str]:
 
 
 def _look_at_broker(pool: Pool, recording: Recording) -> None:
-    with redis_client(pool.settings()) as client:
+    with Broker(pool.settings()) as broker:
+        client = broker.client
         recording.left += judge_connections(client)
         left, recording.tolerated = judge_keys(client)
         recording.left += left
