@@ -8,7 +8,8 @@ from typing import Any, Self
 
 from p2c2g.media.frame import Frame, Picture, Pixels
 from p2c2g.messaging.broker import Broker
-from p2c2g.session.session import Session, SessionConfig
+from p2c2g.session.config import SessionConfig
+from p2c2g.session.session import Session
 from p2c2g.settings import Settings
 
 #: Seconds after which a picture that is waited for will not come, on any machine.

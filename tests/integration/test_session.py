@@ -19,7 +19,8 @@ from p2c2g.media.operations import Pipeline
 from p2c2g.messaging.broker import Broker
 from p2c2g.messaging.dispatcher import task_id
 from p2c2g.messaging.embedded import EmbeddedBroker
-from p2c2g.session.session import Session, SessionConfig
+from p2c2g.session.config import SessionConfig
+from p2c2g.session.session import Session
 from p2c2g_workers.processors import run
 from tests.lane import settings
 from tests.pool import HONEST, Pool, Worker
