@@ -43,6 +43,8 @@ IMPORTED = (
     "p2c2g_workers.consumer", "p2c2g_workers.enrolment", "p2c2g_workers.guest",
     "p2c2g_training.cli", "p2c2g_capture.cli", "p2c2g.commands.main",
 )  # fmt: skip
+#: What a training needs beside that, for programs that are going to train.
+LEARNING = ("torch", "onnx", "p2c2g_training.command")
 #: Bytes of an order: arguments and an environment.
 _MOST = 1 << 20
 _NUMBER = struct.Struct("i")
@@ -104,15 +106,25 @@ def python(
     cwd: str | Path = ROOT,
     stdout: IO[Any],
     stderr: IO[Any],
+    imported: tuple[str, ...] = (),
 ) -> Fork:
-    """Run what ``python *arguments`` runs: ``-m MODULE …``, ``-c CODE …`` or ``FILE …``."""
+    """Run what ``python *arguments`` runs: ``-m MODULE …``, ``-c CODE …`` or ``FILE …``.
+
+    Args:
+        arguments: of ``python``.
+        env: its environment; this process's where None.
+        cwd: its folder.
+        stdout: takes its output.
+        stderr: takes its errors.
+        imported: modules beside :data:`IMPORTED` that may have been imported.
+    """
     words = [str(word) for word in arguments]
     if words[0].startswith("-") and words[0] not in {"-m", "-c"}:
         raise ValueError(f"{words[0]} is an option of the interpreter, which runs already")
     order = {"arguments": words, "env": dict(os.environ if env is None else env), "cwd": str(cwd)}
     theirs, ours = os.pipe()
     try:
-        line = _server()
+        line = _server(imported)
         socket.send_fds(
             line, [json.dumps(order).encode()], [stdout.fileno(), stderr.fileno(), ours]
         )
@@ -136,6 +148,7 @@ def finish(
     env: Mapping[str, str] | None = None,
     cwd: str | Path = ROOT,
     timeout: float = 60.0,
+    imported: tuple[str, ...] = (),
 ) -> Finished:
     """Run what ``python *arguments`` runs to its end.
 
@@ -143,7 +156,7 @@ def finish(
         subprocess.TimeoutExpired: it has not ended after so many seconds, and was killed.
     """
     with TemporaryFile() as output, TemporaryFile() as errors:
-        fork = python(arguments, env=env, cwd=cwd, stdout=output, stderr=errors)
+        fork = python(arguments, env=env, cwd=cwd, stdout=output, stderr=errors, imported=imported)
         try:
             code = fork.wait(timeout)
         finally:
@@ -154,15 +167,17 @@ def finish(
 
 
 @functools.cache
-def _server() -> socket.socket:
+def _server(imported: tuple[str, ...]) -> socket.socket:
     """Start the process that forks, on first use; return the line to it."""
     folders = [str(ROOT / name) for name in (".", "workers", "capture", "training")]
     path = filter(None, [*folders, os.environ.get("PYTHONPATH")])
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with theirs:
         process = processes.start(
-            [sys.executable, "-m", "tests.forks", str(theirs.fileno())],
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(path)}, cwd=ROOT,
+            [sys.executable, "-m", "tests.forks", str(theirs.fileno()), *imported],
+            # PyTorch counts its threads when it is imported.
+            env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(path)},
+            cwd=ROOT,
             pass_fds=[theirs.fileno()],
         )  # fmt: skip
     # It ends when nobody can give it an order any more.
@@ -249,7 +264,7 @@ def _run(arguments: list[str]) -> None:
 
 
 def _main() -> None:
-    for name in IMPORTED:
+    for name in (*IMPORTED, *sys.argv[2:]):
         importlib.import_module(name)
     gc.freeze()
     order = _serve(socket.socket(fileno=int(sys.argv[1])))

@@ -65,6 +65,7 @@ class Worker:
         application: what it serves.
         more: of its environment.
         forked: whether it may leave out the start of Python (:mod:`tests.forks`).
+        imported: modules that it may then have imported, beside what any worker has.
     """
 
     def __init__(
@@ -77,6 +78,7 @@ class Worker:
         application: str = "tests.lane_app",
         environment: Mapping[str, str] | None = None,
         forked: bool = True,
+        imported: tuple[str, ...] = (),
     ) -> None:
         self.name = f"{name}@test"
         self.log_path = log
@@ -89,6 +91,7 @@ class Worker:
         ]
         self._more = environment
         self._forked = forked
+        self._imported = imported
 
     def start(self) -> None:
         """Start it and wait until it answers."""
@@ -100,7 +103,9 @@ class Worker:
         whole = environment(self._url, self._more)
         with self.log_path.open("wb" if self.process is None else "ab") as log:
             if self._forked:
-                self.process = forks.python(self._arguments, env=whole, stdout=log, stderr=log)
+                self.process = forks.python(
+                    self._arguments, env=whole, stdout=log, stderr=log, imported=self._imported
+                )
             else:
                 self.process = processes.start(
                     [sys.executable, *self._arguments],

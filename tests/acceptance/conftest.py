@@ -46,10 +46,12 @@ def finish(*args: str, **env: str) -> Finished:
     return Finished(done.returncode, done.stdout, done.stderr)
 
 
-def finish_quickly(command: str, *args: str, **env: str) -> Finished:
+def finish_quickly(
+    command: str, *args: str, imported: tuple[str, ...] = (), **env: str
+) -> Finished:
     """Run a command of ours to its end, without the start of Python."""
     words = ["-c", f"from {ENTRIES[command]} import main; main()", *args]
-    return forks.finish(words, env=environment(**env), timeout=PATIENCE)
+    return forks.finish(words, env=environment(**env), timeout=PATIENCE, imported=imported)
 
 
 def run_demo(report: Path, *args: str) -> dict[str, Any]:
