@@ -29,8 +29,9 @@ from rich.table import Table
 
 from benchmarks.options import Parser, number, run
 from benchmarks.queueing import MEGAPIXELS, Model, Terms
-from p2c2g.routing.candidate import Candidate, Job, Policy
+from p2c2g.peers.candidate import Candidate
 from p2c2g.routing.policies import POLICIES, make
+from p2c2g.routing.policy import Job, Policy
 
 PEERS = (10, 100, 1000)
 #: Decisions of one turn, in which the weights are summed anew twice; turns of each policy.

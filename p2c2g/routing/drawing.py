@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from itertools import accumulate
 from random import Random
 
-from p2c2g.routing.candidate import Candidate
+from p2c2g.peers.candidate import Candidate
 from p2c2g.routing.prediction import speed
 
 #: Decisions after which the speeds are read anew: they drift, and a pool's table is dear.

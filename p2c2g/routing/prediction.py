@@ -5,7 +5,8 @@ Pure.  The prediction itself is :meth:`Candidate.finish`; this is what follows f
 
 from __future__ import annotations
 
-from p2c2g.routing.candidate import Candidate, Job
+from p2c2g.peers.candidate import Candidate
+from p2c2g.routing.policy import Job
 
 #: Seconds a megapixel below which a measured time is taken for this: nothing takes none.
 FASTEST = 1e-6

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from heapq import heappush, heapreplace, nsmallest
 from typing import Generic, TypeVar
 
-from p2c2g.routing.candidate import SILENT_LEAST, SILENT_P95S, Candidate
+from p2c2g.peers.candidate import SILENT_LEAST, SILENT_P95S, Candidate
 from p2c2g.routing.prediction import speed
 
 K = TypeVar("K", bound=Hashable)

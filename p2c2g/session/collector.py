@@ -16,11 +16,11 @@ from p2c2g.media.operations import Pipeline
 from p2c2g.media.wire import ResultHeader
 from p2c2g.messaging.inbox import Arrival
 from p2c2g.peers.breaker import Breakers, State
+from p2c2g.peers.peer_clock import PeerClock
 from p2c2g.session.admission import Admission
 from p2c2g.session.attempts import Attempts, ChunkKey, Verdict
 from p2c2g.session.config import FrameInFlight, Part, SessionConfig
 from p2c2g.session.dispatcher import parse_task_id
-from p2c2g.session.peerclock import PeerClock
 from p2c2g.session.player import Player
 from p2c2g.session.runs import Runs
 from p2c2g.session.sender import Sender
@@ -181,7 +181,7 @@ class Collector:
         scratch = np.empty((chunk.target.height, chunk.target.width, 3), np.uint8)
         self._decode(payload, chunk, probe.flight, scratch)
         with self._lock:
-            self._breakers.probed(peer, now, good=now <= probe.flight.deadline)
+            self._breakers.tried(peer, now, good=now <= probe.flight.deadline)
 
     def _part(self, key: ChunkKey, header: ResultHeader, payload: bytes, now: float) -> Part | None:
         with self._lock:
@@ -242,7 +242,7 @@ class Collector:
                 self._examiner.failed(examination, now)
                 return
             if probe is not None:
-                self._breakers.probed(peer, now, good=False)
+                self._breakers.tried(peer, now, good=False)
         decision = self._runs.failed(key, attempt, peer, now, is_probe=probe is not None)
         if decision is None:
             return

@@ -28,6 +28,7 @@ from p2c2g.media.chunker import cut
 from p2c2g.media.codecs import codec
 from p2c2g.media.frame import Frame, Picture
 from p2c2g.messaging.inbox import Inbox
+from p2c2g.peers.book import PeerBook
 from p2c2g.peers.breaker import Breakers
 from p2c2g.peers.health import Health
 from p2c2g.peers.registry import Registry
@@ -89,9 +90,10 @@ class Session:
         self.attempts = Attempts()
         self.admission = Admission(ceil(plan.deadline * plan.fps) + 1, plan.deadline)
         self.hedging = Hedging(plan.deadline)
-        self.breakers = Breakers()
-        self.health = Health()
-        self.trust = Trust(random)
+        book = PeerBook()
+        self.breakers = Breakers(book)
+        self.health = Health(book)
+        self.trust = Trust(random, book)
         self._chunks = plan.chunks
         self._codec = codec(plan.codec)
         self._clock = clock
@@ -106,12 +108,13 @@ class Session:
             megapixels=plan.megapixels,
             need=plan.fps * sum(plan.megapixels),
             deadline=plan.deadline,
+            book=book,
             health=self.health,
             trust=self.trust,
             breakers=self.breakers,
         )
         self._sender = Sender(
-            self.id, plan, self._dispatcher, self.tally, self.router.travel, clock
+            self.id, plan, self._dispatcher, self.tally, self.router.rtt, clock
         )
         self._runs = Runs(
             plan.operations.text, plan.megapixels, self._sender.send, self.attempts, self.hedging,

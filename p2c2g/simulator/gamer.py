@@ -17,6 +17,7 @@ from typing import cast
 import numpy as np
 
 from p2c2g.media.frame import Frame, FrameState
+from p2c2g.peers.book import PeerBook
 from p2c2g.peers.breaker import Breakers, State
 from p2c2g.peers.health import Health
 from p2c2g.peers.registry import Registry
@@ -80,9 +81,10 @@ class Gamer:
         self._megapixels = plan.megapixels
         self._half = scenario.gamer_rtt / 2
         lock = threading.Lock()
-        self._breakers = Breakers()
-        self._health = Health()
-        self.trust = Trust(source)
+        book = PeerBook()
+        self._breakers = Breakers(book)
+        self._health = Health(book)
+        self.trust = Trust(source, book)
         self.attempts = Attempts()
         self._admission = Admission(ceil(plan.deadline * plan.fps) + 1, plan.deadline)
         self.hedging = (
@@ -99,6 +101,7 @@ class Gamer:
             megapixels=plan.megapixels,
             need=plan.fps * sum(plan.megapixels),
             deadline=plan.deadline,
+            book=book,
             health=self._health,
             trust=self.trust,
             breakers=self._breakers,
@@ -222,12 +225,12 @@ class Gamer:
         if not trusted or (is_found and looked_at):
             self.lies_found += is_found and looked_at
             if probe is not None:
-                self._breakers.probed(peer, now, good=False)
+                self._breakers.tried(peer, now, good=False)
             self.runs.failed(key, outcome.attempt, peer, now, is_probe=probe is not None)
             self._rest()
             return
         if probe is not None:
-            self._breakers.probed(peer, now, good=now <= probe.flight.deadline)
+            self._breakers.tried(peer, now, good=now <= probe.flight.deadline)
         size = self._scenario.returned // self._chunks
         verdict = self.runs.succeeded(
             key, outcome.attempt, peer, outcome.seconds_per_chunk, size, now

@@ -10,7 +10,7 @@ import numpy as np
 from p2c2g.errors import ChunkError
 from p2c2g.media.codecs import codec
 from p2c2g.media.frame import Pixels
-from p2c2g.peers.breaker import PROBE_TIMEOUT
+from p2c2g.peers.breaker import TRIAL_TIMEOUT
 from p2c2g.session.attempts import ChunkKey
 from p2c2g.session.config import FrameInFlight, SessionConfig
 from p2c2g.verify.agreement import same_picture
@@ -30,7 +30,7 @@ class BreakerTrial:
 
     def is_over(self, now: float) -> bool:
         """Tell whether nobody waits for it any more."""
-        return now > self.flight.deadline + PROBE_TIMEOUT
+        return now > self.flight.deadline + TRIAL_TIMEOUT
 
 
 @dataclass(frozen=True, slots=True)

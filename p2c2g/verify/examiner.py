@@ -91,13 +91,13 @@ class Examiner:
     def probe(self, flight: FrameInFlight, now: float) -> RunRequest | None:
         """Return a probe that is to go out with a frame, or None.  The lock is held."""
         self._budget.earn(len(self._chunks))
-        peer = self._breakers.probe(now)
+        peer = self._breakers.trial(now)
         if peer is None:
             return None
         key = (flight.number, self._chunks[-1].index)
         number = self._attempts.add(key, peer, now, hedge=False)
         if number is None:
-            self._breakers.unprobe(peer)
+            self._breakers.withdraw_trial(peer)
             return None
         # One that is not answered would keep its frame.
         for name in [n for n, probe in self._probes.items() if probe.is_over(now)]:

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from p2c2g.errors import UsageError
-from p2c2g.routing.candidate import Candidate, Job, Policy
+from p2c2g.peers.candidate import Candidate
+from p2c2g.routing.policy import Job, Policy
 from p2c2g.routing.policies import POLICIES, make
 
 CHOOSING = sorted(set(POLICIES) - {"capability"})

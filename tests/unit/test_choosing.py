@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from benchmarks.queueing import Model, Terms
 from p2c2g.routing.affinity import Affinity
-from p2c2g.routing.candidate import Candidate, Job
+from p2c2g.peers.candidate import Candidate
+from p2c2g.routing.policy import Job
 from p2c2g.routing.drawing import REBUILD_AFTER, Wheel
 from p2c2g.routing.policies import POLICIES, make
 from p2c2g.routing.predictive import EXACT, Predictive

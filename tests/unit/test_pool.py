@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from p2c2g.routing.candidate import Candidate
+from p2c2g.peers.candidate import Candidate
 from p2c2g.routing.pool import BETTER, STAY, Changes, SessionPool, share
 
 SPEED = settings(deadline=None, derandomize=True, max_examples=100)

@@ -7,7 +7,7 @@ from random import Random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from p2c2g.routing.candidate import Candidate
+from p2c2g.peers.candidate import Candidate
 from p2c2g.routing.stealing import IDLE_MOST, MARGIN, MOVES_MOST, Move, Waiting, moves
 
 SPEED = settings(deadline=None, derandomize=True, max_examples=150)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from p2c2g.errors import WireError
-from p2c2g.session.peerclock import PeerClock
+from p2c2g.peers.peer_clock import PeerClock
 
 #: Seconds of a chunk's way: when it is sent, there, at work, back.
 TRIPS = st.lists(
