@@ -3,7 +3,7 @@
 A peer's monotonic clock starts anywhere and nobody trusts its wall clock.  But each chunk
 gives two bounds of the offset between the clocks: it started after it was sent, and it
 arrived after it was done.  The tightest of the latest bounds count, and the middle between
-them is taken: NTP's way (RFC 5905, sections 8 and 10), with the least delay sought in
+them is taken, as NTP does (RFC 5905, sections 8 and 10), with the least delay sought in
 each direction by itself.  The spans that follow are never negative, and add up exactly.
 """
 

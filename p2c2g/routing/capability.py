@@ -12,7 +12,7 @@ from p2c2g.routing.policy import Job
 
 
 class Capability:
-    """Chooses nobody: whoever has a slot free first takes the chunk.
+    """Chooses nobody: who has a slot free first takes the chunk.
 
     When all are full the chunk waits at the broker, and no prediction is needed for the first
     slot that is free to be the one that gets it.

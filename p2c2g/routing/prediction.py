@@ -1,4 +1,4 @@
-"""What all policies reckon with: a peer's speed, and when it would be late.
+"""What all policies predict with: a peer's speed, and when it would be late.
 
 Pure.  The prediction itself is :meth:`Candidate.finish`; this is what follows from it.
 """

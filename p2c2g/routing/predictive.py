@@ -36,7 +36,7 @@ class Predictive:
     which it would be late if it took the peer's 95th percentile.  Of equal ones chance decides.
 
     In a pool larger than ``exact``, ``choices`` different peers are drawn.  One that had a run
-    of the chunk or would be late does not count as a choice, and is drawn anew, up to ``draws``
+    of the chunk or would be late does not count as a choice, and another is drawn, up to ``draws``
     draws in all.  Only where all drawn ones are used up are all peers compared.
 
     A peer that is silent, owing a result for much longer than usual, comes last until it

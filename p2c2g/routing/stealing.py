@@ -75,7 +75,7 @@ def moves(
     fastest idle peers; idle peers are looked for only where something may move.
 
     Args:
-        waiting: in any order; whoever calls leaves out what a move has not found, because that
+        waiting: in any order; the caller leaves out what a move has not found, because that
             chunk has been begun.
         pool: by id.
         now: seconds of the caller's clock.

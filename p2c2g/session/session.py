@@ -113,9 +113,7 @@ class Session:
             trust=self.trust,
             breakers=self.breakers,
         )
-        self._sender = Sender(
-            self.id, plan, self._dispatcher, self.tally, self.router.rtt, clock
-        )
+        self._sender = Sender(self.id, plan, self._dispatcher, self.tally, self.router.rtt, clock)
         self._runs = Runs(
             plan.operations.text, plan.megapixels, self._sender.send, self.attempts, self.hedging,
             self.breakers, self.health, self.router, self.player.flight, self._lock,

@@ -20,6 +20,7 @@ import pytest
 from p2c2g.media.chunker import Grid
 from p2c2g.media.frame import Frame, Size
 from p2c2g.media.operations import Pipeline
+from p2c2g.peers.book import PeerBook
 from p2c2g.peers.breaker import Breakers, State
 from p2c2g.peers.health import Health
 from p2c2g.peers.trust import Trust
@@ -105,13 +106,14 @@ class Simulation:
         self.attempts = Attempts()
         self.frames: Reassembler[FrameInFlight, int] = Reassembler()
         self.hedging = Hedging(self.plan.deadline)
-        self.breakers = Breakers()
+        book = PeerBook()
+        self.breakers = Breakers(book)
         self.lock = threading.Lock()
-        health, trust = Health(), Trust(random.Random(seed))
+        health, trust = Health(book), Trust(random.Random(seed), book)
         self.router = Router(
             make(policy, random.Random(seed)), session="sim", operation=self.plan.operations.text,
             megapixels=self.plan.megapixels, need=1.0, deadline=self.plan.deadline,
-            health=health, trust=trust, breakers=self.breakers,
+            book=book, health=health, trust=trust, breakers=self.breakers,
         )  # fmt: skip
         self.runs = Runs(
             self.plan.operations.text, self.plan.megapixels, self.peers.send, self.attempts,
@@ -176,7 +178,7 @@ class Simulation:
         with self.lock:
             probe = self.examiner.take_probe(peer, key)
             if probe is not None:
-                self.breakers.probed(peer, now, good=good)
+                self.breakers.tried(peer, now, good=good)
             trusted = probe is not None or self.breakers.state(peer, now) is State.CLOSED
             if good and trusted:
                 if self.runs.succeeded(key, attempt, peer, 0.005, 1000, now) is Verdict.ACCEPTED:

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from p2c2g.media.frame import Frame, FrameState
-from p2c2g.session.config import Part
 from p2c2g.peers.peer_clock import PeerClock
+from p2c2g.session.config import Part
 from p2c2g.session.tally import MAX_ERRORS, MAX_PEERS, OTHERS, STAGES, Tally, percentiles
 
 COMPLETE, DEGRADED = FrameState.COMPLETE, FrameState.DEGRADED
