@@ -118,7 +118,7 @@ class PeerBook:
         return self._peers.get(name)
 
     def known(self, name: str) -> KnownPeer:
-        """Return what is known of a peer, from now on where it was not."""
+        """Return what is known of a peer: a new record where nothing was."""
         peer = self._peers.get(name)
         if peer is None:
             if len(self._unregistered) >= self._max_unregistered:

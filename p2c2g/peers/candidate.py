@@ -32,7 +32,6 @@ class Candidate:
         own: chunks that this session has sent to it and not heard of.
         others: chunks of other sessions that wait or run there, by its last beat.
         score: its rank, 0 to 100.
-        region: where it is, as it says.
         last_result: when it last answered; -inf where never.
         owes_since: when it was sent something that it has not answered, or last answered
             while it owed more; inf where it owes nothing.  A chunk that was given up is owed.
@@ -49,7 +48,6 @@ class Candidate:
     own: int = 0
     others: int = 0
     score: float = 50.0
-    region: str = ""
     last_result: float = float("-inf")
     owes_since: float = float("inf")
     line: float = float("inf")
@@ -87,7 +85,7 @@ class Candidate:
         )
         return usual + SILENT_LEAST < now - self.owes_since < SILENT_MOST
 
-    def measured(self, rtt: float) -> None:
+    def note_rtt(self, rtt: float) -> None:
         """Note the seconds of a round trip: the shortest of the latest counts."""
         self.rtts = (*self.rtts, rtt)[-RTTS:]
         self.rtt = min(self.rtts)

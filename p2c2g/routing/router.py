@@ -46,7 +46,6 @@ class Facts:
     busy: int = 0
     rtt: float = UNKNOWN_RTT
     seconds_per_megapixel: float = 0.0
-    region: str = ""
     line: float = float("inf")
 
 
@@ -126,7 +125,6 @@ class Router:
             known.is_ready = each.ready
             candidate = _candidate(known)
             candidate.slots = each.slots
-            candidate.region = each.region
             candidate.line = each.line
             # As many of those were ours as were out at some time since the last beat.
             candidate.others = max(0, each.busy - max(candidate.peak, candidate.own))
@@ -165,7 +163,7 @@ class Router:
         candidate.last_result = now
         candidate.owes_since = now if candidate.own else float("inf")
         if rtt is not None:
-            candidate.measured(rtt)
+            candidate.note_rtt(rtt)
         record = self._health.of(peer, self._operation)
         if record is not None and record.seconds_per_megapixel > 0:
             candidate.seconds_per_megapixel = record.seconds_per_megapixel
@@ -188,7 +186,7 @@ class Router:
         candidate = self.candidate(peer)
         if candidate is not None:
             work = candidate.seconds_per_megapixel * self._megapixels[index]
-            candidate.measured(max(0.0, seconds - work))
+            candidate.note_rtt(max(0.0, seconds - work))
 
     def measured(self, index: int, size: int) -> None:
         """Note the size of a chunk's result in bytes."""

@@ -131,7 +131,6 @@ class RegistryFollower:
             busy=beat.in_flight + pulse.waiting,
             rtt=way + beat.rtt,
             seconds_per_megapixel=self._promised[peer],
-            region=enrolment.region,
             line=enrolment.capabilities.up / self._router.bits or float("inf"),
         )
 
