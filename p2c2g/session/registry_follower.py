@@ -150,7 +150,6 @@ class RegistryFollower:
             busy=beat.in_flight + pulse.waiting,
             rtt=rtt + beat.rtt,
             seconds_per_megapixel=self._promised[peer],
-            region=enrolment.region,
             line=enrolment.capabilities.up / bits or float("inf"),
         )
 

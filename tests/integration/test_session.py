@@ -51,6 +51,24 @@ def pool(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pool]:
         yield opened
 
 
+@pytest.mark.parametrize("name", ["collector", "player", "maintenance"])
+def test_a_thread_that_dies_is_told_at_the_next_submit(
+    link: Broker, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die() -> None:
+        raise ValueError("broken")
+
+    session = new_session(link, lambda _: None)
+    [thread] = [each for each in session._threads if each.name == f"p2c2g-{name}"]
+    monkeypatch.setattr(thread, "_target", die)
+    session.start()
+    assert thread.join(PATIENCE)
+    with pytest.raises(RuntimeError, match=f"the thread p2c2g-{name} has died") as told:
+        session.submit(frame(0))
+    assert isinstance(told.value.__cause__, ValueError)
+    session.close(0)
+
+
 @pytest.fixture
 def link(pool: Pool) -> Iterator[Broker]:
     with Broker(pool.settings()) as opened:
