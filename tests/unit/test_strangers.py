@@ -37,9 +37,12 @@ from p2c2g.settings import Settings
 from p2c2g_workers.engine import cpu
 from p2c2g_workers.processors import run
 from p2c2g_workers.tasks import MAX_PIXELS, EnhancedChunk, enhance
+from tests.effort import examples
 
 SPEED = settings(
-    deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    deadline=None,
+    max_examples=examples(150),
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 SIZE = Size(96, 64)
 PIPELINE = Pipeline.parse("upscale:2")
