@@ -146,9 +146,6 @@ def promised(capabilities: Capabilities, plan: SessionConfig) -> float:
     Each step is taken at the result's size, which is a little too long; 0 where the probe has
     not measured all of them.
     """
-    names = [
-        f"{step.name}:{step.method}" if step.method else step.name
-        for step in plan.operations.resolve(plan.size).steps
-    ]
+    names = [step.processor for step in plan.operations.resolve(plan.size).steps]
     speeds = [*map(capabilities.speeds.get, names), capabilities.codecs.get(plan.codec)]
     return sum(1 / speed for speed in speeds if speed) if all(speeds) else 0.0
