@@ -10,6 +10,7 @@ from p2c2g.errors import UsageError
 from p2c2g.media.frame import MAX_EDGE, Size
 from p2c2g.media.methods import METHODS
 from p2c2g.media.operations import MAX_STEPS, OPERATIONS, Operation, Pipeline, scaled
+from p2c2g_capture.cli import app
 
 FRAME = Size(640, 360)
 
@@ -156,6 +157,12 @@ def test_a_row_has_an_example_that_is_right_and_says_so_of_others(row: Operation
     with pytest.raises(UsageError) as refused:
         Pipeline.parse(f"{row.name}:no:such:value")
     assert str(refused.value).endswith(f"the form is {row.form}{row.limits}.")
+
+
+def test_the_commands_help_has_them_all() -> None:
+    (help_text,) = {command.epilog or "" for command in app.registered_commands}
+    for row in OPERATIONS.values():
+        assert f"{row.form} {row.does}" in help_text
 
 
 def test_only_nearest_leaves_pixels_out_and_only_where_it_makes_smaller() -> None:
