@@ -26,8 +26,8 @@ from p2c2g.peers.trust import Canaries, Canary, Trust
 from p2c2g.routing.router import Router
 from p2c2g.session.attempts import Attempts, ChunkKey
 from p2c2g.session.config import FrameInFlight, SessionConfig
-from p2c2g.session.hedging import TokenBucket
 from p2c2g.session.orders import RunRequest
+from p2c2g.timing.bucket import TokenBucket
 from p2c2g.verify.examination import TIMEOUT, BreakerTrial, Comparer, Examination
 
 logger = logging.getLogger(__name__)
