@@ -15,11 +15,15 @@ that are learnt are written::
 
 **To add an operation**, write one row in :data:`~p2c2g.media.operations.table.OPERATIONS`, and one
 function a device, registered under the row's name: the CPU's in
-``workers/p2c2g_workers/processors/opencv.py``; it owes what ``processors/registry.py`` says.
-OpenCL's and a graphics card's (``processors/opencl.py``, ``gpu/ops.py``) may follow: what a device
-has no function for, the CPU does.  Pipelines, plans, errors, the command's help, the probe and the
-tests of what every operation owes read the table and the registries.
-``tests/unit/test_new_operation.py`` adds one.
+``workers/p2c2g_workers/processors/opencv.py``, a graphics card's in ``gpu/ops.py``, and OpenCL's,
+where OpenCV has kernels for it, in ``processors/opencl.py``.  ``processors/registry.py`` says what
+a function owes; until a device has one, the CPU does the step.  Pipelines, plans, errors, the
+command's help, the probe and the tests of what every operation owes read the table and the
+registries; ``tests/unit/test_new_operation.py`` adds two.
+
+Two limits.  A value that is no method, factor, size or amount needs a field in ``Call`` and
+``Step``.  And a result has to look like its chunk (``p2c2g/verify/checks.py``): a session refuses
+what an operation makes that changes colours at large.
 
 A length ``n`` becomes ``floor(n * scale + 1/2)``.  If ``x * scale`` is whole, then
 ``f(n - x) == f(n) - x * scale``: cutting at such an ``x`` commutes with scaling, and these
