@@ -29,10 +29,10 @@ class Chain:
             ProcessorError: a step cannot be done on a card.
         """
         self._held = ops.Tables(device)
-        self._steps: list[tuple[Step, TorchNet | ops.Operation]] = []
+        self._steps: list[tuple[Step, TorchNet | ops.Processor]] = []
         rest = iter(nets)
         for step in plan.steps:
-            work = next(rest) if step.method in NETWORKS else ops.function(step)
+            work = next(rest) if step.method in NETWORKS else ops.processor(step)
             self._steps.append((step, work))
         #: Most pictures for which there was memory; None while there was for all.
         self.most: int | None = None

@@ -34,9 +34,9 @@ from p2c2g_workers.processors.registry import Functions
 #: Levels by which bicubic enlarging, but by 2, may differ from OpenCV's: its sums, too, round.
 BICUBIC_TOLERANCE = 1
 #: Takes and gives (n, 3, h, w) uint8; never changes what it takes.
-Operation = Callable[[Tensor, Step, "Tables"], Tensor]
-#: What a card does, but for the nets.
-FUNCTIONS: Functions[Operation] = Functions()
+Processor = Callable[[Tensor, Step, "Tables"], Tensor]
+#: Those of a card, but for the nets.
+FUNCTIONS: Functions[Processor] = Functions()
 
 
 class Tables:
@@ -87,7 +87,7 @@ def can(step: Step) -> bool:
     return FUNCTIONS.find(step) is not None
 
 
-def function(step: Step) -> Operation:
+def processor(step: Step) -> Processor:
     """Return what does a step.
 
     Raises:
