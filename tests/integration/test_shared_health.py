@@ -93,7 +93,7 @@ HOSTILE: dict[str, Any] = {
     "not JSON": b"\xff\xfe picture",
     "deep": b"[" * 20_000,
     "huge": b" " * (MAX_BYTES + 1) + b"{}",
-    "another version": json.dumps({"health": {"v": 2}}),
+    "another version": json.dumps({"health": {"v": 1}}),
     "a share above 1": json.dumps(
         {"health": {"operations": {"pass": {"a": {"count": 9, "on_time": 2}}}}}
     ),
