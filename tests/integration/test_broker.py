@@ -94,5 +94,5 @@ def test_a_peer_leaves_a_queue_joins_it_and_is_drained(
 
 def test_a_task_is_sent_to_a_queue_that_nobody_declared(opened: Broker, lane: Lane) -> None:
     opened.send("lane.echo", ("text",), task_id="order.1", queue="train", shown="<order 1>")
-    assert lane.queued("train") == ["order.1"] or lane.client.llen("train") == 1
+    assert lane.queued("train") == ["order.1"]
     lane.client.delete("train")
