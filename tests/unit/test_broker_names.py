@@ -39,7 +39,7 @@ def test_each_key_begins_as_ours(monkeypatch: pytest.MonkeyPatch) -> None:
     ]  # fmt: skip
     assert len(set(keys)) == len(keys)
     assert all(key.startswith("p2c2g.") for key in keys)
-    monkeypatch.setattr(names, "OURS", "other.")
+    monkeypatch.setattr(names, "PREFIX", "other.")
     assert names.beat("p") == "other.beat.p"
     assert not names.is_results("p2c2g.results.s")
     assert names.is_results(names.results("s"))
