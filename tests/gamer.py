@@ -11,15 +11,15 @@ from typing import Any, Self
 import numpy as np
 
 from p2c2g.media.chunker import Grid
-from p2c2g.media.frame import Frame, FrameState, Picture, Size
+from p2c2g.media.frame import FrameState, Picture, Size
 from p2c2g.media.operations import Pipeline
 from p2c2g.messaging.broker import Broker
 from p2c2g.session.config import SessionConfig
 from p2c2g.session.session import Session
-from p2c2g.settings import BrokerSettings, Settings
 from p2c2g_workers.processors import run
+from tests.lane import settings
+from tests.sessions import PATIENCE, now_captured
 
-PATIENCE = 40.0
 FPS = 30.0
 SIZE = Size(160, 90)
 #: So many source frames there are; they are played in turn.
@@ -41,11 +41,10 @@ class Gamer:
         allowed: Sequence[str] = (),
         **plan: Any,
     ) -> None:
-        settings = Settings(broker=BrokerSettings(url=url))
         pipeline = Pipeline.parse(ops)
         wanted = {"size": size, "operations": pipeline, "grid": Grid(2, 2), "codec": "raw",
                   "deadline": 0.2, "fps": FPS, **plan}  # fmt: skip
-        self.broker = Broker(settings)
+        self.broker = Broker(settings(url))
         self.session = Session(self.broker, SessionConfig(**wanted), self._show)
         random = np.random.default_rng(7)
         small = (REEL, size.height // 10, size.width // 10, 3)
@@ -88,9 +87,8 @@ class Gamer:
         try:
             start = monotonic()
             while not self._over.wait(max(0.0, start + self.submitted / FPS - monotonic())):
-                now = monotonic()
                 pixels = self.reel[self.submitted % REEL]
-                self.session.submit(Frame(self.submitted, pixels, now, monotonic()))
+                self.session.submit(now_captured(self.submitted, pixels))
                 self.submitted += 1
         except BaseException as error:
             self.crash = error

@@ -12,7 +12,9 @@ import cv2
 import numpy as np
 import pytest
 
-from .conftest import finish
+from tests.forks import LEARNING
+
+from .conftest import finish, finish_quickly
 
 pytest.importorskip("torch", reason="needs torch: pip install 'p2c2g[train]'")
 
@@ -109,7 +111,7 @@ def test_ctrl_c_keeps_what_there_is_and_the_next_call_goes_on(
 def test_wrong_input_is_one_sentence(
     arguments: tuple[str, ...], code: int, words: str, home: dict[str, str]
 ) -> None:
-    done = finish("p2c2g", "train", *arguments, **home)
+    done = finish_quickly("p2c2g", "train", *arguments, imported=LEARNING, **home)
     assert done.code == code, done
     assert words in done.errors
     assert "Traceback" not in done.errors
@@ -117,6 +119,7 @@ def test_wrong_input_is_one_sentence(
 
 def test_too_little_says_what_to_do(tmp_path: Path, home: dict[str, str]) -> None:
     short = film(tmp_path / "short.mkv", 5)
-    done = finish("p2c2g", "train", "--game", "art", f"--video={short}", **home)
+    arguments = ("train", "--game", "art", f"--video={short}")
+    done = finish_quickly("p2c2g", *arguments, imported=LEARNING, **home)
     assert done.code == 2, done
     assert "There are 10 frames of art that differ, where 24 are needed" in done.errors

@@ -16,7 +16,7 @@ from p2c2g.messaging.dispatcher import DIRECT_LIFETIME, QUEUE_LIFETIME
 from p2c2g.peers import shared_breakers as shared
 from p2c2g.peers import shared_health
 from p2c2g.peers.registry import Registry
-from tests.chaos.pool import RESULT_LIFETIME
+from tests.chaos.workers import RESULT_LIFETIME
 
 #: Seconds that what has been closed may take to be gone.
 SETTLE = 5.0

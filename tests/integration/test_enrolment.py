@@ -13,7 +13,8 @@ from p2c2g.messaging import names
 from p2c2g.messaging.embedded import EmbeddedBroker
 from p2c2g.peers.messages import PeerState
 from p2c2g.peers.registry import PeerRecord, Registry
-from tests.lane import PATIENCE, Lane, MakeWorker, Worker, connections, settings
+from tests.lane import PATIENCE, Lane, connections, settings
+from tests.pool import MakeWorker, Worker
 
 #: Seconds between beats here, so that three of them are soon over.
 INTERVAL = "0.2"
@@ -195,7 +196,7 @@ def test_a_drain_under_load_loses_nothing(lane: Lane, registry: Registry, peer: 
 def test_a_broker_that_was_restarted_is_told_again(tmp_path: Path) -> None:
     with EmbeddedBroker() as broker, Lane(settings(broker.url)) as lane:
         registry = Registry(lane.client)
-        running = Worker(lane, broker.url, tmp_path / "w.log", "-Q", "cpu", environment=QUICK)
+        running = Worker(lane.app, broker.url, tmp_path / "w.log", "-Q", "cpu", environment=QUICK)
         try:
             running.start()
             wait_for_state(lane, registry, PeerState.READY)
@@ -208,7 +209,7 @@ def test_a_broker_that_was_restarted_is_told_again(tmp_path: Path) -> None:
             lane.round_trip_in_the_end()
             running.wait_until_ready()
         finally:
-            running.stop()
+            running.kill()
 
 
 def test_a_peer_that_slept_enrols_again_and_gets_work(
@@ -228,12 +229,6 @@ def test_a_peer_that_slept_enrols_again_and_gets_work(
     running.wait_until_ready()  # Celery's remote control, which the sweep had cut off.
 
 
-def launch(worker: Worker) -> None:
-    """Start a worker without waiting for its answer: a namesake might give it."""
-    worker.wait_until_ready = lambda: None  # type: ignore[method-assign]
-    worker.start()
-
-
 @pytest.fixture
 def second(lane: Lane, broker: EmbeddedBroker, tmp_path: Path) -> Iterator[Callable[..., Worker]]:
     """Start a worker that nobody waits for."""
@@ -241,14 +236,14 @@ def second(lane: Lane, broker: EmbeddedBroker, tmp_path: Path) -> Iterator[Calla
 
     def start(*options: str, name: str = "w") -> Worker:
         log = tmp_path / "second.log"
-        worker = Worker(lane, broker.url, log, *options, name=name, environment=QUICK)
-        launch(worker)
+        worker = Worker(lane.app, broker.url, log, *options, name=name, environment=QUICK)
+        worker.launch()  # A namesake might answer.
         made.append(worker)
         return worker
 
     yield start
     for each in made:
-        each.stop()
+        each.kill()
 
 
 def test_a_second_worker_of_a_name_ends_and_the_first_goes_on(

@@ -15,7 +15,8 @@ from p2c2g.messaging import writer as writing
 from p2c2g.messaging.embedded import HOST, EmbeddedBroker
 from p2c2g.messaging.writer import MAX_WAITING, RESULT_LIFETIME, ResultWriter
 from p2c2g.testing.delay_proxy import DelayProxy
-from tests.lane import PATIENCE, Lane, MakeWorker, Worker, by_port
+from tests.lane import PATIENCE, Lane, by_port
+from tests.pool import MakeWorker, Worker
 
 
 def state_of(lane: Lane, task_id: str) -> AsyncResult:

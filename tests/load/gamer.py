@@ -86,8 +86,7 @@ def cpu_seconds() -> dict[str, float]:
 def _play(terms: Terms, rounds: Rounds, parent: Parent | None) -> dict[str, Any]:
     """Play one session; the parent hears when frames begin and when they end."""
     plan = terms.plan()
-    settings = load()
-    broker = Broker(settings)
+    broker = Broker(load())
     broker.client.connection_pool.connection_kwargs["client_name"] = NAME
     hub = Hub()
     session = Session(broker, plan, hub.publish)

@@ -14,6 +14,7 @@ from p2c2g.peers.health import Health
 from p2c2g.peers.trust import Trust
 from p2c2g.routing.policies import make
 from p2c2g.routing.router import Facts, Router
+from tests.effort import examples
 
 OPERATION = "upscale:2:bicubic"
 #: Peers known that are not registered, where a test fills the book.
@@ -237,4 +238,4 @@ class AnyPeers(RuleBasedStateMachine):
 
 
 TestAnyPeers = AnyPeers.TestCase
-TestAnyPeers.settings = settings(deadline=None, max_examples=60)
+TestAnyPeers.settings = settings(deadline=None, max_examples=examples(60))

@@ -19,8 +19,9 @@ from p2c2g.routing.policy import Job
 from p2c2g.routing.predictive import EXACT, Predictive
 from p2c2g.routing.weighted import Weighted
 from p2c2g.settings import SessionSettings
+from tests.effort import examples
 
-SPEED = settings(deadline=None, derandomize=True, max_examples=80)
+SPEED = settings(deadline=None, derandomize=True, max_examples=examples(80))
 
 
 def peer(name: str, seconds_per_megapixel: float = 0.04, **told: float) -> Candidate:

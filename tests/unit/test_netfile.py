@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -18,11 +17,12 @@ from p2c2g.media.methods import NETWORKS
 from p2c2g_workers import netfile, nets
 from p2c2g_workers.netfile import SHAPES, SUM_LIMIT, WEIGHT_LIMIT, Layer, read, write
 from p2c2g_workers.processors import network
+from tests.effort import examples
 from tests.nets import layers, model, nudged, reckoned
 
 pytestmark = pytest.mark.skipif(network.MISSING, reason="needs onnx: pip install 'p2c2g[ml]'")
 
-EXAMPLES = int(os.environ.get("P2C2G_TEST_EXAMPLES", "60"))
+EXAMPLES = examples(60)
 SOUND = b"" if network.MISSING else model()
 
 

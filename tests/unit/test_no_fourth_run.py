@@ -7,7 +7,6 @@ answer late, twice, out of turn or never.  ``P2C2G_SIMULATED_CHUNKS`` sets how m
 from __future__ import annotations
 
 import heapq
-import os
 import random
 from collections import Counter
 from collections.abc import Iterable
@@ -24,8 +23,9 @@ from p2c2g.session.attempts import MAX_ATTEMPTS
 from p2c2g.session.config import SessionConfig
 from p2c2g.session.core import Core
 from p2c2g.session.observer import Observer
+from tests.effort import chunks
 
-CHUNKS = int(os.environ.get("P2C2G_SIMULATED_CHUNKS", "200000"))
+CHUNKS = chunks(200_000)
 PEERS = ["ada", "bob", "eve", "zoe"]
 FPS = 30.0
 

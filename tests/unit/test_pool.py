@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from p2c2g.peers.candidate import Candidate
 from p2c2g.routing.pool import BETTER, STAY, Changes, SessionPool, share
+from tests.effort import examples
 
-SPEED = settings(deadline=None, derandomize=True, max_examples=100)
+SPEED = settings(deadline=None, derandomize=True, max_examples=examples(100))
 DEADLINE = 0.1
 #: Megapixels of a chunk, so that a peer's reach is its round trip and a quarter of its
 #: seconds a megapixel.

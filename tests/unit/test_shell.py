@@ -8,13 +8,13 @@ from time import monotonic
 
 import numpy as np
 import pytest
-from p2c2g.messaging.dispatcher import task_id
 
 from p2c2g.errors import BrokerUnavailableError
 from p2c2g.media.chunker import Grid
 from p2c2g.media.frame import FrameState, Picture, Pixels, Size
 from p2c2g.media.operations import Pipeline
 from p2c2g.media.wire import ResultHeader
+from p2c2g.messaging.dispatcher import task_id
 from p2c2g.messaging.inbox import Arrival
 from p2c2g.session.actions import Send, Steal
 from p2c2g.session.collector import Collector

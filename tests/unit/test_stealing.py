@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from p2c2g.peers.candidate import Candidate
 from p2c2g.routing.stealing import IDLE_MOST, MARGIN, MOVES_MOST, Move, Waiting, moves
+from tests.effort import examples
 
-SPEED = settings(deadline=None, derandomize=True, max_examples=150)
+SPEED = settings(deadline=None, derandomize=True, max_examples=examples(150))
 
 
 def peer(name: str, seconds_per_megapixel: float = 0.010, **told: float) -> Candidate:

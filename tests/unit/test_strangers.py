@@ -37,9 +37,12 @@ from p2c2g.settings import Settings
 from p2c2g_workers.engine import cpu
 from p2c2g_workers.processors import run
 from p2c2g_workers.tasks import MAX_PIXELS, EnhancedChunk, enhance
+from tests.effort import examples
 
 SPEED = settings(
-    deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    deadline=None,
+    max_examples=examples(150),
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 SIZE = Size(96, 64)
 PIPELINE = Pipeline.parse("upscale:2")
@@ -225,8 +228,7 @@ class Desk:
 
     def __init__(self) -> None:
         plan = SessionConfig(SIZE, PIPELINE, Grid(2, 1), codec="png", deadline=1e6)
-        config = Settings()
-        self.session = Session(Broker(config), plan, lambda _: None)
+        self.session = Session(Broker(Settings()), plan, lambda _: None)
         self.plan = plan
         self.frame = picture(3)
         now = monotonic()

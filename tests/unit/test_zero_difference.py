@@ -1,7 +1,5 @@
 """The property that chunks stand on: put together, they are the whole frame, to the level."""
 
-import os
-
 import cv2
 import numpy as np
 import pytest
@@ -14,9 +12,9 @@ from p2c2g.media.frame import Pixels, Size
 from p2c2g.media.methods import METHODS
 from p2c2g.media.operations import OPERATIONS, Pipeline
 from p2c2g_workers.processors import run
+from tests.effort import examples
 
-#: More in a nightly run: P2C2G_TEST_EXAMPLES=2000.
-EXAMPLES = int(os.environ.get("P2C2G_TEST_EXAMPLES", "150"))
+EXAMPLES = examples(150)
 
 FACTORS = ["2", "3", "4", "5", "8", "3/2", "5/2", "4/3", "5/3", "7/5", "16/9", "47/31", "1"]
 SMALLER = ["1/2", "3/4", "2/3", "1/3", "7/10", "31/47"]
