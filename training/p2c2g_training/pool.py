@@ -30,7 +30,7 @@ from p2c2g_training.home import Course, Home
 from p2c2g_training.order import QUEUE, TASK, Order, Progress
 from p2c2g_training.pictures import fitting, packed
 from p2c2g_training.shown import Shown
-from p2c2g_training.watching import Watch
+from p2c2g_training.watching import OrderWatch
 from p2c2g_workers.nets import Weights, read
 
 #: Frames of those that teach which only show the way to the peer.
@@ -50,9 +50,9 @@ class Ordering:
         home: Home,
         console: Console,
         stop: threading.Event,
-        watch: Watch | None = None,
+        watch: OrderWatch | None = None,
     ) -> None:
-        self._watch = watch or Watch()
+        self._watch = watch or OrderWatch()
         self._settings = settings
         self._home = home
         self._console = console
