@@ -10,10 +10,10 @@ from typing import Any, Self
 
 import numpy as np
 
-from p2c2g.celery import create_app, redis_client
 from p2c2g.media.chunker import Grid
 from p2c2g.media.frame import Frame, FrameState, Picture, Size
 from p2c2g.media.operations import Pipeline
+from p2c2g.messaging.broker import Broker
 from p2c2g.session.session import Session, SessionConfig
 from p2c2g.settings import BrokerSettings, Settings
 from p2c2g_workers.processors import run
@@ -44,9 +44,8 @@ class Gamer:
         pipeline = Pipeline.parse(ops)
         wanted = {"size": size, "operations": pipeline, "grid": Grid(2, 2), "codec": "raw",
                   "deadline": 0.2, "fps": FPS, **plan}  # fmt: skip
-        self.app = create_app(settings)
-        self.client = redis_client(settings)
-        self.session = Session(self.app, self.client, SessionConfig(**wanted), self._show)
+        self.broker = Broker(settings)
+        self.session = Session(self.broker, SessionConfig(**wanted), self._show)
         random = np.random.default_rng(7)
         small = (REEL, size.height // 10, size.width // 10, 3)
         blocks = random.integers(0, 256, small, np.uint8)
@@ -76,14 +75,13 @@ class Gamer:
         self._over.set()
         self._thread.join()
         self.session.close(self.submitted)
-        self.app.close()
-        self.client.close()
+        self.broker.close()
         if kind is None:
             assert self.crash is None
             assert self.wrong == [], "wrong pixels were shown"
             assert self.numbers == list(range(self.submitted)), "a frame was not shown, or twice"
             assert self.session.tally.order_violations == 0
-            assert len(self.session.attempts) == 0
+            assert len(self.session.tables.attempts) == 0
 
     def _play(self) -> None:
         try:
@@ -101,7 +99,7 @@ class Gamer:
         honest = self._honest[picture.number % REEL]
         if picture.state is FrameState.COMPLETE and not all(
             any(np.array_equal(part.of(picture.pixels), part.of(each)) for each in honest)
-            for part in (chunk.target for chunk in self.session.plan.chunks)
+            for part in (chunk.target for chunk in self.session.config.chunks)
         ):
             self.wrong.append(picture.number)
         with self._changed:

@@ -13,13 +13,11 @@ from types import TracebackType
 from typing import Any, Self
 
 import redis
-from celery import Celery
 from kombu import Exchange, Queue
 from kombu.exceptions import OperationalError
 
-from p2c2g.celery import create_app, redis_client
-from p2c2g.messaging import envelope
-from p2c2g.messaging.results import stream_key
+from p2c2g.messaging import envelope, names
+from p2c2g.messaging.broker import Broker
 from p2c2g.settings import BrokerSettings, Settings
 from p2c2g.system import processes
 
@@ -40,10 +38,10 @@ class Lane:
     """A session's side of the lane: it sends chunks and sees every entry of its stream."""
 
     def __init__(self, settings: Settings, session: str = "s") -> None:
-        self.app: Celery = create_app(settings)
+        self.broker = Broker(settings)
+        self.app, self.client = self.broker.app, self.broker.client
         self.app.conf.include = []
-        self.client: redis.Redis = redis_client(settings)
-        self.stream = stream_key(session)
+        self.stream = names.results(session)
         self.session = session
         self._connection = self.app.connection_for_write()
         self.producer = self.app.amqp.Producer(self._connection)
@@ -62,8 +60,7 @@ class Lane:
         trace: TracebackType | None,
     ) -> None:
         self._connection.release()
-        self.app.close()
-        self.client.close()
+        self.broker.close()
 
     def open(self) -> None:
         """Make the stream anew and forget what was seen."""

@@ -10,9 +10,8 @@ from dataclasses import asdict, dataclass, field
 from random import Random
 from typing import Any
 
-import redis
-
 from p2c2g.errors import UsageError
+from p2c2g.messaging.client import Client
 from p2c2g.peers.breaker import State
 from p2c2g.peers.health import Health, Record
 from p2c2g.peers.messages import Beat, PeerState
@@ -91,7 +90,7 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """All living peers in order of their ids, and the bans by id, of whoever has left too.
+    """All living peers in order of their ids, and the bans by id, also of peers that have left.
 
     ``operation`` is what the scores are of: the pipeline of which most results were seen, or
     empty where none was.
@@ -124,7 +123,7 @@ class Roster:
     answer.
     """
 
-    def __init__(self, client: redis.Redis) -> None:
+    def __init__(self, client: Client) -> None:
         self.registry = Registry(client)
         self._breakers = SharedBreakers(client)
         self._health = SharedHealth(client)

@@ -22,7 +22,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from p2c2g.media.codecs import Codec, codec
-from p2c2g.media.frame import Picture, Rect, Size, Tile
+from p2c2g.media.frame import Picture, Rect, Tile
 
 #: JPEG quality for payloads of a codec that browsers cannot show.
 FALLBACK_QUALITY = 90
@@ -82,7 +82,7 @@ def pack(picture: Picture) -> PackedPicture:
         "number": picture.number,
         "state": picture.state.value,
         "source": [picture.source.width, picture.source.height],
-        "output": [(output := Size.of(picture.pixels)).width, output.height],
+        "output": [picture.output.width, picture.output.height],
         "tiles": tiles,
     }
     return PackedPicture(picture.number, picture.captured_at, header, tuple(payloads))

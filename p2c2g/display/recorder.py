@@ -160,7 +160,7 @@ class _VideoFile:
 
         Raises one of ``self.errors``: the picture has another size, or the disk is full.
         """
-        size = Size.of(picture.pixels)
+        size = picture.output
         if size != self.size:
             raise ValueError(f"picture {picture.number} is {size}, and the file is {self.size}")
         if not self.written:

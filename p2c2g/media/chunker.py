@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
@@ -122,6 +123,28 @@ def plan_chunks(plan: Plan, grid: Grid) -> tuple[Chunk, ...]:
 def cut(pixels: Pixels, chunk: Chunk) -> Pixels:
     """Return what is sent of a frame for ``chunk``: its ``padded``, as a view."""
     return chunk.padded.of(pixels)
+
+
+def compose(
+    source_pixels: Pixels, results: Mapping[int, Pixels], chunks: Sequence[Chunk], output: Size
+) -> Pixels:
+    """Return a whole frame, ``(height, width, 3)`` of size ``output``.
+
+    Args:
+        source_pixels: the source frame, of 3 or 4 channels.
+        results: by index, the chunks that came back, each ``(height, width, 3)`` of its target's
+            size; the base layer stands in for the others.
+        chunks: of the frame.
+        output: its enhanced size.
+    """
+    canvas = np.empty((output.height, output.width, 3), np.uint8)
+    for chunk in chunks:
+        result = results.get(chunk.index)
+        if result is None:
+            paint_base(canvas, chunk, source_pixels)
+        else:
+            chunk.target.of(canvas)[:] = result
+    return canvas
 
 
 def paint_base(canvas: Pixels, chunk: Chunk, source_pixels: Pixels) -> None:

@@ -7,8 +7,10 @@ red order; a fourth channel, where a screen gives one, is noise and is never rea
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from enum import Enum
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +18,8 @@ from numpy.typing import NDArray
 from p2c2g.errors import UsageError
 
 Pixels = NDArray[np.uint8]
+#: A chunk in flight: the frame's number and the chunk's index.
+ChunkKey = tuple[int, int]
 
 #: Longest edge of a frame, in pixels.  A message that claims more is refused before memory is
 #: allocated.
@@ -135,20 +139,29 @@ class Tile:
     enhanced: bytes | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class Picture:
     """A frame as it is shown: whole, with every chunk in its place.
 
-    ``pixels`` is the frame at output size, enhanced, with the base layer where a chunk was late;
-    it must not be written to.  ``codec`` names the codec of the tiles.  ``captured_at`` and
-    ``ready_at`` are seconds of the session's monotonic clock.
+    ``source`` and ``output`` are its sizes before and after.  ``codec`` names the codec of the
+    tiles.  ``captured_at`` and ``ready_at`` are seconds of the session's monotonic clock.
+    ``compose`` puts its pixels together.
     """
 
     number: int
     state: FrameState
     source: Size
-    pixels: Pixels
+    output: Size
     tiles: tuple[Tile, ...]
     codec: str
     captured_at: float
     ready_at: float
+    compose: Callable[[], Pixels] = field(repr=False)
+
+    @cached_property
+    def pixels(self) -> Pixels:
+        """Return the enhanced frame, base layer where a chunk was late; nobody may write to it.
+
+        It is put together when it is first asked for, by who asks: a browser draws the tiles.
+        """
+        return self.compose()

@@ -20,7 +20,7 @@ from kombu.utils.json import loads
 
 from p2c2g.errors import WireError
 from p2c2g.messaging import envelope
-from p2c2g.messaging.pipelining import CONNECTION_ERRORS
+from p2c2g.messaging.errors import CONNECTION_ERRORS
 from p2c2g.messaging.recalling import SOURCE, RecallingChannel, source_of
 
 logger = logging.getLogger(__name__)

@@ -20,7 +20,8 @@ from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from p2c2g.peers.messages import Count, Name, Seconds, Share
+from p2c2g.messaging.labels import Name
+from p2c2g.peers.messages import Count, Seconds, Share
 from p2c2g.peers.sketch import BUCKETS, Sketch
 
 #: Peers, and operations of one, that are told apart; one more drops the one that was heard of
@@ -49,7 +50,8 @@ class Record:
     for anybody; ``on_time`` is the share of both that came back in time.
     ``seconds_per_megapixel`` of the result is a mean, ``seconds_per_megapixel_p95`` the 95th
     percentile; ``rtt`` is seconds of travel without work.  ``checks_passed`` and
-    ``checks_failed`` are of the peer at any operation.  ``told`` says that part of it is other sessions' word.
+    ``checks_failed`` are of the peer at any operation.  ``told`` says that part of it is other
+    sessions' word.
     """
 
     count: int

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator
 
+from p2c2g.messaging.dispatcher import DIRECT_LENGTH, QUEUE_LENGTH
 from p2c2g.peers.breaker import Change
 from p2c2g.peers.messages import PeerState
-from p2c2g.session.dispatcher import DIRECT_LENGTH, QUEUE_LENGTH
 from p2c2g.simulator.engine import Engine
 from p2c2g.simulator.peers import Message, Peer
 
@@ -70,7 +70,7 @@ class Broker:
             self._push(peer.own.pop(), is_next=True)
         return True
 
-    def share(self, changes: Iterable[Change]) -> dict[str, float]:
+    def sync(self, changes: Iterable[Change]) -> dict[str, float]:
         """Take breakers that a session has opened and closed; return what all have opened.
 
         Whoever is opened is asked to leave the capability queue until it is closed again.

@@ -41,14 +41,15 @@ GOOD, GROSS, SUBTLE = b"+", b"-", b"~"
 class Outcome:
     """One result as it reaches the broker: whose run it was, its seconds of work, its answer.
 
-    Pictures are not reckoned, only what they are: :data:`GOOD` and the picture that was sent,
-    or a lie.
+    ``done`` is when the peer was done with it.  Pictures are not computed, only what they are:
+    :data:`GOOD` and the picture that was sent, or a lie.
     """
 
     key: ChunkKey
     attempt: int
     peer: str
     seconds_per_chunk: float
+    done: float
     answer: bytes
 
 
@@ -254,7 +255,7 @@ class Peer:
         begins = max(now, self._up_free)
         self._up_free = begins + 8 * message.back / self.machine.up
         answer = self._answer(message.picture)
-        outcome = Outcome(message.key, message.attempt, self.id, seconds, answer)
+        outcome = Outcome(message.key, message.attempt, self.id, seconds, now, answer)
         self._engine.at(self._up_free + self.machine.rtt / 2, message.deliver, outcome)
         self._work()
         self._read()

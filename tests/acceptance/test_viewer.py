@@ -19,6 +19,7 @@ from p2c2g.display.web import ViewerServer
 from p2c2g.media.codecs import codec
 from p2c2g.media.frame import Chunk, FrameState, Picture, Pixels, Rect, Size, Tile
 from p2c2g_capture.sources.pattern import PatternSource, stamp_layout
+from tests.pictures import shown_picture
 
 from .browser import READER, wait_until
 
@@ -75,7 +76,7 @@ def make(
         for chunk in CHUNKS
     )
     state = FrameState.COMPLETE if late is None else FrameState.DEGRADED
-    return Picture(number, state, SOURCE, large, tiles, "jpeg", 10.0, 10.0)
+    return shown_picture(number, large, state, SOURCE, tiles, captured_at=10.0, ready_at=10.0)
 
 
 def plain(number: int) -> Picture:

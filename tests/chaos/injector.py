@@ -14,7 +14,7 @@ from typing import Any
 import redis
 
 from p2c2g.messaging import envelope
-from p2c2g.session.dispatcher import QUEUE_LIFETIME, parse_task_id
+from p2c2g.messaging.dispatcher import QUEUE_LIFETIME, parse_task_id
 from tests.chaos.events import Injected, Key
 from tests.chaos.faults import BROKER, SESSION, Fault, Kind
 from tests.chaos.peer import Conduct

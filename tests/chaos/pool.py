@@ -15,7 +15,7 @@ from typing import Self
 
 import redis
 
-from p2c2g.celery import redis_client
+from p2c2g.messaging.client import redis_client
 from p2c2g.messaging.embedded import EmbeddedBroker
 from p2c2g.settings import BrokerSettings, Settings
 from p2c2g.system import processes

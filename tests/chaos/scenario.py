@@ -12,11 +12,11 @@ from typing import Any
 
 from celery import Celery
 
-from p2c2g.celery import create_app, redis_client
 from p2c2g.media.chunker import Grid
 from p2c2g.media.frame import Size
 from p2c2g.media.operations import Pipeline
 from p2c2g.media.wire import ChunkHeader
+from p2c2g.messaging.broker import Broker
 from p2c2g.session.report import build_report
 from p2c2g.session.session import Session, SessionConfig
 from p2c2g_capture.pacer import Pacer
@@ -133,15 +133,14 @@ def _run(
         )
         recording = Recording(len(plan.chunks), options.fps, options.deadline)
         settings = pool.settings(SESSION)
-        app = create_app(settings)
-        _listen(app, recording)
-        client = redis_client(settings)
+        broker = stack.enter_context(Broker(settings))
+        _listen(broker.app, recording)
         witness = Witness(
             plan.operations.resolve(plan.size),
             [(c.target.x, c.target.y, c.target.width, c.target.height) for c in plan.chunks],
             numbered=options.source == "pattern",
         )
-        session = Session(app, client, plan, witness)
+        session = Session(broker, plan, witness)
         injector = Injector(pool, faults, logs, conducts, _BreakerWatch(session, recording).look)
         witness.start()
         pacer = Pacer(source, options.fps, options.seconds)
@@ -158,13 +157,11 @@ def _run(
             session.close(pacer.due)
             injector.close()
             witness.close()
-            client.close()
-            app.close()
         recording.due = pacer.due
         recording.counted = session.tally.frames()
         recording.in_flight = {
-            "chunks in the table of attempts": len(session.attempts),
-            "frames in the player": len(session.player),
+            "chunks in the table of attempts": len(session.tables.attempts),
+            "frames in flight": session.frames_in_flight,
         }
         recording.injected = sorted(injector.injected, key=lambda done: done.began)
         recording.shown, recording.wrong = witness.shown, witness.wrong

@@ -60,7 +60,7 @@ class Player:
             size=SIZE, operations=OPS, grid=Grid(1, 1), codec="raw", deadline=PATIENCE,
             paced=False, queue=queue,
         )  # fmt: skip
-        self.session = Session(lane.app, lane.client, plan, self._show)
+        self.session = Session(lane.broker, plan, self._show)
         self.sent = 0
         self._shown: list[Picture] = []
         self._changed = threading.Condition()

@@ -14,7 +14,8 @@ import pytest
 from p2c2g.media.chunker import Grid
 from p2c2g.media.frame import Frame, FrameState, Picture, Pixels, Size
 from p2c2g.media.operations import Pipeline
-from p2c2g.messaging.blobs import PREFIX, Blobs
+from p2c2g.messaging import names
+from p2c2g.messaging.blobs import Blobs
 from p2c2g.messaging.embedded import EmbeddedBroker
 from p2c2g.nets.store import NetStore, OwnNet
 from p2c2g.session.session import Session, SessionConfig
@@ -57,7 +58,7 @@ class Player:
             size=SIZE, operations=pipeline, grid=Grid(2, 1), codec="raw", deadline=PATIENCE,
             paced=False,
         )  # fmt: skip
-        self.session = Session(lane.app, lane.client, plan, self._show)
+        self.session = Session(lane.broker, plan, self._show)
         self.sent = 0
         self._shown: list[Picture] = []
         self._changed = threading.Condition()
@@ -122,7 +123,7 @@ def test_a_game_s_own_net_comes_and_makes_the_picture(
     assert here not in player.ran()
 
     lane.wait_until(lambda: f"The net {own[0].name} cannot be had" in peer.log())
-    assert lane.client.keys(f"{PREFIX}*") == []
+    assert lane.client.keys(names.blob("*")) == []
 
 
 def test_it_is_fetched_while_others_do_the_work(
@@ -154,7 +155,7 @@ def test_a_loan_lasts_and_is_renewed(
     broker: EmbeddedBroker, lane: Lane, own: tuple[OwnNet, ...]
 ) -> None:
     blobs = Blobs(lane.client)
-    key = PREFIX + own[0].name
+    key = names.blob(own[0].name)
     loan = Loan(own, blobs, interval=0.01)
     with loan:
         assert blobs.get(own[0].name) == own[0].path.read_bytes()

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from p2c2g.celery import redis_client
+from p2c2g.messaging.client import redis_client
 from p2c2g.messaging.embedded import HOST, EmbeddedBroker
 from p2c2g.peers.messages import Capabilities, PeerState
 from p2c2g.peers.registry import Registry

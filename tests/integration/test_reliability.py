@@ -16,9 +16,9 @@ import pytest
 from redis.exceptions import OutOfMemoryError
 
 from p2c2g.media.frame import FrameState, Size
+from p2c2g.messaging.dispatcher import DIRECT_LENGTH, QUEUE_LENGTH
 from p2c2g.messaging.embedded import HOST, EmbeddedBroker
 from p2c2g.peers.breaker import State
-from p2c2g.session.dispatcher import DIRECT_LENGTH, QUEUE_LENGTH
 from p2c2g.testing.delay_proxy import DelayProxy
 from tests.gamer import Gamer
 from tests.lane import by_port
@@ -32,7 +32,7 @@ def test_a_peer_that_stops_and_goes_on_costs_no_picture(pool: Pool) -> None:
         gamer.play_complete(30)
         stopping.signal(signal.SIGSTOP)
         gamer.play_complete(30)
-        attempts = gamer.session.attempts
+        attempts = gamer.session.tables.attempts
         assert attempts.silent + attempts.hedges > 0
         stopping.signal(signal.SIGCONT)
         gamer.play_complete(30)
@@ -107,7 +107,7 @@ def test_a_lying_peer_shows_nothing_and_is_shut_out(pool: Pool) -> None:
             pytest.fail("the liar still reads the queue of the others")
         # The other session was told of it, or saw for itself.
         other.until(
-            lambda: other.session.breakers.state("liar@test", 0.0) is not State.CLOSED,
+            lambda: other.session.tables.breakers.state("liar@test", 0.0) is not State.CLOSED,
             "sessions do not tell each other of liars",
         )
         gamer.play_complete(15)

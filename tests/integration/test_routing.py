@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 import pytest
 
+from p2c2g.messaging.dispatcher import Message
+from p2c2g.messaging.names import own_queue
 from p2c2g.messaging.publishing import move_messages
-from p2c2g.peers.keys import own_queue
 from p2c2g.peers.trust import ENOUGH
-from p2c2g.session.dispatcher import Message
 from tests.gamer import Gamer
 from tests.lane import Lane
 from tests.pool import LIAR, Pool

@@ -18,13 +18,15 @@ import redis
 from celery import Celery
 from celery.result import AsyncResult
 
-from p2c2g.celery import create_app, redis_client
+from p2c2g.celery import create_app
 from p2c2g.media.chunker import Grid
 from p2c2g.media.codecs import codec
 from p2c2g.media.frame import Frame, FrameState, Picture, Pixels, Size
 from p2c2g.media.operations import Pipeline
+from p2c2g.messaging.broker import Broker
+from p2c2g.messaging.client import redis_client
+from p2c2g.messaging.dispatcher import task_id
 from p2c2g.messaging.embedded import EmbeddedBroker
-from p2c2g.session.dispatcher import task_id
 from p2c2g.session.session import Session, SessionConfig
 from p2c2g.settings import BrokerSettings, Settings
 from p2c2g.system import processes
@@ -63,7 +65,7 @@ class Pool:
             "paced": False,  # Else a picture is shown when its time has come.
             **plan,
         }
-        return Session(self.app, self.client(), SessionConfig(**wanted), sink)
+        return Session(Broker(self.settings), SessionConfig(**wanted), sink)
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +131,7 @@ def test_chunked_by_the_pool_equals_whole(pool: Pool, worker_log: Path) -> None:
     for one in sent:
         session.submit(one)
     shown = [screen.next() for _ in sent]
-    assert isinstance(session.attempts.accepted, dict)
+    assert isinstance(session.tables.attempts.accepted, dict)
     last = AsyncResult(task_id(session.id, 2, 3), app=pool.app)
     assert last.get(timeout=PATIENCE, disable_sync_subtasks=False).startswith("<frame 2 chunk 3")
     assert last.state == "SUCCESS"
@@ -140,8 +142,8 @@ def test_chunked_by_the_pool_equals_whole(pool: Pool, worker_log: Path) -> None:
     for source, picture in zip(sent, shown, strict=True):
         assert picture.state is FrameState.COMPLETE
         np.testing.assert_array_equal(picture.pixels, run(whole, source.pixels))
-    assert session.attempts.accepted == {1: 12}
-    assert len(session.attempts) == 0
+    assert session.tables.attempts.accepted == {1: 12}
+    assert len(session.tables.attempts) == 0
     # Who is there is the peers' to tell, and what was seen of them is for the next session.
     kept = (b"p2c2g.peers", b"p2c2g.beat.", b"p2c2g.health")
     left = [key for key in pool.client().keys("p2c2g.*") if not key.startswith(kept)]
@@ -186,8 +188,8 @@ def test_a_corrupt_chunk_is_run_three_times_then_painted_from_the_base_layer(
 
     assert picture.state is FrameState.DEGRADED
     assert [tile.enhanced is None for tile in picture.tiles] == [False, False, True, False]
-    assert session.attempts.exhausted == 1
-    assert session.attempts.failed == 3
+    assert session.tables.attempts.exhausted == 1
+    assert session.tables.attempts.failed == 3
     told = re.findall(r"chunk (\d+) of frame (\d+), attempt (\d+)", worker_log.read_text())
     runs = sorted(set(told))
     assert runs == [("2", "0", "1"), ("2", "0", "2"), ("2", "0", "3")]

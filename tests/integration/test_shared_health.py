@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from p2c2g.celery import redis_client
 from p2c2g.errors import BrokerUnavailableError
+from p2c2g.messaging import names
+from p2c2g.messaging.client import redis_client
 from p2c2g.messaging.embedded import EmbeddedBroker
 from p2c2g.peers.health import Health, Snapshot
 from p2c2g.peers.shared_health import (
-    KEY,
     LIFETIME,
     MAX_BYTES,
     MAX_SESSIONS,
@@ -59,16 +59,16 @@ def test_a_new_session_learns_what_another_has_seen(lane: Lane) -> None:
 def test_who_only_reads_tells_nothing(lane: Lane) -> None:
     SharedHealth(lane.client, "one").sync(*seen("a"))
     assert len(SharedHealth(lane.client).read().health) == 1
-    assert lane.client.smembers(KEY) == {b"one"}
+    assert lane.client.smembers(names.sessions()) == {b"one"}
 
 
 def test_it_expires_and_the_next_reader_removes_the_name(lane: Lane) -> None:
     SharedHealth(lane.client, "one").sync(*seen("a"))
-    for key in (KEY, f"{KEY}.one"):
+    for key in (names.sessions(), names.health("one")):
         assert 0 < int(lane.client.ttl(key)) <= LIFETIME  # type: ignore[arg-type]
-    lane.client.delete(f"{KEY}.one")
+    lane.client.delete(names.health("one"))
     assert SharedHealth(lane.client).read().health == ()
-    assert lane.client.exists(KEY) == 0
+    assert lane.client.exists(names.sessions()) == 0
 
 
 def test_a_reader_heeds_so_many_sessions_and_no_more(lane: Lane) -> None:
@@ -112,8 +112,8 @@ def test_what_cannot_be_read_is_left_out_and_logged(
     value: bytes | str, lane: Lane, caplog: pytest.LogCaptureFixture
 ) -> None:
     SharedHealth(lane.client, "one").sync(*seen("a"))
-    lane.client.set(f"{KEY}.liar", value)
-    lane.client.sadd(KEY, "liar")
+    lane.client.set(names.health("liar"), value)
+    lane.client.sadd(names.sessions(), "liar")
     with caplog.at_level(logging.WARNING):
         heard = SharedHealth(lane.client, "two").sync(*NOTHING)
     assert len(heard.health) == 1
@@ -123,8 +123,8 @@ def test_what_cannot_be_read_is_left_out_and_logged(
 
 def test_a_key_of_another_kind_is_left_out(lane: Lane) -> None:
     SharedHealth(lane.client, "one").sync(*seen("a"))
-    lane.client.lpush(f"{KEY}.liar", "x")
-    lane.client.sadd(KEY, "liar", b"\xff\xfe")
+    lane.client.lpush(names.health("liar"), "x")
+    lane.client.sadd(names.sessions(), "liar", b"\xff\xfe")
     assert len(SharedHealth(lane.client, "two").sync(*NOTHING).health) == 1
 
 

@@ -21,9 +21,10 @@ from rich.console import Console
 
 from p2c2g.errors import UnavailableError, UsageError
 from p2c2g.media.frame import Pixels
-from p2c2g.messaging.blobs import PREFIX as BLOBS
+from p2c2g.messaging import names
+from p2c2g.messaging.broker import Broker
 from p2c2g.messaging.embedded import EmbeddedBroker
-from p2c2g_training.board import PREFIX, Board
+from p2c2g_training.board import Board
 from p2c2g_training.gathering import Stopped
 from p2c2g_training.home import Course, Home
 from p2c2g_training.order import QUEUE, Progress
@@ -62,12 +63,12 @@ class Gamer:
         self.board = Board(lane.client)
         self.said = io.StringIO()
         self.stop = threading.Event()
-        self._settings = settings(broker.url)
+        self._broker = Broker(settings(broker.url))
         self._beside = ThreadPoolExecutor(1)
 
     def ordering(self, silent: float = 60.0) -> Ordering:
         return Ordering(
-            self._settings, self.home, Console(file=self.said), self.stop, OrderWatch(silent=silent)
+            self._broker, self.home, Console(file=self.said), self.stop, OrderWatch(silent=silent)
         )
 
     def train(
@@ -91,13 +92,14 @@ class Gamer:
     def left(self) -> list[bytes]:
         """Return what is at the broker of any training."""
         found: list[bytes] = []
-        for prefix in (PREFIX, BLOBS):
+        for prefix in (names.training(""), names.blob("")):
             found += self.lane.client.keys(f"{prefix}*")  # type: ignore[arg-type]
         return found
 
     def close(self) -> None:
         self.stop.set()
         self._beside.shutdown()
+        self._broker.close()
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import redis
 
-from p2c2g.celery import redis_client
 from p2c2g.errors import BrokerUnavailableError
+from p2c2g.messaging.client import redis_client
 from p2c2g.messaging.inbox import Inbox
 from p2c2g.settings import BrokerSettings, Settings
 from p2c2g.system import processes

@@ -26,6 +26,7 @@ from p2c2g.errors import UsageError
 from p2c2g.media.codecs import codec
 from p2c2g.media.frame import Chunk, FrameState, Picture, Rect, Size, Tile
 from p2c2g_capture.sources.pattern import PatternSource, read_numbers
+from tests.pictures import shown_picture
 
 SOURCE, OUTPUT = Size(320, 180), Size(640, 360)
 #: Two rows of a frame scaled by 2, with a halo of 4 source pixels between them.
@@ -54,7 +55,7 @@ def picture(number: int, codec_name: str = "jpeg", late: int | None = None) -> P
         for chunk in CHUNKS
     )
     state = FrameState.COMPLETE if late is None else FrameState.DEGRADED
-    return Picture(number, state, SOURCE, large, tiles, codec_name, 10.0, 10.02)
+    return shown_picture(number, large, state, SOURCE, tiles, codec_name, 10.0, 10.02)
 
 
 @dataclass
@@ -263,8 +264,8 @@ def test_closing_does_not_wait_for_a_viewer_that_left_its_socket_full(serving, c
         # More than the kernel keeps for a socket that nobody reads.
         heavy = (Tile(CHUNKS[0], bytes(12 << 20), bytes(12 << 20)),)
         for number in range(5):
-            shown = Picture(
-                number, FrameState.COMPLETE, SOURCE, LARGE.grab(0), heavy, "jpeg", 10, 10
+            shown = shown_picture(
+                number, LARGE.grab(0), source=SOURCE, tiles=heavy, captured_at=10, ready_at=10
             )
             serving.hub.publish(shown)
             assert client.next_picture().number == number

@@ -17,8 +17,8 @@ from typing import Any
 import psutil
 
 from benchmarks.child import Parent
-from p2c2g.celery import create_app, redis_client
 from p2c2g.display.hub import Hub
+from p2c2g.messaging.broker import Broker
 from p2c2g.session.registry_follower import RegistryFollower
 from p2c2g.session.report import build_report
 from p2c2g.session.session import Session
@@ -87,11 +87,10 @@ def _play(terms: Terms, rounds: Rounds, parent: Parent | None) -> dict[str, Any]
     """Play one session; the parent hears when frames begin and when they end."""
     plan = terms.plan()
     settings = load()
-    app = create_app(settings)
-    client = redis_client(settings)
-    client.connection_pool.connection_kwargs["client_name"] = NAME
+    broker = Broker(settings)
+    broker.client.connection_pool.connection_kwargs["client_name"] = NAME
     hub = Hub()
-    session = Session(app, client, plan, hub.publish)
+    session = Session(broker, plan, hub.publish)
     with Reel(plan.size) as source:
         pacer = Pacer(source, terms.fps, terms.seconds)
         session.start()
@@ -112,8 +111,7 @@ def _play(terms: Terms, rounds: Rounds, parent: Parent | None) -> dict[str, Any]
             parent.order()
         session.close(pacer.due)
     hub.close()
-    client.close()
-    app.close()
+    broker.close()
     return {
         **build_report(session, terms.as_json()),
         "submitted": submitted,

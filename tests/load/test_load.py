@@ -14,9 +14,11 @@ from time import monotonic
 
 import pytest
 
-from p2c2g.celery import create_app, redis_client
+from p2c2g.celery import create_app
 from p2c2g.errors import UsageError
 from p2c2g.media.frame import Frame, FrameState, Picture
+from p2c2g.messaging.broker import Broker
+from p2c2g.messaging.client import redis_client
 from p2c2g.messaging.embedded import EmbeddedBroker
 from p2c2g.peers.messages import Beat, Enrolment, PeerState
 from p2c2g.peers.registry import Registry
@@ -106,7 +108,7 @@ def test_a_picture_that_nobody_has_enhanced_is_an_error_and_not_a_result() -> No
         peer = LightPeer(
             app, settings, node_name(0), "cpu", 0.001, {}, capabilities_of(terms, 0.001)
         )
-        session = Session(app, client, plan, shown.put)
+        session = Session(Broker(settings), plan, shown.put)
         session.start()
         peer.start()
         with Reel(plan.size) as source:

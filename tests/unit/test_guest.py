@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from p2c2g.commands.guest import Hours, Limits, parse_mbps, parse_share
 from p2c2g.errors import UsageError
-from p2c2g.peers.guest import Hours, Limits, parse_mbps, parse_share
 from p2c2g_workers.guest import Guest
 from p2c2g_workers.guest_policy import (
     BURST,

@@ -16,8 +16,9 @@ from packaging.version import Version
 
 import p2c2g
 from p2c2g import errors
-from p2c2g.celery import create_app, redis_client
+from p2c2g.celery import create_app
 from p2c2g.errors import UsageError
+from p2c2g.messaging.client import redis_client
 from p2c2g.settings import BrokerSettings, Settings
 
 #: What the modules that others build on make: their classes, functions and constants.
@@ -25,10 +26,13 @@ NAMES = {
     "p2c2g.errors": """
         P2C2GError UsageError UnavailableError BrokerUnavailableError SourceUnavailableError
         ChunkError WireError CodecError ProcessorError CheckError""",
-    "p2c2g.celery": "CAPABILITIES ENHANCE_TASK check_broker create_app redis_client",
+    "p2c2g.celery": "create_app",
     "p2c2g.media.frame": """
         MAX_EDGE Pixels Size Rect Frame Chunk FrameState Tile Picture""",
     "p2c2g.media.wire": "VERSION ChunkHeader ResultHeader",
+    "p2c2g.messaging.broker": "Broker",
+    "p2c2g.messaging.client": """
+        Client TRANSPORT_OPTIONS SOCKET_TIMEOUT redis_client quick_connection""",
     "p2c2g.messaging.envelope": "MAGIC VERSION Payload pack unpack is_envelope check",
 }
 

@@ -122,7 +122,7 @@ def train(
 
 
 def _cancel(game: str, settings: Settings, console: Console, stop: threading.Event) -> int:
-    from p2c2g.celery import check_broker, redis_client
+    from p2c2g.messaging.broker import Broker
     from p2c2g.nets.store import NetStore
     from p2c2g_training.home import Home
     from p2c2g_training.pool import Ordering
@@ -131,9 +131,9 @@ def _cancel(game: str, settings: Settings, console: Console, stop: threading.Eve
     home = Home(game)
     if home.order() is None:
         raise UsageError(f"The pool has no training of {game}: there is nothing to cancel.")
-    with redis_client(settings) as client:
-        check_broker(client, settings)
-    there = Ordering(settings, home, console, stop).call_off()
+    with Broker(settings) as broker:
+        broker.check()
+        there = Ordering(broker, home, console, stop).call_off()
     console.print(
         f"The training of {game} is cancelled."
         if there

@@ -12,6 +12,7 @@ from rich.console import Console
 
 from p2c2g.errors import UsageError
 from p2c2g.media.frame import Pixels
+from p2c2g.messaging.broker import Broker
 from p2c2g.nets.store import NetStore
 from p2c2g.settings import Settings
 from p2c2g_training import folder, threads
@@ -129,8 +130,9 @@ class Training:
             seconds=course.seconds,
         )
         if self._asked.pool:
-            ordering = Ordering(self._settings, self._home, self._console, self._stop)
-            return ordering.taught(course, teach)
+            with Broker(self._settings) as broker:
+                ordering = Ordering(broker, self._home, self._console, self._stop)
+                return ordering.taught(course, teach)
         return self._taught_here(terms, general, teach)
 
     def _taught_here(

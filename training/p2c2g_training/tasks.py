@@ -13,9 +13,9 @@ from typing import Any
 
 from celery import Task, shared_task, signals
 
-from p2c2g.celery import redis_client
 from p2c2g.errors import P2C2GError, UsageError
 from p2c2g.messaging.blobs import Blobs
+from p2c2g.messaging.client import redis_client
 from p2c2g.settings import load
 from p2c2g_training.board import Board
 from p2c2g_training.order import TASK, Order

@@ -108,7 +108,7 @@ def run(
     ] = False,
 ) -> int:
     """Serve the pool: becomes a Celery worker with options that suit this machine."""
-    from p2c2g.peers.guest import Limits
+    from p2c2g.commands.guest import Limits
     from p2c2g_workers.launch import Launch
     from p2c2g_workers.probe.machine import cores
 
@@ -141,20 +141,16 @@ def _settings(broker: str | None) -> Settings:
 
 def _measure(settings: Settings, engine: Engine, fresh: bool, *, asked: bool) -> Capabilities:
     """Measure; a broker that was asked for must answer, the default one need not be there."""
-    import redis
-
-    from p2c2g.celery import redis_client
-    from p2c2g.settings import redacted
+    from p2c2g.messaging.broker import Broker
+    from p2c2g.messaging.errors import translated
     from p2c2g_workers import probe
 
-    with redis_client(settings) as client:
+    with Broker(settings) as broker:
         try:
-            client.ping()
-        except (redis.RedisError, OSError) as error:
+            with translated(f"The broker {broker.where} does not answer"):
+                broker.client.ping()
+        except BrokerUnavailableError:
             if asked:
-                raise BrokerUnavailableError(
-                    f"The broker {redacted(settings.broker.url)} does not answer: "
-                    f"{str(error).rstrip('.')}."
-                ) from error
+                raise
             return probe.capabilities(engine=engine, fresh=fresh)
-        return probe.capabilities(client, engine=engine, fresh=fresh)
+        return probe.capabilities(broker.client, engine=engine, fresh=fresh)

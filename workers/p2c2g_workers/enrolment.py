@@ -17,12 +17,14 @@ from uuid import uuid4
 import psutil
 from celery import bootsteps, signals
 from celery.worker import state
-from kombu import Exchange, Queue
+from kombu import Queue
 
 import p2c2g.messaging.drain  # noqa: F401 - the command that ends this peer in good order
-from p2c2g.celery import CAPABILITIES, redis_client
 from p2c2g.errors import P2C2GError, UsageError
-from p2c2g.peers.keys import is_name, own_queue
+from p2c2g.messaging.client import redis_client
+from p2c2g.messaging.labels import is_name
+from p2c2g.messaging.names import CAPABILITIES, own_queue
+from p2c2g.messaging.publishing import anonymous_queue
 from p2c2g.peers.messages import Capabilities, Enrolment
 from p2c2g.peers.registry import Registry
 from p2c2g.settings import Settings, load
@@ -289,8 +291,7 @@ def _direct_queue(id: str) -> Queue:  # noqa: A002
     It has the name that Celery's ``worker_direct`` would give it, but no exchange of its own:
     that setting would leave a binding at the broker for every peer that ever existed.
     """
-    name = own_queue(id)
-    return Queue(name, Exchange("", type="direct"), routing_key=name)
+    return anonymous_queue(own_queue(id))
 
 
 def _nothing() -> None:

@@ -25,10 +25,10 @@ from time import monotonic, time
 
 import platformdirs
 
-from p2c2g.celery import redis_client
 from p2c2g.errors import P2C2GError, ProcessorError
 from p2c2g.media.hashes import is_name, name_of
 from p2c2g.messaging.blobs import Blobs
+from p2c2g.messaging.client import redis_client
 from p2c2g.settings import load
 from p2c2g_workers import nets
 from p2c2g_workers.nets import MAX_MODEL, Weights

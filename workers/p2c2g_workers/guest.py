@@ -1,6 +1,6 @@
 """A good guest: the bootstep that pauses a worker while its machine is needed by the owner.
 
-What is promised is in :mod:`p2c2g.peers.guest`, when to pause in
+What is promised is in :mod:`p2c2g.commands.guest`, when to pause in
 :mod:`p2c2g_workers.guest_policy`; here the readings are taken and the reads stopped.  A pause
 that lasts recalls the outstanding reads, and the peer says that it is paused; a short one for
 a rate only sends no more reads.  What has been received is finished either way.
@@ -19,8 +19,8 @@ from typing import Any
 import psutil
 from celery import bootsteps, signals
 
+from p2c2g.commands.guest import Limits
 from p2c2g.errors import UsageError
-from p2c2g.peers.guest import Limits
 from p2c2g_workers import guest_policy
 from p2c2g_workers.guest_policy import Policy, Readings, Verdict
 from p2c2g_workers.owner import OwnerWatch, own_cpu

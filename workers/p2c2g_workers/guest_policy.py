@@ -12,7 +12,7 @@ import math
 from dataclasses import dataclass
 from datetime import time
 
-from p2c2g.peers.guest import Limits
+from p2c2g.commands.guest import Limits
 
 #: Seconds without anybody at the machine after which an ``only_idle`` guest works again.
 QUIET = 60.0

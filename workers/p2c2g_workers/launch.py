@@ -9,8 +9,9 @@ import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from p2c2g.commands.guest import Limits
 from p2c2g.errors import UsageError
-from p2c2g.peers.guest import Limits
+from p2c2g.messaging.labels import MAX_REGION, parse_label
 
 #: Characters of a node's name before the @, at most.
 _LONGEST = 40
@@ -49,8 +50,10 @@ class Launch:
         """
         limits = self.limits
         options: dict[str, str | None] = {
-            "peer-name": _label("name", self.name, 200),
-            "region": _label("region", self.region, 64) if self.region is not None else None,
+            "peer-name": parse_label(self.name),
+            "region": (
+                None if self.region is None else parse_label(self.region, MAX_REGION, "region")
+            ),
             "max-cpu": None if limits.max_cpu is None else f"{100 * limits.max_cpu:g}%",
             "hours": None if limits.hours is None else str(limits.hours),
             "max-mbps": None if limits.max_mbps is None else f"{limits.max_mbps:g}",
@@ -104,12 +107,3 @@ def _queues(text: str) -> str:
             "commas, such as cpu,gpu."
         )
     return ",".join(dict.fromkeys(names))
-
-
-def _label(what: str, text: str, longest: int) -> str:
-    label = text.strip()
-    if not label or len(label) > longest or not label.isprintable():
-        raise UsageError(
-            f"{text!r} is no {what}: give from 1 to {longest} printable characters, such as attic."
-        )
-    return label

@@ -20,10 +20,10 @@ import cv2
 import lz4
 import numpy as np
 import PIL
-import redis
 
 from p2c2g import __version__
 from p2c2g.media.methods import NETWORKS
+from p2c2g.messaging.client import Client
 from p2c2g.peers.messages import Capabilities
 from p2c2g.settings import load
 from p2c2g_workers import nets
@@ -41,7 +41,7 @@ _ON_CARDS = ("torch", "torchvision")
 
 
 def capabilities(
-    client: redis.Redis | None = None,
+    client: Client | None = None,
     *,
     engine: Engine | None = None,
     fresh: bool = False,
@@ -67,14 +67,14 @@ def capabilities(
         # Else the engine changed meanwhile and the figures are mixed, or they are incomplete.
         if used.kind == kind and not stop():
             cache.save(_key(seen, used), measured, kind)
-    way = line.measure(client) if client is not None and not stop() else line.Line()
+    found = line.measure(client) if client is not None and not stop() else line.Line()
     return seen.model_copy(
         update={
             "speeds": measured.speeds,
             "codecs": measured.codecs,
-            "up": way.up,
-            "down": way.down,
-            "rtt": way.rtt,
+            "up": found.up,
+            "down": found.down,
+            "rtt": found.rtt,
         }
     )
 

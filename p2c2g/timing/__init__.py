@@ -1,0 +1,1 @@
+"""Pure helpers that are told the time."""
