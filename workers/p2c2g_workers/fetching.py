@@ -1,9 +1,9 @@
-"""Weights of a gamer's own, fetched by their hash in the background.
+"""A gamer's own weights, fetched by their hash in the background.
 
 A chunk's pipeline may name weights that this peer has never seen.  The chunk does not wait for
-them: it is done by the next best, and meanwhile they are looked for in the user's folder for
-caches and at the broker.  Their hash is checked before anything reads them, and what is read is
-checked before anything runs it; a file's name is made of a hash's digits and of nothing else.
+them: it is done by the next best method, and meanwhile they are looked for in the user's folder
+for caches and at the broker.  Their hash is checked before anything reads them, and what is read
+is checked before anything runs it; a file's name consists only of a hash's digits.
 
 One thing is fetched at a time.  At most :data:`MAX_WAITING` names wait, and a further one is not
 taken; what could not be had is not asked for again for 30 s, then a minute, and so on.  Nor may
@@ -188,7 +188,7 @@ class Fetcher:
         self._thread: threading.Thread | None = None
 
     def want(self, names: Sequence[str]) -> None:
-        """Have names fetched that are not on their way, and not known to be in vain.  Never waits.
+        """Fetch names that are not being fetched, and are not left alone for now.  Never waits.
 
         It is called for each chunk, from any thread.
         """
@@ -207,7 +207,7 @@ class Fetcher:
                     self._thread.start()
 
     def join(self, timeout: float | None = None) -> bool:
-        """Wait until nothing is wanted any more; tell whether that is so."""
+        """Wait until nothing is wanted any more; return whether that is so."""
         thread = self._thread
         if thread is not None:
             thread.join(timeout)
@@ -233,7 +233,7 @@ class Fetcher:
                     self._pauses.had(name)
                 else:
                     self._pauses.failed(name)
-                # Only now: what is on its way is not asked for a second time.
+                # Only now: a name that is being fetched is not asked for a second time.
                 del self._waiting[name]
 
     def _fetch(self, name: str) -> Weights:
@@ -276,7 +276,7 @@ def want(names: Sequence[str]) -> None:
 
 
 def _renew() -> None:
-    """Start a forked child without its parent's fetcher: its thread is not here."""
+    """Start a forked child without its parent's fetcher, whose thread does not exist here."""
     global _process
     _process = _Process()
 

@@ -18,7 +18,7 @@ from p2c2g.commands.guest import Limits
 QUIET = 60.0
 #: Share of the machine's CPU in use by others above which somebody is at work there.
 OTHERS_MOST = 0.25
-#: Seconds that a pause for a rate lasts before it is told.
+#: Seconds that a pause for a rate lasts before others are told.
 TOLD_AFTER = 1.0
 #: Seconds of its rate that a bucket holds: how unevenly it may be used.
 BURST = 0.2
@@ -47,7 +47,7 @@ class Readings:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Whether to pause; ``reason`` is what others are told, "" where they need not be."""
+    """Whether to pause; ``reason`` is for others, "" where they need not know."""
 
     paused: bool
     reason: str = ""

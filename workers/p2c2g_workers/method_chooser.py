@@ -24,8 +24,8 @@ from time import monotonic
 
 #: Where the worker notes on a request when it received it: seconds, monotonic.
 RECEIVED = "p2c2g_received"
-#: The share of the time left that a chunk's work may take: encoding, a crowded way back and
-#: the unforeseen have the rest.
+#: The share of the time left that a chunk's work may take: the rest is for encoding, a busy line
+#: back and surprises.
 SHARE = 0.6
 #: Weights of a new sample in the mean and in the mean deviation, and deviations that are feared.
 _MEAN, _DEVIATION, _FEARED = 1 / 8, 1 / 4, 3.0
@@ -33,7 +33,7 @@ _MEAN, _DEVIATION, _FEARED = 1 / 8, 1 / 4, 3.0
 FORGOTTEN = 15.0
 #: Samples of a method that are thrown away: the first loads weights and warms caches.
 COLD = 1
-#: Methods told apart; one more drops the one that was run least lately.
+#: Methods that are kept apart; one more drops the one whose last run is longest ago.
 MAX_METHODS = 32
 
 

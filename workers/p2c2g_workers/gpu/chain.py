@@ -38,7 +38,7 @@ class Chain:
                 wanted = f"{step.name}:{step.method}" if step.method else step.name
                 raise ProcessorError(f"The graphics card has no processor for {wanted}.")
             self._steps.append((step, net))
-        #: Most pictures for which there was memory; None while there was for all.
+        #: Most pictures for which there was memory; None while there was enough for all.
         self.most: int | None = None
 
     def __call__(self, pixels: Tensor) -> Tensor:
@@ -50,7 +50,7 @@ class Chain:
         return self._run(pixels, prove=False)
 
     def prove(self, pixels: Tensor) -> None:
-        """Let the nets find out how they are exact for pictures of this shape."""
+        """Let the nets find out which method is exact for pictures of this shape."""
         self._run(pixels, prove=True)
 
     def _run(self, pixels: Tensor, *, prove: bool) -> Tensor:

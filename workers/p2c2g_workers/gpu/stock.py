@@ -53,9 +53,9 @@ class Stock:
         return self._chains[place]
 
     def run(self, place: Place, pixels: Tensor) -> Tensor:
-        """Run a place's chain: proved at first, as it is then, and as a graph once warm.
+        """Run a place's chain: proved the first time, and as a graph once it is warm.
 
-        ``chain`` was asked for it just before.
+        ``chain`` must have been called for it just before.
         """
         chain, key = self._chains[place], (place, len(pixels))
         known = self._graphs.get(key, 0)
@@ -76,7 +76,7 @@ class Stock:
         self._device.free()
 
     def clear(self) -> None:
-        """Give everything back."""
+        """Free everything."""
         self.drop_graphs()
         self._chains.clear()
         self._nets.clear()
