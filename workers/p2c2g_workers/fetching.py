@@ -233,7 +233,7 @@ class Fetcher:
                     self._pauses.had(name)
                 else:
                     self._pauses.failed(name)
-                # Only now: a name that is being fetched is not asked for a second time.
+                # Only now: what is on its way is not asked for a second time.
                 del self._waiting[name]
 
     def _fetch(self, name: str) -> Weights:

@@ -86,7 +86,7 @@ class Guarded:
         lost: called once whenever the device is lost, with the reason, from any thread.
         found: called when it is back, from a thread of its own.
         pauses: between the tries to get it back.
-        wait: waits for a number of seconds, or until the engine is closed; returns whether it is.
+        wait: waits for so many seconds, or until the engine is closed; tells whether it is.
             A test gives one that does not wait.
     """
 

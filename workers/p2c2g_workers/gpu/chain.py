@@ -38,7 +38,7 @@ class Chain:
                 wanted = f"{step.name}:{step.method}" if step.method else step.name
                 raise ProcessorError(f"The graphics card has no processor for {wanted}.")
             self._steps.append((step, net))
-        #: Most pictures for which there was memory; None while there was enough for all.
+        #: Most pictures for which there was memory; None while there was for all.
         self.most: int | None = None
 
     def __call__(self, pixels: Tensor) -> Tensor:

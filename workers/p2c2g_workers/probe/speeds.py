@@ -1,8 +1,8 @@
 """How fast an engine of this machine is at every operation and codec, on a real chunk.
 
-The work of one slot: a chunk of 640x180, of which a frame of 1280x720 has eight, and as many
-threads inside OpenCV as a worker gives it.  The best of some runs counts: other work on the
-machine makes runs slower, never faster.
+One slot's work: a chunk of 640x180, as a frame of 1280x720 has eight, and as many threads
+inside OpenCV as a worker gives it.  The best of some runs counts: what else the machine does
+meanwhile makes a run slower and none faster.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ logger = logging.getLogger(__name__)
 Stop = Callable[[], bool]
 #: Pixels of the chunk that is worked on.
 SIZE = Size(640, 180)
-#: Seconds of runs of each thing that is measured, and the fewest runs.
+#: Seconds of runs of one thing, and the fewest runs.
 BUDGET, RUNS = 0.1, 3
 #: Seconds of the first run above which there is only one more; a first run may be slow because a
 #: device compiles.
 SLOW = 0.5
 QUALITY = 85
 
-#: The pipeline that each operation is measured with.
+#: What is asked of each operation.
 _ASKED = {
     "upscale": "upscale:2",
     "resize": f"resize:{2 * SIZE.width}x{2 * SIZE.height}",
