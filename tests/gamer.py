@@ -14,7 +14,8 @@ from p2c2g.media.chunker import Grid
 from p2c2g.media.frame import Frame, FrameState, Picture, Size
 from p2c2g.media.operations import Pipeline
 from p2c2g.messaging.broker import Broker
-from p2c2g.session.session import Session, SessionConfig
+from p2c2g.session.config import SessionConfig
+from p2c2g.session.session import Session
 from p2c2g.settings import BrokerSettings, Settings
 from p2c2g_workers.processors import run
 

@@ -22,8 +22,9 @@ from p2c2g.media.operations import Pipeline
 from p2c2g.messaging.blobs import Blobs
 from p2c2g.messaging.broker import Broker
 from p2c2g.nets.store import NetStore, OwnNet
+from p2c2g.session.config import SessionConfig
 from p2c2g.session.report import build_report, check_writable, write_report
-from p2c2g.session.session import Session, SessionConfig
+from p2c2g.session.session import Session
 from p2c2g.settings import Settings
 from p2c2g.system.malloc import keep_freed_memory
 from p2c2g_capture.ownnets import Loan, nets_of, with_nets

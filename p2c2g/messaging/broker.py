@@ -14,7 +14,7 @@ from p2c2g.messaging import remote
 from p2c2g.messaging.client import Client, redis_client
 from p2c2g.messaging.errors import BROKER_ERRORS, translated
 from p2c2g.messaging.publishing import anonymous_queue
-from p2c2g.settings import Settings, redacted
+from p2c2g.settings import Settings, load, redacted
 
 
 class Broker:
@@ -32,6 +32,18 @@ class Broker:
         self._settings = settings
         self._app: Celery | None = None
         self._client: Client | None = None
+
+    @classmethod
+    def at(cls, url: str | None = None) -> Self:
+        """Return the broker at a URL, or the one that the environment names.
+
+        Raises:
+            UsageError: a variable of the environment cannot be used.
+        """
+        settings = load()
+        if url is not None:
+            settings.broker.url = url
+        return cls(settings)
 
     def __enter__(self) -> Self:
         return self

@@ -12,7 +12,7 @@ from typing import Generic, NamedTuple
 from p2c2g.media.frame import ChunkKey
 from p2c2g.routing.stealing import Move
 from p2c2g.session.frames import FrameInFlight, S
-from p2c2g.verify.examiner import BreakerTrial
+from p2c2g.verify.examination import BreakerTrial
 
 
 class RunRequest(NamedTuple):

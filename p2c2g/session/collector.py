@@ -15,7 +15,7 @@ from p2c2g.media.frame import Chunk, ChunkKey, Pixels
 from p2c2g.media.wire import ResultHeader
 from p2c2g.messaging.dispatcher import parse_task_id
 from p2c2g.messaging.inbox import Arrival, Inbox
-from p2c2g.session.actions import Result, Verify
+from p2c2g.session.actions import Result, Send, Verify
 from p2c2g.session.shell import Shell
 from p2c2g.verify.results import ResultReader
 
@@ -101,10 +101,11 @@ class Collector:
             except WireError as broken:
                 error = _named(broken)
         with self._shell as core:
-            if result is None:
-                actions = [*core.failed(key, None, arrival.peer, error, now)]
-            else:
-                actions = core.arrived(result, now)
+            actions: list[Send[Pixels] | Verify[Pixels]] = (
+                core.arrived(result, now)
+                if result is not None
+                else [*core.failed(key, None, arrival.peer, error, now)]
+            )
         for action in actions:
             if isinstance(action, Verify):
                 self._verify(action, now)

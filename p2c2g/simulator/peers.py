@@ -14,9 +14,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from p2c2g.media.frame import ChunkKey
 from p2c2g.messaging.readahead import Window
 from p2c2g.peers.messages import PeerState
-from p2c2g.session.attempts import ChunkKey
 from p2c2g.simulator.distributions import Machine
 from p2c2g.simulator.engine import Engine
 

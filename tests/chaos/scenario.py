@@ -17,8 +17,9 @@ from p2c2g.media.frame import Size
 from p2c2g.media.operations import Pipeline
 from p2c2g.media.wire import ChunkHeader
 from p2c2g.messaging.broker import Broker
+from p2c2g.session.config import SessionConfig
 from p2c2g.session.report import build_report
-from p2c2g.session.session import Session, SessionConfig
+from p2c2g.session.session import Session
 from p2c2g_capture.pacer import Pacer
 from p2c2g_capture.sources import open_source, shipped_clip
 from tests.chaos.auditor import Violation, audit, excused

@@ -18,7 +18,8 @@ from p2c2g.media.operations import Pipeline
 from p2c2g.messaging.embedded import EmbeddedBroker
 from p2c2g.peers.messages import Enrolment, PeerState
 from p2c2g.peers.registry import Registry
-from p2c2g.session.session import Session, SessionConfig
+from p2c2g.session.config import SessionConfig
+from p2c2g.session.session import Session
 from p2c2g.system import processes
 from p2c2g_workers import gpu
 from p2c2g_workers.processors import run

@@ -18,7 +18,8 @@ from p2c2g.messaging import names
 from p2c2g.messaging.blobs import Blobs
 from p2c2g.messaging.embedded import EmbeddedBroker
 from p2c2g.nets.store import NetStore, OwnNet
-from p2c2g.session.session import Session, SessionConfig
+from p2c2g.session.config import SessionConfig
+from p2c2g.session.session import Session
 from p2c2g_capture.ownnets import LIFETIME, Loan, with_nets
 from p2c2g_workers import nets
 from p2c2g_workers.processors import network, run

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from p2c2g.media.wire import ChunkHeader
 from p2c2g.messaging.dispatcher import Message
 from p2c2g.messaging.names import own_queue
 from p2c2g.messaging.publishing import move_messages
@@ -25,7 +26,10 @@ def test_chosen_peers_get_the_chunks_and_the_common_queue_none(pool: Pool, polic
         send = dispatcher.send
 
         def spy(frame: int, messages: Sequence[Message]) -> None:
-            to.update(peer for *_, peer in messages)
+            # Where both have had a run of a chunk, its third goes to whoever pulls first.
+            to.update(
+                peer for _, header, _, peer in messages if ChunkHeader.unpack(header).attempt == 1
+            )
             send(frame, messages)
 
         with pytest.MonkeyPatch.context() as patch:

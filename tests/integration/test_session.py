@@ -27,7 +27,8 @@ from p2c2g.messaging.broker import Broker
 from p2c2g.messaging.client import redis_client
 from p2c2g.messaging.dispatcher import task_id
 from p2c2g.messaging.embedded import EmbeddedBroker
-from p2c2g.session.session import Session, SessionConfig
+from p2c2g.session.config import SessionConfig
+from p2c2g.session.session import Session
 from p2c2g.settings import BrokerSettings, Settings
 from p2c2g.system import processes
 from p2c2g_workers.processors import run
@@ -46,6 +47,7 @@ class Pool:
         self.settings = Settings(broker=BrokerSettings(url=broker.url))
         self.app: Celery = create_app(self.settings)
         self._clients: list[redis.Redis] = []
+        self._session_broker = Broker(self.settings)
 
     def client(self) -> redis.Redis:
         self._clients.append(redis_client(self.settings))
@@ -54,6 +56,7 @@ class Pool:
     def close(self) -> None:
         for client in self._clients:
             client.close()
+        self._session_broker.close()
 
     def session(self, sink: Callable[[Picture], None], **plan: Any) -> Session:
         wanted: dict[str, Any] = {
@@ -65,7 +68,7 @@ class Pool:
             "paced": False,  # Else a picture is shown when its time has come.
             **plan,
         }
-        return Session(Broker(self.settings), SessionConfig(**wanted), sink)
+        return Session(self._session_broker, SessionConfig(**wanted), sink)
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +77,26 @@ def pool() -> Iterator[Pool]:
         pool = Pool(broker)
         yield pool
         pool.close()
+
+
+@pytest.mark.parametrize("name", ["collector", "player", "maintenance"])
+def test_a_thread_that_dies_is_told_at_the_next_submit(
+    pool: Pool, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die() -> None:
+        raise ValueError("broken")
+
+    session = pool.session(lambda _: None)
+    [thread] = [each for each in session._threads if each.name == f"p2c2g-{name}"]
+    monkeypatch.setattr(thread, "_target", die)
+    session.start()
+    assert thread.join(PATIENCE)
+    now = monotonic()
+    frame = Frame(0, np.zeros((SIZE.height, SIZE.width, 3), np.uint8), now, now)
+    with pytest.raises(RuntimeError, match=f"the thread p2c2g-{name} has died") as told:
+        session.submit(frame)
+    assert isinstance(told.value.__cause__, ValueError)
+    session.close(0)
 
 
 @pytest.fixture

@@ -28,7 +28,7 @@ NAMES = {
         ChunkError WireError CodecError ProcessorError CheckError""",
     "p2c2g.celery": "create_app",
     "p2c2g.media.frame": """
-        MAX_EDGE Pixels Size Rect Frame Chunk FrameState Tile Picture""",
+        MAX_EDGE Pixels ChunkKey Size Rect Frame Chunk FrameState Tile Picture""",
     "p2c2g.media.wire": "VERSION ChunkHeader ResultHeader",
     "p2c2g.messaging.broker": "Broker",
     "p2c2g.messaging.client": """
@@ -49,6 +49,27 @@ def made_names(module: ModuleType) -> set[str]:
             made.add(node.target.id)
     # A single letter is a type variable.
     return {name for name in made if not name.startswith("_") and len(name) > 1} - {"logger"}
+
+
+#: The public face, word for word: what one's own programs import from ``p2c2g``.
+FACE = """
+    Broker BrokerUnavailableError ChunkError Frame FrameState Grid Observer P2C2GError Picture
+    Pipeline Session SessionConfig Settings Size UnavailableError UsageError __version__"""
+
+
+def test_the_public_face_is_these_names_and_no_others() -> None:
+    assert sorted(p2c2g.__all__) == sorted(FACE.split())
+    for name in p2c2g.__all__:
+        made = getattr(p2c2g, name)
+        assert name == "__version__" or made.__name__ == name
+    with pytest.raises(AttributeError, match="has no attribute 'Keeper'"):
+        _ = p2c2g.Keeper
+
+
+def test_importing_the_package_loads_nothing_heavy() -> None:
+    program = "import p2c2g, sys; print(*sys.modules)"
+    loaded = subprocess.check_output([sys.executable, "-c", program], text=True).split()
+    assert not {"celery", "redis", "numpy", "cv2", "pydantic"} & set(loaded)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -31,7 +31,8 @@ from p2c2g.messaging.dispatcher import Dispatcher, task_id
 from p2c2g.messaging.envelope import MAGIC
 from p2c2g.messaging.inbox import Arrival, _arrival
 from p2c2g.session.attempts import MAX_ATTEMPTS
-from p2c2g.session.session import Session, SessionConfig
+from p2c2g.session.config import SessionConfig
+from p2c2g.session.session import Session
 from p2c2g.settings import Settings
 from p2c2g_workers.engine import cpu
 from p2c2g_workers.processors import run
