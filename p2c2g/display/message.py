@@ -47,7 +47,7 @@ class PackedPicture:
 def pack(picture: Picture) -> PackedPicture:
     """Lay out a picture's tiles for a browser.
 
-    Payloads travel as they are where a browser can show their codec, else as JPEG.
+    Payloads are sent as they are where a browser can show their codec, else as JPEG.
 
     Raises:
         UsageError: the picture's codec is unknown.

@@ -5,7 +5,7 @@ Modules log through :mod:`logging`.  What they know of ``session``, ``frame``, `
 handler at the root sends each record to all outputs.  What it promises:
 
 * a thousand equal warnings a second are one line and a count (``throttle.py``);
-* passwords in URLs are never written, whoever logged them;
+* passwords in URLs are never written, whichever module logs them;
 * files are bounded, and a full disk or a folder that cannot be written costs no more than the
   lines themselves: it is reported once, and tried again later.
 """

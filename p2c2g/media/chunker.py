@@ -133,7 +133,7 @@ def compose(
     Args:
         source_pixels: the source frame, of 3 or 4 channels.
         results: by index, the chunks that came back, each ``(height, width, 3)`` of its target's
-            size; the base layer stands in for the others.
+            size; the others get the base layer.
         chunks: of the frame.
         output: its enhanced size.
     """

@@ -160,8 +160,9 @@ class Picture:
 
     @cached_property
     def pixels(self) -> Pixels:
-        """Return the enhanced frame, base layer where a chunk was late; nobody may write to it.
+        """Return the enhanced frame, base layer where a chunk was late; it must not be written to.
 
-        It is put together when it is first asked for, by who asks: a browser draws the tiles.
+        It is put together when it is first asked for, in the caller's thread: a browser draws the
+        tiles by itself.
         """
         return self.compose()

@@ -100,7 +100,7 @@ class Ordering:
             return self._order(course, id_, names), seen.attempt
         names = self._uploaded(teach)
         order = self._order(course, uuid4().hex, names)
-        # Before it is out: a gamer who dies now can still call it off.
+        # Before it is sent: a command that is killed now can still cancel it the next time.
         self._home.ordered(order.id, list(names))
         attempt = self._board.post(order.id)
         self._send(order, attempt)
