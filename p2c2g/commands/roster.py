@@ -12,6 +12,7 @@ from typing import Any
 
 from p2c2g.errors import UsageError
 from p2c2g.messaging.client import Client
+from p2c2g.peers.book import PeerBook
 from p2c2g.peers.breaker import State
 from p2c2g.peers.health import Health, Record
 from p2c2g.peers.messages import Beat, PeerState
@@ -135,7 +136,8 @@ class Roster:
         banned = self.registry.banned()
         left = self._breakers.sync([])
         heard = self._health.read()
-        health, trust = Health(), Trust(Random(0))  # noqa: S311 - nothing is drawn
+        book = PeerBook()  # of what this one has seen itself: nothing
+        health, trust = Health(book), Trust(Random(0), book)  # noqa: S311 - nothing is drawn
         health.merge(heard.health)
         trust.merge(heard.trust)
         operation = _commonest(health)

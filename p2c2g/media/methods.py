@@ -6,22 +6,41 @@ Here and not with the processors, since a plan needs to know it, and so does the
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import ClassVar
 
 
-def _reach(support: int) -> Callable[[Fraction], int]:
-    """Return the radius of a kernel of ``support`` pixels, widened where it scales down."""
-    return lambda scale: support if scale >= 1 else math.ceil(support / scale) + 1
+@dataclass(frozen=True, slots=True)
+class Kernel:
+    """A way of scaling by any factor, which weighs the pixels around.
+
+    ``support`` is how many source pixels to each side it weighs where it enlarges.  Where it
+    scales down it is as much wider; without any it picks one pixel and leaves the others out.
+    """
+
+    support: int
+    #: It sees single pixels.
+    cell: ClassVar[int] = 1
+
+    @property
+    def leaves_out(self) -> bool:
+        """Tell whether it leaves source pixels out where it scales down."""
+        return not self.support
+
+    def reach(self, scale: Fraction) -> int:
+        """Return how many source pixels to each side a result depends on."""
+        if scale >= 1 or self.leaves_out:
+            return self.support
+        return math.ceil(self.support / scale) + 1
 
 
-#: Methods of scaling: how many source pixels to each side one needs, at a given scale.
-METHODS: dict[str, Callable[[Fraction], int]] = {
-    "nearest": lambda _scale: 0,
-    "bilinear": _reach(1),
-    "bicubic": _reach(2),
-    "lanczos": _reach(3),
+#: Methods of scaling by any factor.
+METHODS = {
+    "nearest": Kernel(0),
+    "bilinear": Kernel(1),
+    "bicubic": Kernel(2),
+    "lanczos": Kernel(3),
 }
 DEFAULT_METHOD = "bicubic"
 
@@ -38,6 +57,10 @@ class Network:
     radius: int
     cell: int
 
+    def reach(self, _scale: Fraction) -> int:
+        """Return ``radius``: it has but one scale."""
+        return self.radius
+
 
 #: The nets, cheapest first: the peer's processor has the weights, and may be without them.
 NETWORKS = {
@@ -49,8 +72,10 @@ NETWORKS = {
 ANY_NETWORK = "ml"
 #: Most weights of one's own in one operation: one of each size.
 MAX_WEIGHTS = len(NETWORKS)
-#: All methods of ``upscale`` that are learnt.
+#: The methods that are learnt.
 LEARNT = {
     **NETWORKS,
     ANY_NETWORK: Network(factor=2, radius=max(net.radius for net in NETWORKS.values()), cell=2),
 }
+#: Every method of scaling.
+SCALING: dict[str, Kernel | Network] = {**METHODS, **LEARNT}

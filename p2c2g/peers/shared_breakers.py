@@ -1,7 +1,7 @@
 """What sessions tell each other about peers, through the broker.
 
 One sorted set: its members are the peers whose breaker some session has opened, their scores
-the second of the *broker's* clock from which they may be probed.  The broker's clock is the
+the second of the *broker's* clock from which they may be tried.  The broker's clock is the
 one that all sessions have in common; each knows the difference to its own.  A peer that is
 not in it is closed.  The set is gone where there is nothing to tell.
 """
@@ -15,7 +15,8 @@ from typing import Any
 from p2c2g.messaging import names
 from p2c2g.messaging.client import Client
 from p2c2g.messaging.errors import translated
-from p2c2g.peers.breaker import MAX_PEERS, Change
+from p2c2g.peers.book import MAX_TOLD
+from p2c2g.peers.breaker import Change
 
 #: Seconds after the last change at which it is forgotten.
 LIFETIME = 3600
@@ -35,7 +36,7 @@ class SharedBreakers:
         self._ahead: float | None = None  # how far the broker's clock is ahead of ours
 
     def sync(self, changes: Sequence[Change]) -> dict[str, float]:
-        """Tell changes; return the seconds until each open peer may be probed.
+        """Tell changes; return the seconds until each open peer may be tried.
 
         One round trip, and one more the first time.
 
@@ -54,7 +55,7 @@ class SharedBreakers:
                 else:
                     pipe.zrem(key, change.peer)
             if changes:
-                pipe.zremrangebyrank(key, 0, -MAX_PEERS - 1)
+                pipe.zremrangebyrank(key, 0, -MAX_TOLD - 1)
                 pipe.expire(key, LIFETIME)
             pipe.time()
             pipe.zrange(key, 0, -1, withscores=True)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from heapq import heappush, heapreplace, nsmallest
 from typing import Generic, TypeVar
 
-from p2c2g.routing.candidate import SILENT_LEAST, SILENT_P95S, Candidate
+from p2c2g.peers.candidate import SILENT_LEAST, SILENT_P95S, Candidate
 from p2c2g.routing.prediction import speed
 
 K = TypeVar("K", bound=Hashable)
@@ -75,7 +75,7 @@ def moves(
     fastest idle peers; idle peers are looked for only where something may move.
 
     Args:
-        waiting: in any order; whoever calls leaves out what a move has not found, because that
+        waiting: in any order; the caller leaves out what a move has not found, because that
             chunk has been begun.
         pool: by id.
         now: seconds of the caller's clock.

@@ -14,8 +14,8 @@ from collections.abc import Callable
 from enum import Enum
 
 from p2c2g.media.frame import ChunkKey
-from p2c2g.timing.recent_times import RecentTimes
-from p2c2g.timing.token_bucket import TokenBucket
+from p2c2g.timing.bucket import TokenBucket
+from p2c2g.timing.recent import RecentTimes
 
 #: Of recent chunks' times: beyond this share of them a run is slow.
 SLOW = 0.95

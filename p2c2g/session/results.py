@@ -7,7 +7,6 @@ them, which is done elsewhere: :meth:`Results.arrived` says what is to be verifi
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from typing import Generic
 
 from p2c2g.errors import UsageError, WireError
@@ -17,13 +16,9 @@ from p2c2g.peers.breaker import State
 from p2c2g.session.actions import Result, Send, Verify
 from p2c2g.session.attempts import Verdict
 from p2c2g.session.frames import FrameInFlight, P, Part, S
-from p2c2g.session.peerclock import PeerClock
 from p2c2g.session.runs import Runs
 from p2c2g.session.tables import Tables
 from p2c2g.verify.examination import BreakerTrial, Compare
-
-#: Peers whose clocks are followed; one more drops the oldest.
-_MAX_CLOCKS = 1024
 
 
 class Results(Generic[S, P]):
@@ -37,13 +32,13 @@ class Results(Generic[S, P]):
     def __init__(self, tables: Tables[S, P], runs: Runs[S, P]) -> None:
         self._config = tables.config
         self._observers = tables.observers
+        self._book = tables.book
         self._attempts = tables.attempts
         self._admission = tables.admission
         self._breakers = tables.breakers
         self._examiner = tables.examiner
         self._frames = tables.frames
         self._runs = runs
-        self._clocks: OrderedDict[str, PeerClock] = OrderedDict()
 
     def arrived(self, result: Result, now: float) -> list[Send[S] | Verify[S]]:
         """Take a result as its peer tells it; one that is of use is to be verified first."""
@@ -77,7 +72,7 @@ class Results(Generic[S, P]):
         result, arrived, trial = verify.result, verify.arrived, verify.trial
         key, peer = result.key, result.peer
         if trial is not None:
-            self._breakers.probed(peer, arrived, good=arrived <= trial.deadline)
+            self._breakers.tried(peer, arrived, good=arrived <= trial.deadline)
         frame = self._frames.frame(key[0])
         part = None
         if frame is not None and not self._attempts.is_done(key):
@@ -153,7 +148,7 @@ class Results(Generic[S, P]):
         """
         run = self._attempts.run(result.key, result.attempt)
         assert run is not None  # noqa: S101 - the caller has asked whether the chunk is in flight
-        queue, back = self._clock_of(result.peer).spans(
+        queue, back = self._book.known(result.peer).clock.spans(
             run.sent_at, result.started, result.done, arrived
         )
         rest = result.seconds - result.decode - result.process
@@ -188,7 +183,7 @@ class Results(Generic[S, P]):
         trial: BreakerTrial | None, now: float,
     ) -> list[Send[S]]:  # fmt: skip
         if trial is not None:
-            self._breakers.probed(peer, now, good=False)
+            self._breakers.tried(peer, now, good=False)
         decision, sends = self._runs.failed(key, attempt, peer, now, is_trial=trial is not None)
         if decision is not None:
             for observer in self._observers:
@@ -202,11 +197,3 @@ class Results(Generic[S, P]):
     def _examined(self, compare: Compare, agree: bool | None) -> None:
         for observer in self._observers:
             observer.examination_ended(compare.examination, agreed=agree)
-
-    def _clock_of(self, peer: str) -> PeerClock:
-        clock = self._clocks.get(peer)
-        if clock is None:
-            if len(self._clocks) >= _MAX_CLOCKS:
-                self._clocks.popitem(last=False)
-            clock = self._clocks[peer] = PeerClock()
-        return clock

@@ -182,7 +182,7 @@ class Runs(Generic[S, P]):
         self, frame: FrameInFlight[S], key: ChunkKey, number: int, peer: str, now: float
     ) -> RunRequest:
         """Give a granted run to a peer, and note when to look at it."""
-        budget = max(0.0, frame.deadline - now - self._router.travel(peer))
+        budget = max(0.0, frame.deadline - now - self._router.rtt(peer))
         self._attempts.assign(key, number, peer, budget)
         self._router.sent(peer, now)
         slow_at = self._hedging.hedge_at(now, frame.deadline)

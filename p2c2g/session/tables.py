@@ -8,6 +8,7 @@ from math import ceil
 from random import Random
 from typing import Generic
 
+from p2c2g.peers.book import PeerBook
 from p2c2g.peers.breaker import Breakers
 from p2c2g.peers.health import Health
 from p2c2g.peers.trust import Trust
@@ -36,7 +37,9 @@ class Tables(Generic[S, P]):
     admission: Admission
     #: When a chunk is run again, and how often.
     hedging: Hedging
-    #: Which peers get work, how they do, how far they are believed, and who gets a chunk.
+    #: What is known of each peer: which get work, how they do, how far they are believed, and
+    #: who gets a chunk.
+    book: PeerBook
     breakers: Breakers
     health: Health
     trust: Trust
@@ -65,7 +68,8 @@ class Tables(Generic[S, P]):
             observers: hear what is decided.
             hedging: when there are second runs; the usual policy where None.
         """
-        breakers, health, trust = Breakers(), Health(), Trust(random)
+        book = PeerBook()
+        breakers, health, trust = Breakers(book), Health(book), Trust(random, book)
         router = Router(
             make(config.policy, random),
             session=session,
@@ -73,6 +77,7 @@ class Tables(Generic[S, P]):
             megapixels=config.megapixels,
             need=config.fps * sum(config.megapixels),
             deadline=config.deadline,
+            book=book,
             health=health,
             trust=trust,
             breakers=breakers,
@@ -83,6 +88,7 @@ class Tables(Generic[S, P]):
             attempts=Attempts(),
             admission=Admission(ceil(config.deadline * config.fps) + 1, config.deadline),
             hedging=hedging or Hedging(config.deadline),
+            book=book,
             breakers=breakers,
             health=health,
             trust=trust,

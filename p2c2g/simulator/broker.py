@@ -76,7 +76,7 @@ class Broker:
         Whoever is opened is asked to leave the capability queue until it is closed again.
 
         Returns:
-            Seconds until each peer may be probed; below 0 where it may be.
+            Seconds until each peer may be tried; below 0 where it may be.
         """
         now = self._engine.now
         for change in changes:

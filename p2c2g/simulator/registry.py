@@ -37,10 +37,7 @@ class SimulatedRegistry:
         self._peers = broker.peers
         self._broker = broker
         self._config = config
-        self._names = [
-            f"{step.name}:{step.method}" if step.method else step.name
-            for step in config.operations.resolve(config.size).steps
-        ]
+        self._names = [step.processor for step in config.operations.resolve(config.size).steps]
         self._gamer_rtt = gamer_rtt
 
     def ids(self) -> frozenset[str]:

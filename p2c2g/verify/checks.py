@@ -128,7 +128,7 @@ class Checker:
         for step in plan.steps:
             scale_x, scale_y = scale_x * step.scale_x, scale_y * step.scale_y
             smallest_x, smallest_y = min(smallest_x, scale_x), min(smallest_y, scale_y)
-            aliased |= step.method == "nearest" and min(step.scale_x, step.scale_y) < 1
+            aliased |= step.leaves_out
         self._scale_x, self._scale_y = smallest_x, smallest_y
         slack, slack_shift = (_ALIASED, _ALIASED_SHIFT) if aliased else (1.0, 1.0)
         if any(step.weights for step in plan.steps):

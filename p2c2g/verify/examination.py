@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from p2c2g.media.frame import Chunk, ChunkKey
-from p2c2g.peers.breaker import PROBE_TIMEOUT
+from p2c2g.peers.breaker import TRIAL_TIMEOUT
 from p2c2g.verify.agreement import same_picture
 from p2c2g.verify.results import ResultReader
 
@@ -31,7 +31,7 @@ class BreakerTrial:
 
     def is_over(self, now: float) -> bool:
         """Tell whether nobody waits for it any more."""
-        return now > self.deadline + PROBE_TIMEOUT
+        return now > self.deadline + TRIAL_TIMEOUT
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from p2c2g.media.frame import ChunkKey
 from p2c2g.peers.breaker import Breakers, Outcome
 from p2c2g.peers.health import Health
 from p2c2g.peers.trust import Trust
-from p2c2g.timing.token_bucket import TokenBucket
+from p2c2g.timing.bucket import TokenBucket
 from p2c2g.verify.canaries import Canaries, Canary
 from p2c2g.verify.examination import TIMEOUT, BreakerTrial, Compare, Examination
 
@@ -95,12 +95,12 @@ class Examiner:
         self, key: ChunkKey, source: Any, deadline: float, grant: Grant, now: float
     ) -> BreakerTrial | None:
         """Return a trial that is to go out with a chunk of the frame ``source``, or None."""
-        peer = self._breakers.probe(now)
+        peer = self._breakers.trial(now)
         if peer is None:
             return None
         number = grant(key, peer)
         if number is None:
-            self._breakers.unprobe(peer)
+            self._breakers.withdraw_trial(peer)
             return None
         for name in [n for n, trial in self._trials.items() if trial.is_over(now)]:
             del self._trials[name]
@@ -111,7 +111,7 @@ class Examiner:
         """Note that the trials of a frame were not sent after all."""
         for peer in [p for p, trial in self._trials.items() if trial.key[0] == number]:
             del self._trials[peer]
-            self._breakers.unprobe(peer)
+            self._breakers.withdraw_trial(peer)
 
     def take_trial(self, peer: str, key: ChunkKey) -> BreakerTrial | None:
         """Take the trial that a result of ``peer`` answers, if it does."""

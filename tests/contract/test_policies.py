@@ -1,4 +1,4 @@
-"""What every policy owes, whichever way it chooses."""
+"""What every policy owes, however it chooses."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from p2c2g.errors import UsageError
-from p2c2g.routing.candidate import Candidate, Job, Policy
+from p2c2g.peers.candidate import Candidate
 from p2c2g.routing.policies import POLICIES, make
+from p2c2g.routing.policy import Job, Policy
 
 CHOOSING = sorted(set(POLICIES) - {"capability"})
 SPEED = settings(deadline=None, derandomize=True, max_examples=80)

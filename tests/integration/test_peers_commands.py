@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from p2c2g.messaging.embedded import EmbeddedBroker
+from p2c2g.peers.book import PeerBook
 from p2c2g.peers.breaker import Change
 from p2c2g.peers.health import Health
 from p2c2g.peers.messages import Beat, Enrolment, PeerState
@@ -90,7 +91,8 @@ def enrol(lane: Lane, peer: str, **told: Any) -> None:
 
 def tell(lane: Lane, **services: float) -> None:
     """Publish what a session has seen: by peer, its seconds a megapixel."""
-    health, trust = Health(), Trust(random.Random(1))
+    book = PeerBook()
+    health, trust = Health(book), Trust(random.Random(1), book)
     for peer, service in services.items():
         for _ in range(50):
             health.result(f"{peer}@x", OPERATION, 1.0, service, 0.01, on_time=True, now=1.0)

@@ -13,6 +13,7 @@ from p2c2g.errors import BrokerUnavailableError
 from p2c2g.messaging import names
 from p2c2g.messaging.client import redis_client
 from p2c2g.messaging.embedded import EmbeddedBroker
+from p2c2g.peers.book import PeerBook
 from p2c2g.peers.health import Health, Snapshot
 from p2c2g.peers.shared_health import (
     LIFETIME,
@@ -31,7 +32,8 @@ OPERATION = "upscale:2"
 
 def seen(*peers: str, count: int = 30) -> tuple[Snapshot, TrustSnapshot]:
     """Return what a session has seen of these."""
-    health, trust, rng = Health(), Trust(random.Random(1)), random.Random(2)
+    book, rng = PeerBook(), random.Random(2)
+    health, trust = Health(book), Trust(random.Random(1), book)
     for peer in peers:
         for _ in range(count):
             seconds_per_megapixel = 0.02 * rng.lognormvariate(0, 0.5)
@@ -46,7 +48,7 @@ def test_a_new_session_learns_what_another_has_seen(lane: Lane) -> None:
     assert one.sync(*told).health == ()
     heard = other.sync(*NOTHING)
     assert (heard.health, heard.trust) == ((told[0],), (told[1],))
-    health = Health()
+    health = Health(PeerBook())
     health.merge(heard.health)
     record = health.of("a", OPERATION)
     assert record is not None
@@ -93,7 +95,7 @@ HOSTILE: dict[str, Any] = {
     "not JSON": b"\xff\xfe picture",
     "deep": b"[" * 20_000,
     "huge": b" " * (MAX_BYTES + 1) + b"{}",
-    "another version": json.dumps({"health": {"v": 2}}),
+    "another version": json.dumps({"health": {"v": 1}}),
     "a share above 1": json.dumps(
         {"health": {"operations": {"pass": {"a": {"count": 9, "on_time": 2}}}}}
     ),

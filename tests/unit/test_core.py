@@ -272,8 +272,8 @@ def test_a_peer_that_is_shut_out_is_tried_and_comes_back() -> None:
 def test_nothing_of_a_peer_that_is_shut_out_counts() -> None:
     desk = Desk("ada", "eve")
     desk.shut_out("eve")
-    desk.submit(200, now=0.2)
-    actions = desk.arrive((200, 0), "eve", 0.21)
+    desk.submit(200, now=1.0)
+    actions = desk.arrive((200, 0), "eve", 1.01)
     assert not any(isinstance(each, Verify) for each in actions), "a stranger's bytes were read"
     assert desk.core.tables.attempts.accepted.total() == 0
     [failed] = [each for each in desk.diary.heard if each[:2] == ("failed", (200, 0))]

@@ -12,6 +12,7 @@ from p2c2g.media.chunker import Grid, cut
 from p2c2g.media.codecs import codec
 from p2c2g.media.frame import Pixels, Size
 from p2c2g.media.operations import Pipeline
+from p2c2g.peers.book import PeerBook
 from p2c2g.peers.breaker import COOLDOWN, ERRORS_ENOUGH, Breakers, Outcome, State
 from p2c2g.peers.health import Health
 from p2c2g.peers.trust import ENOUGH, Trust
@@ -47,12 +48,14 @@ class Room:
     """An examiner and a frame in flight, with ada who answers and others who may be asked."""
 
     def __init__(self, *peers: str) -> None:
-        self.breakers, self.health, self.trust = Breakers(), Health(), Trust(Random(3))
+        book = PeerBook()
+        self.breakers, self.health = Breakers(book), Health(book)
+        self.trust = Trust(Random(3), book)
         self.attempts = Attempts()
         self.router = Router(
             make("predictive", Random(3)), session="s", operation=PLAN.operations.text,
-            megapixels=PLAN.megapixels, need=1e6, deadline=PLAN.deadline, health=self.health,
-            trust=self.trust, breakers=self.breakers,
+            megapixels=PLAN.megapixels, need=1e6, deadline=PLAN.deadline, book=book,
+            health=self.health, trust=self.trust, breakers=self.breakers,
         )  # fmt: skip
         self.router.learn([Facts(peer, ready=True) for peer in peers], 0.0)
         self.examiner = Examiner(

@@ -7,7 +7,7 @@ from random import Random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from p2c2g.routing.candidate import Candidate
+from p2c2g.peers.candidate import Candidate
 from p2c2g.routing.stealing import IDLE_MOST, MARGIN, MOVES_MOST, Move, Waiting, moves
 
 SPEED = settings(deadline=None, derandomize=True, max_examples=150)
@@ -61,7 +61,7 @@ def test_what_a_slot_is_at_work_on_stays() -> None:
 
 
 def test_all_that_a_silent_peer_has_moves() -> None:
-    # Owed after 10 ms of travel, twice 10 ms of work and 10 ms of grace.
+    # Owed after a round trip of 10 ms, twice 10 ms of work and 10 ms of grace.
     peers = pool(peer("stalled", own=1), peer("idle"))
     waiting = sent("stalled", 0.0)
     assert moves(waiting, peers, 0.0399) == []
@@ -109,7 +109,7 @@ def test_nothing_moves_to_where_it_would_be_late() -> None:
 
 
 def test_nothing_moves_for_less_than_the_margin() -> None:
-    # Where it is: the rest of the one before it, its own work, and 5 ms of way: 25 ms.
+    # Where it is: the rest of the one before it, its own work, and 5 ms back: 25 ms.
     waiting, now = sent("slow", 0.0, 0.0), 0.022
     there = 0.025
     for late, expected in ((0.001, []), (-0.001, [Move(1, "slow", "idle")])):

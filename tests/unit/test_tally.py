@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from p2c2g.media.frame import FrameState
+from p2c2g.peers.peer_clock import PeerClock
 from p2c2g.session.attempts import Decision
 from p2c2g.session.frames import FrameInFlight, Part, Shown, stages_of
-from p2c2g.session.peerclock import PeerClock
 from p2c2g.session.tally import MAX_ERRORS, MAX_PEERS, OTHERS, STAGES, Tally, percentiles
 
 COMPLETE, DEGRADED = FrameState.COMPLETE, FrameState.DEGRADED

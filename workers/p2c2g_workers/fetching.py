@@ -30,6 +30,8 @@ from p2c2g.media.hashes import is_name, name_of
 from p2c2g.messaging.blobs import Blobs
 from p2c2g.messaging.client import redis_client
 from p2c2g.settings import load
+from p2c2g.timing.bucket import TokenBucket
+from p2c2g.timing.pauses import NamedPauses
 from p2c2g_workers import nets
 from p2c2g_workers.nets import MAX_MODEL, Weights
 
@@ -47,51 +49,6 @@ BURST, REFILL = 16, 5.0
 MAX_PAUSES = 256
 #: Seconds after which a file that was never finished is removed.
 _ABANDONED = 3600.0
-
-
-class Pauses:
-    """When a name may be asked for again (pure); safe for threads under the caller's lock."""
-
-    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
-        self._clock = clock
-        self._pauses: OrderedDict[str, tuple[float, float]] = OrderedDict()
-
-    def over(self, name: str) -> bool:
-        """Tell whether a name may be asked for now."""
-        until, _ = self._pauses.get(name, (0.0, 0.0))
-        return name not in self._pauses or self._clock() >= until
-
-    def failed(self, name: str) -> float:
-        """Note that a name could not be had; return for how many seconds it is left alone."""
-        _, last = self._pauses.pop(name, (0.0, FIRST_PAUSE / 2))
-        pause = min(2 * last, LONGEST_PAUSE)
-        self._pauses[name] = self._clock() + pause, pause
-        while len(self._pauses) > MAX_PAUSES:
-            self._pauses.popitem(last=False)
-        return pause
-
-    def had(self, name: str) -> None:
-        """Note that a name was had."""
-        self._pauses.pop(name, None)
-
-
-class Allowance:
-    """How many may be loaded from the broker (pure): a burst, and then one now and then."""
-
-    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
-        self._clock = clock
-        self._tokens = float(BURST)
-        self._at = clock()
-
-    def take(self) -> bool:
-        """Take one, where there is one."""
-        now = self._clock()
-        self._tokens = min(BURST, self._tokens + (now - self._at) / REFILL)
-        self._at = now
-        if self._tokens < 1:
-            return False
-        self._tokens -= 1
-        return True
 
 
 class Cache:
@@ -181,9 +138,10 @@ class Fetcher:
         self._get = get
         self._cache = cache
         self._hold = hold
+        self._clock = clock
         self._lock = threading.Lock()
-        self._pauses = Pauses(clock)
-        self._allowance = Allowance(clock)
+        self._pauses = NamedPauses(FIRST_PAUSE, LONGEST_PAUSE, MAX_PAUSES)
+        self._allowance = TokenBucket(1 / REFILL, BURST)
         self._waiting: OrderedDict[str, None] = OrderedDict()
         self._thread: threading.Thread | None = None
 
@@ -197,7 +155,7 @@ class Fetcher:
                 continue
             with self._lock:
                 full = len(self._waiting) >= MAX_WAITING
-                if full or name in self._waiting or not self._pauses.over(name):
+                if full or name in self._waiting or not self._pauses.over(name, self._clock()):
                     continue
                 self._waiting[name] = None
                 if self._thread is None:
@@ -230,9 +188,9 @@ class Fetcher:
                 logger.exception("The net %s cannot be had", name)
             with self._lock:
                 if fetched:
-                    self._pauses.had(name)
+                    self._pauses.well(name)
                 else:
-                    self._pauses.failed(name)
+                    self._pauses.failed(name, self._clock())
                 # Only now: what is on its way is not asked for a second time.
                 del self._waiting[name]
 
@@ -240,6 +198,7 @@ class Fetcher:
         kept = self._cache.get(name)
         if kept is not None:
             return nets.read(kept)
+        self._allowance.fill(self._clock())
         if not self._allowance.take():
             raise ProcessorError("too many others were loaded just now")
         model = self._get(name)

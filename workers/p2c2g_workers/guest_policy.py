@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import time
 
 from p2c2g.commands.guest import Limits
+from p2c2g.timing.bucket import TokenBucket
 
 #: Seconds without anybody at the machine after which an ``only_idle`` guest works again.
 QUIET = 60.0
@@ -53,32 +54,36 @@ class Verdict:
     reason: str = ""
 
 
-class Bucket:
-    """A token bucket that may be overdrawn; pauses when empty, until it is half full.
+class Rate:
+    """Keeps what is used to a rate: pauses where its bucket is overdrawn, until it is half full.
 
     Args:
         rate: tokens a second.
-        burst: seconds of them that it holds.
+        burst: seconds of them that the bucket holds.
     """
 
     def __init__(self, rate: float, burst: float = BURST) -> None:
-        self._rate = rate
-        self._most = rate * burst
-        self.tokens = self._most
+        self._bucket = TokenBucket(rate, rate * burst)
+        self._half = rate * burst / 2
+        self._used: float | None = None
         self._paused = False
-        self._last: tuple[float, float] | None = None
+
+    @property
+    def tokens(self) -> float:
+        """Return what may be used at once; below 0 where too much was."""
+        return self._bucket.tokens
 
     def paused(self, now: float, used: float) -> bool:
         """Tell whether to pause, ``used`` tokens in all at ``now`` seconds.
 
         A count that went backwards (a child process of the pool has ended) costs nothing.
         """
-        if self._last is not None:
-            seconds, spent = now - self._last[0], used - self._last[1]
-            self.tokens += max(0.0, seconds) * self._rate - max(0.0, spent)
-            self.tokens = min(self.tokens, self._most)
-        self._last = (now, used)
-        self._paused = self.tokens < self._most / 2 if self._paused else self.tokens <= 0
+        if self._used is not None:
+            self._bucket.spend(max(0.0, used - self._used))
+        self._used = used
+        # Only now: what a full bucket could not hold has paid for what was used meanwhile.
+        self._bucket.fill(now)
+        self._paused = self.tokens < self._half if self._paused else self.tokens <= 0
         return self._paused
 
 
@@ -94,8 +99,8 @@ class Policy:
     def __init__(self, limits: Limits, cores: int, quiet: float = QUIET) -> None:
         self._limits = limits
         self._quiet = quiet
-        self._cpu = Bucket(limits.max_cpu * cores) if limits.max_cpu is not None else None
-        self._line = Bucket(limits.max_mbps * 125_000) if limits.max_mbps is not None else None
+        self._cpu = Rate(limits.max_cpu * cores) if limits.max_cpu is not None else None
+        self._line = Rate(limits.max_mbps * 125_000) if limits.max_mbps is not None else None
         self._owner_at = float("-inf")
         self._owner = ""
         self._rate_since: float | None = None

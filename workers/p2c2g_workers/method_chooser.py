@@ -7,7 +7,7 @@ moment, makes a plainer picture before it makes a late one.
 
 What a method takes is measured on the chunks themselves, in the load of the moment: a mean and a
 mean deviation, as TCP keeps them of its round trips (Jacobson, "Congestion avoidance and
-control", SIGCOMM 1988).  One that was never run is reckoned from one that was, by the products
+control", SIGCOMM 1988).  One that was never run is estimated from one that was, by the products
 that each needs.  One that was found too slow is forgotten little by little, so that it is tried
 again, just when it would nearly fit.
 

@@ -1,6 +1,6 @@
 """An engine that may fall over, with the CPU's beside it: no chunk is lost.
 
-What the device fails at is done by the spare engine, so whoever waits for the chunk sees only
+What the device fails at is done by the spare engine, so who waits for the chunk sees only
 that it took longer.  The device is *lost* when its memory does not hold even one chunk, when it
 says that it is broken for good, or after three failures in a row; from then on the spare does
 everything.  After a while a thread tries the device again, on the very chunk that it failed at
@@ -21,6 +21,7 @@ from time import monotonic
 
 from p2c2g.errors import ChunkError, ProcessorError, WireError
 from p2c2g.media.operations import Step
+from p2c2g.timing.pauses import Pauses
 from p2c2g_workers.engine import Done, Engine, Kind, Work
 from p2c2g_workers.engine.trial import differs, try_out
 from p2c2g_workers.gpu.errors import BusyError, DeviceError, OutOfMemory
@@ -52,31 +53,6 @@ FATAL = (
 )
 
 
-class Pauses:
-    """How long a lost device is left alone.  Pure; for one thread at a time.
-
-    Args:
-        clock: seconds, monotonic.
-    """
-
-    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
-        self._clock = clock
-        self._last = 0.0
-        self._well_since: float | None = None
-
-    def next(self) -> float:
-        """Return the seconds to wait now that the device is lost, or a try has failed."""
-        since, self._well_since = self._well_since, None
-        if since is not None and self._clock() - since >= HELD * self._last:
-            self._last = 0.0
-        self._last = min(self._last * GROWTH, LONGEST) if self._last else FIRST
-        return self._last
-
-    def well(self) -> None:
-        """Note that the device works again."""
-        self._well_since = self._clock()
-
-
 class Guarded:
     """An engine and its spare, as one engine.
 
@@ -85,9 +61,9 @@ class Guarded:
         spare: the CPU's.
         lost: called once whenever the device is lost, with the reason, from any thread.
         found: called when it is back, from a thread of its own.
-        pauses: between the tries to get it back.
         wait: waits for so many seconds, or until the engine is closed; tells whether it is.
             A test gives one that does not wait.
+        clock: seconds, monotonic.
     """
 
     def __init__(
@@ -96,14 +72,15 @@ class Guarded:
         spare: Engine,
         lost: Callable[[str], None],
         found: Callable[[], None] = lambda: None,
-        pauses: Pauses | None = None,
         wait: Callable[[float], bool] | None = None,
+        clock: Callable[[], float] = monotonic,
     ) -> None:
         self._engine = engine
         self._spare = spare
         self._lost = lost
         self._found = found
-        self._pauses = pauses or Pauses()
+        self._pauses = Pauses(FIRST, LONGEST, growth=GROWTH, held=HELD)
+        self._clock = clock
         self._closed = threading.Event()
         self._wait = wait or self._closed.wait
         self._lock = threading.Lock()
@@ -169,7 +146,7 @@ class Guarded:
                 logger.warning("Done on the CPU, since the graphics card failed: %s", said(error))
                 return done
             self._well, self._in_a_row, self._last = False, 0, None
-            pause = self._pauses.next()
+            pause = self._pauses.failed(self._clock())
             self._thread = threading.Thread(
                 target=self._recover, args=(work, pause), name="p2c2g-gpu-retry", daemon=True
             )
@@ -199,13 +176,13 @@ class Guarded:
                 problem = said(error)
             if problem is None:
                 break
-            pause = self._pauses.next()
+            pause = self._pauses.failed(self._clock())
             logger.info("The graphics card still fails: %s; next try in %.0f s.", problem, pause)
         else:
             return
         with self._lock:
             self._well = True
-            self._pauses.well()
+            self._pauses.well(self._clock())
         logger.warning("The graphics card works again.")
         self._found()
 

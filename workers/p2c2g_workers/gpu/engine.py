@@ -24,7 +24,7 @@ from p2c2g_workers import nets
 from p2c2g_workers.engine import Done, Kind, Work
 from p2c2g_workers.gpu import ops
 from p2c2g_workers.gpu.batching import Batcher
-from p2c2g_workers.gpu.chain import Chain, output
+from p2c2g_workers.gpu.chain import Chain
 from p2c2g_workers.gpu.codec import NAME, JpegOnDevice, on_device
 from p2c2g_workers.gpu.device import Device, Part, as_host, open_device, out_of_memory
 from p2c2g_workers.gpu.errors import DeviceError, OutOfMemory
@@ -149,7 +149,7 @@ class TorchEngine:
         size = chosen.size_of(work.payload)
         if size != work.size:
             raise WireError(f"its picture is {size} where its header says {work.size}.")
-        due = output(work.plan, size)
+        due = work.plan.output_of(size)
         if work.crop.right > due.width or work.crop.bottom > due.height:
             raise WireError("its crop lies outside its enhanced picture.")
         weights = tuple(nets.find(step) for step in work.plan.steps if step.method in NETWORKS)

@@ -84,7 +84,7 @@ class TorchNet:
         shift = np.float32(_HALF_SCALE if half else 1)
         made = []
         for layer in weights.layers:
-            # In float32 and in this order, as ONNX Runtime reckons it; then a power of two.
+            # In float32 and in this order, as ONNX Runtime computes it; then a power of two.
             factor = np.float32(layer.in_scale) * layer.scale / np.float32(layer.out_scale)
             made.append(
                 _Layer(

@@ -1,8 +1,8 @@
 """How fast an engine of this machine is at every operation and codec, on a real chunk.
 
-One slot's work: a chunk of 640x180, as a frame of 1280x720 has eight, and as many threads
-inside OpenCV as a worker gives it.  The best of some runs counts: what else the machine does
-meanwhile makes a run slower and none faster.
+One slot's work: a chunk of 640x180, half a frame of 640x360, and as many threads inside OpenCV as
+a worker gives it; each operation is asked for by the example in its row.  The best of some runs
+counts: what else the machine does meanwhile makes a run slower and none faster.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import numpy as np
 from p2c2g.errors import P2C2GError
 from p2c2g.media.codecs import CODECS, codec
 from p2c2g.media.frame import Pixels, Rect, Size
-from p2c2g.media.operations import Pipeline
+from p2c2g.media.operations import OPERATIONS, Pipeline
 from p2c2g.settings import load
 from p2c2g_workers import processors as _processors
 from p2c2g_workers.engine import Engine, Work
@@ -29,23 +29,14 @@ logger = logging.getLogger(__name__)
 
 #: Returns whether measuring is to end.
 Stop = Callable[[], bool]
-#: Pixels of the chunk that is worked on.
-SIZE = Size(640, 180)
+#: Pixels of the chunk that is worked on, and of its frame.
+SIZE, FRAME = Size(640, 180), Size(640, 360)
 #: Seconds of runs of one thing, and the fewest runs.
 BUDGET, RUNS = 0.1, 3
 #: Seconds of the first run above which there is only one more; a first run may be slow because a
 #: device compiles.
 SLOW = 0.5
 QUALITY = 85
-
-#: What is asked of each operation.
-_ASKED = {
-    "upscale": "upscale:2",
-    "resize": f"resize:{2 * SIZE.width}x{2 * SIZE.height}",
-    "sharpen": "sharpen:0.5",
-    "denoise": "denoise:0.3",
-    "pass": "pass",
-}
 
 
 def known() -> tuple[str, ...]:
@@ -74,10 +65,8 @@ def processors(engine: Engine, stop: Stop = lambda: False) -> dict[str, float]:
     found = {}
     with _Threads(threads()):
         for name in takewhile(lambda _: not stop(), known()):
-            operation, _, method = name.partition(":")
             try:
-                text = _ASKED.get(operation, operation) + (f":{method}" if method else "")
-                work = chunk(text, "raw")
+                work = chunk(_example(name), "raw", frame=FRAME)
                 if not all(map(engine.can, work.plan.steps)):
                     continue
                 seconds = _best(partial(_processing, engine, work))
@@ -102,16 +91,30 @@ def codecs(engine: Engine, stop: Stop = lambda: False) -> dict[str, float]:
     return found
 
 
-def chunk(pipeline: str, name: str, size: Size = SIZE) -> Work:
+def chunk(pipeline: str, name: str, size: Size = SIZE, *, frame: Size | None = None) -> Work:
     """Return a chunk of the probe's picture that asks for a pipeline, in the named codec.
+
+    Args:
+        pipeline: its text.
+        name: of the codec.
+        size: of the chunk.
+        frame: the size of the frame that it is of; the chunk is all of it where None.
 
     Raises:
         UsageError: there is no such pipeline or codec.
     """
-    plan = Pipeline.parse(pipeline).resolve(size)
+    plan = Pipeline.parse(pipeline).resolve(frame or size)
     payload = codec(name).encode(picture(size), QUALITY)
-    crop = Rect(0, 0, plan.output.width, plan.output.height)
+    whole = plan.output_of(size)
+    crop = Rect(0, 0, whole.width, whole.height)
     return Work(plan, name, QUALITY, payload, size, crop)
+
+
+def _example(processor: str) -> str:
+    operation, _, method = processor.partition(":")
+    row = OPERATIONS.get(operation)
+    text = operation if row is None else row.example
+    return f"{text}:{method}" if method else text
 
 
 @lru_cache(maxsize=4)

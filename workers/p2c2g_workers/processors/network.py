@@ -65,7 +65,7 @@ class Network:
         # Chunks are what runs side by side; a net that spread would take their cores.
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         try:
-            # Written anew from what was checked: a stranger's bytes end at our reader.
+            # Written again from what was checked: a stranger's bytes end at our reader.
             self._session: Any = onnxruntime.InferenceSession(
                 nets.write(weights.layers), options, providers=["CPUExecutionProvider"]
             )

@@ -24,7 +24,7 @@ from p2c2g_workers.processors.registry import CPU, Registry
 #: Levels that a pixel may be off.
 LEVELS = 1
 
-OPENCL = Registry("OpenCL", spare=CPU)
+OPENCL = Registry(spare=CPU)
 
 #: ``warpAffine`` rounds positions to this part of a pixel.
 _PLACES = 32
@@ -81,7 +81,7 @@ def denoise(pixels: Pixels, step: Step) -> Pixels:
 def _bilinear(pixels: Pixels, step: Step) -> Pixels:
     across, down = step.scale_x.denominator, step.scale_y.denominator
     height, width = pixels.shape[:2]
-    # A size in whole parts, so that OpenCV reckons with the very scale.
+    # A size in whole parts, so that OpenCV computes with the very scale.
     whole = cv2.copyMakeBorder(
         pixels, 0, -height % down, 0, -width % across, cv2.BORDER_REPLICATE
     )  # fmt: skip
