@@ -1,9 +1,9 @@
-"""An engine that may fall over, with the CPU's beside it: no chunk is lost.
+"""An engine that may fail, with the CPU's beside it: no chunk is lost.
 
-What the device fails at is done by the spare engine, so who waits for the chunk sees only
-that it took longer.  The device is *lost* when its memory does not hold even one chunk, when it
+What the device fails at is done by the spare engine, so the caller notices only that the chunk
+took longer.  The device is *lost* when its memory does not hold even one chunk, when it
 says that it is broken for good, or after three failures in a row; from then on the spare does
-everything.  After a while a thread tries the device again, on the very chunk that it failed at
+everything.  After a while a thread tries the device again, on the same chunk that it failed at
 (later on the trial's), and compares the pixels; pauses grow while that goes wrong, or where the
 device is lost again soon.  (A CUDA device that has failed an assertion stays lost: its context
 is gone, and only a new process gets another.)
@@ -61,7 +61,7 @@ class Guarded:
         spare: the CPU's.
         lost: called once whenever the device is lost, with the reason, from any thread.
         found: called when it is back, from a thread of its own.
-        wait: waits for so many seconds, or until the engine is closed; tells whether it is.
+        wait: waits for a number of seconds, or until the engine is closed; returns whether it is.
             A test gives one that does not wait.
         clock: seconds, monotonic.
     """
@@ -104,7 +104,7 @@ class Guarded:
         return (self._well and self._engine.can(step)) or self._spare.can(step)
 
     def enhance(self, work: Work) -> Done:
-        """Carry a chunk out, on the device where that can be.
+        """Process a chunk, on the device where possible.
 
         Raises:
             ChunkError: the chunk, or a step, cannot be done by the CPU either.

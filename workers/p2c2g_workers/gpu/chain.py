@@ -34,7 +34,7 @@ class Chain:
         for step in plan.steps:
             work = next(rest) if step.method in NETWORKS else ops.processor(step)
             self._steps.append((step, work))
-        #: Most pictures for which there was memory; None while there was for all.
+        #: Most pictures for which there was memory; None while there was enough for all.
         self.most: int | None = None
 
     def __call__(self, pixels: Tensor) -> Tensor:

@@ -70,7 +70,7 @@ class Stock:
         return chain(pixels) if isinstance(known, int) else known(pixels)
 
     def drop_graphs(self) -> None:
-        """Give back the memory of the graphs; they are recorded again when they are warm again."""
+        """Free the memory of the graphs; they are recorded again when they are warm again."""
         self._device.drain()
         self._graphs.clear()
         self._device.free()

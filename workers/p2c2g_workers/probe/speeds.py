@@ -2,7 +2,7 @@
 
 One slot's work: a chunk of 640x180, half a frame of 640x360, and as many threads inside OpenCV as
 a worker gives it; each operation is asked for by the example in its row.  The best of some runs
-counts: what else the machine does meanwhile makes a run slower and none faster.
+counts: other work on the machine makes a run slower, never faster.
 """
 
 from __future__ import annotations

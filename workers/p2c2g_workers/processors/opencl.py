@@ -81,7 +81,7 @@ def denoise(pixels: Pixels, step: Step) -> Pixels:
 def _bilinear(pixels: Pixels, step: Step) -> Pixels:
     across, down = step.scale_x.denominator, step.scale_y.denominator
     height, width = pixels.shape[:2]
-    # A size in whole parts, so that OpenCV computes with the very scale.
+    # A size in whole parts, so that OpenCV computes with exactly this scale.
     whole = cv2.copyMakeBorder(
         pixels, 0, -height % down, 0, -width % across, cv2.BORDER_REPLICATE
     )  # fmt: skip
