@@ -32,7 +32,7 @@ NAMES = {
     "p2c2g.media.wire": "VERSION ChunkHeader ResultHeader",
     "p2c2g.messaging.broker": "Broker",
     "p2c2g.messaging.client": """
-        Client TRANSPORT_OPTIONS SOCKET_TIMEOUT redis_client quick_connection""",
+        Client TRANSPORT_OPTIONS SOCKET_TIMEOUT redis_client open_connection""",
     "p2c2g.messaging.envelope": "MAGIC VERSION Payload pack unpack is_envelope check",
 }
 
