@@ -1,6 +1,6 @@
-"""The ways of scaling: how far each looks, and what a trained net owes.
+"""The methods of scaling: how many pixels around each depends on, and what a trained net is like.
 
-Here and not with the processors, since a plan needs to know it, and so does the gamer's side.
+Here and not with the processors, since plans and the gamer's side need to know it.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from typing import ClassVar
 
 @dataclass(frozen=True, slots=True)
 class Kernel:
-    """A way of scaling by any factor, which weighs the pixels around.
+    """A method of scaling by any factor, which weighs the pixels around.
 
     ``support`` is how many source pixels to each side it weighs where it enlarges.  Where it
-    scales down it is as much wider; without any it picks one pixel and leaves the others out.
+    scales down it widens with the scale; with a support of 0 it picks one pixel and ignores others.
     """
 
     support: int
@@ -47,9 +47,9 @@ DEFAULT_METHOD = "bicubic"
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """What a trained net of ``upscale`` owes: one ``factor``, and how far it looks.
+    """A trained net of ``upscale``: its one ``factor``, and the pixels that it depends on.
 
-    ``radius`` is how many of its input's pixels to each side a result depends on.  It sees the
+    ``radius`` is on how many of its input's pixels to each side a result depends.  It takes the
     picture in cells of ``cell`` pixels across and down, so a chunk has to begin at one.
     """
 
@@ -58,7 +58,7 @@ class Network:
     cell: int
 
     def reach(self, _scale: Fraction) -> int:
-        """Return ``radius``: it has but one scale."""
+        """Return ``radius``: it has only one scale."""
         return self.radius
 
 
@@ -70,7 +70,7 @@ NETWORKS = {
 }
 #: The method that leaves the choice of the net, and as a last resort bicubic, to the peer.
 ANY_NETWORK = "ml"
-#: Most weights of one's own in one operation: one of each size.
+#: Most own weights of a gamer in one operation: one of each size.
 MAX_WEIGHTS = len(NETWORKS)
 #: The methods that are learnt.
 LEARNT = {

@@ -1,14 +1,14 @@
-"""Weights of a gamer's own, fetched by their hash in the background.
+"""A gamer's own weights, fetched by their hash in the background.
 
 A chunk's pipeline may name weights that this peer has never seen.  The chunk does not wait for
-them: it is done by the next best, and meanwhile they are looked for in the user's folder for
-caches and at the broker.  Their hash is checked before anything reads them, and what is read is
-checked before anything runs it; a file's name is made of a hash's digits and of nothing else.
+them: it is done by the next best method, and meanwhile they are looked for in the user's folder
+for caches and at the broker.  Their hash is checked before anything reads them, and what is read
+is checked before anything runs it; a file's name consists only of a hash's digits.
 
-One thing is fetched at a time.  At most :data:`MAX_WAITING` names wait, and a further one is not
-taken; what could not be had is not asked for again for 30 s, then a minute, and so on.  Nor may
-strangers have this peer load nets all day: after :data:`BURST` of them there is one in
-:data:`REFILL` seconds.
+One name is fetched at a time.  At most :data:`MAX_WAITING` names wait, and a further one is not
+taken; what could not be fetched is not asked for again for 30 s, then a minute, and so on.  So that
+strangers cannot make this peer load nets all day, there is one every :data:`REFILL` seconds after
+the first :data:`BURST`.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ logger = logging.getLogger(__name__)
 MAX_WAITING = 16
 #: Files in the user's folder for caches; the one used longest ago goes.  32 MB in all.
 MAX_FILES = 64
-#: Seconds for which what could not be had is not asked for again: first, and at most.
+#: Seconds for which what could not be fetched is not asked for again: first, and at most.
 FIRST_PAUSE, LONGEST_PAUSE = 30.0, 1800.0
 #: Nets that may be loaded from the broker at once, and seconds until there may be one more.
 BURST, REFILL = 16, 5.0
@@ -82,7 +82,7 @@ class Cache:
         return None
 
     def put(self, model: bytes) -> None:
-        """Keep a net's file; where that cannot be, it is fetched again another time."""
+        """Keep a net's file; where that is not possible, it is fetched again another time."""
         path = self._path(name_of(model))
         part = ""
         try:
@@ -123,8 +123,8 @@ class Fetcher:
     Args:
         get: returns the bytes of a name, which it has checked, or None; may raise a
             :class:`~p2c2g.errors.P2C2GError`.
-        cache: asked first, and told of what came.
-        hold: gets what was read.
+        cache: asked first, and given what was fetched.
+        hold: called with the weights that were read.
         clock: seconds, monotonic.
     """
 
@@ -146,7 +146,7 @@ class Fetcher:
         self._thread: threading.Thread | None = None
 
     def want(self, names: Sequence[str]) -> None:
-        """Have names fetched that are not on their way, and not known to be in vain.  Never waits.
+        """Fetch names that are not being fetched, and are not left alone for now.  Never waits.
 
         It is called for each chunk, from any thread.
         """
@@ -165,7 +165,7 @@ class Fetcher:
                     self._thread.start()
 
     def join(self, timeout: float | None = None) -> bool:
-        """Wait until nothing is wanted any more; tell whether that is so."""
+        """Wait until nothing is wanted any more; return whether that is so."""
         thread = self._thread
         if thread is not None:
             thread.join(timeout)
@@ -191,7 +191,7 @@ class Fetcher:
                     self._pauses.well(name)
                 else:
                     self._pauses.failed(name, self._clock())
-                # Only now: what is on its way is not asked for a second time.
+                # Only now: a name that is being fetched is not asked for a second time.
                 del self._waiting[name]
 
     def _fetch(self, name: str) -> Weights:
@@ -235,7 +235,7 @@ def want(names: Sequence[str]) -> None:
 
 
 def _renew() -> None:
-    """Start a forked child without its parent's fetcher: its thread is not here."""
+    """Start a forked child without its parent's fetcher, whose thread does not exist here."""
     global _process
     _process = _Process()
 

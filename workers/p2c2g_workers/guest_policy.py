@@ -1,9 +1,9 @@
 """When a guest pauses, decided from readings alone: no clock, no I/O.
 
-Two kinds of reason.  *Told* ones last: the hour, the owner at the machine.  The two *rates*,
-CPU and bandwidth, are token buckets: work may overdraw one, since nobody knows what a chunk
-will cost, and then there is a pause until the debt is paid, so the average holds.  Such a
-pause is told only once it has lasted :data:`TOLD_AFTER`.
+There are two kinds of reason.  Those that last are reported at once: the hour, the owner at the
+machine.  The two *rates*, CPU and bandwidth, are token buckets: work may overdraw one, since nobody
+knows what a chunk will cost, and then there is a pause until the debt is paid, so the average
+holds.  Such a pause is reported only once it has lasted :data:`TOLD_AFTER`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from p2c2g.timing.bucket import TokenBucket
 QUIET = 60.0
 #: Share of the machine's CPU in use by others above which somebody is at work there.
 OTHERS_MOST = 0.25
-#: Seconds that a pause for a rate lasts before it is told.
+#: Seconds that a pause for a rate lasts before it is reported.
 TOLD_AFTER = 1.0
 #: Seconds of its rate that a bucket holds: how unevenly it may be used.
 BURST = 0.2
@@ -48,7 +48,7 @@ class Readings:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Whether to pause; ``reason`` is what others are told, "" where they need not be."""
+    """Whether to pause; ``reason`` is for others, "" where they need not know."""
 
     paused: bool
     reason: str = ""
@@ -91,7 +91,7 @@ class Policy:
     """One guest's decisions.  Belongs to one thread.
 
     Args:
-        limits: what it keeps to.
+        limits: the limits that it keeps to.
         cores: the machine's; ``max_cpu`` is a share of them all.
         quiet: seconds without the owner after which it works again.
     """
@@ -114,13 +114,13 @@ class Policy:
     def allowance(self) -> float:
         """Return the bytes of chunks that may come until it is asked again.
 
-        Half of what the line's bucket holds: a result is on its way for each.
+        Half of what the line's bucket holds: each of them will have a result.
         """
         return math.inf if self._line is None else max(0.0, self._line.tokens) / 2
 
     def judge(self, readings: Readings) -> Verdict:
         """Return whether to pause now.  Readings come in the order of their time."""
-        # Both buckets are filled whatever the outcome.
+        # Both buckets are updated in any case.
         rate = self._over_rate(readings)
         reason = self._away(readings)
         if reason:

@@ -1,4 +1,4 @@
-"""A pipeline of operations, and the plan that it is for one size of frame."""
+"""A pipeline of operations, and its plan for one size of frame."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from p2c2g.media.frame import MAX_EDGE, Size
 from p2c2g.media.methods import ANY_NETWORK, DEFAULT_METHOD, METHODS, NETWORKS
 from p2c2g.media.operations.table import OPERATIONS, Call, read
 
-#: The text travels in messages, and a peer parses what a stranger sent.
+#: Most letters and operations: the text is sent in messages, and a peer parses a stranger's.
 MAX_TEXT, MAX_STEPS = 256, 8
 
 _ONE = Fraction(1)
@@ -23,9 +23,9 @@ class Step:
     """One operation, resolved for one size of frame.
 
     ``scale_x`` and ``scale_y`` are 1 where the size stays.  ``amount`` is 0 for an operation that
-    is given none.  ``radius`` is how many pixels of this step's own input
-    around a pixel its result depends on.  ``weights`` names those of one's own for a net.  It
-    sees its input in cells of ``cell`` pixels across and down, so a chunk has to begin at one.
+    has none.  ``radius`` is on how many pixels around a pixel of this step's own input its result
+    depends.  ``weights`` names a gamer's own for a net.  A step takes its input in cells of
+    ``cell`` pixels across and down, so a chunk has to begin at one.
     """
 
     name: str
@@ -39,12 +39,12 @@ class Step:
 
     @property
     def processor(self) -> str:
-        """Return what does it, as peers name it: ``operation`` or ``operation:method``."""
+        """Return the name of its processor: ``operation`` or ``operation:method``."""
         return f"{self.name}:{self.method}" if self.method else self.name
 
     @property
     def leaves_out(self) -> bool:
-        """Tell whether it leaves some pixels of its input out altogether."""
+        """Tell whether its result does not depend on some pixels of its input at all."""
         kernel = METHODS.get(self.method or "")
         return kernel is not None and kernel.leaves_out and min(self.scale_x, self.scale_y) < 1
 
@@ -80,7 +80,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Pipeline:
-    """Operations in the order in which they are done; ``text`` spells them out in full."""
+    """Operations in the order in which they are done; ``text`` writes them in full."""
 
     text: str
     operations: tuple[Call, ...]
@@ -103,7 +103,7 @@ class Pipeline:
         """Tell whether a peer that was asked for this may have done ``done``.
 
         Where the choice is the peer's, that is any net that was named, any of the pool's, or
-        bicubic; anything else has to be just what was asked for.
+        bicubic; anything else has to be exactly what was asked for.
         """
         return len(done.operations) == len(self.operations) and all(
             map(_allows, self.operations, done.operations)
@@ -118,8 +118,8 @@ class Pipeline:
     def resolve(self, size: Size) -> Plan:
         """Return what this means for frames of ``size``.
 
-        It is the frame's size that counts, at the peer too: ``resize`` of a chunk alone would
-        be another scale.
+        The frame's size counts, at the peer too: ``resize`` of a chunk alone would have another
+        scale.
 
         Raises:
             UsageError: some step would give a picture of less than one pixel, or of more than
@@ -141,7 +141,7 @@ def _allows(asked: Call, done: Call) -> bool:
                 done.method in NETWORKS or done == replace(asked, method=DEFAULT_METHOD, weights=())
             )
         )
-    # A net that was named stays; the weights of one's own may be on their way yet.
+    # A net that was named stays; the gamer's own weights may still be being fetched.
     return same and own and done.method == asked.method in NETWORKS
 
 

@@ -1,4 +1,4 @@
-"""The operations that there are, one row each; the package says how to add one."""
+"""All operations, one row each; the package's docstring says how to add one."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _DECIMAL = r"\d{1,3}(?:\.\d{1,6})?"
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """An operation with its values, as a pipeline asks for it; what it does not use stays unset."""
+    """An operation with its values, as a pipeline asks for it; values it does not use are unset."""
 
     name: str
     method: str | None = None
@@ -38,15 +38,15 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One operation that there is: how it is written, and what it means for a size.
+    """One operation: how it is written, and what it means for a size.
 
     ``form`` is how it is written and ``limits`` what its values may be: together they end the
     sentence that refuses a wrong one.  ``does`` follows the form in a command's help.
-    ``example`` is one that is right; where it scales, ``:METHOD`` may be added to it.
+    ``example`` is a valid one; where it scales, ``:METHOD`` may be added to it.
 
-    ``parse`` makes a call of the name and of the texts between the colons; None where they are
-    not of the form, and a :class:`~p2c2g.errors.UsageError` where more can be said.  ``values``
-    are these texts again, in full.
+    ``parse`` makes a call of the name and of the texts between the colons; None where they do not
+    have the form, and a :class:`~p2c2g.errors.UsageError` where more can be said.  ``values``
+    turns a call back into these texts, in full.
 
     ``scales`` across and down, for pictures of a size; ``radius``, given the scales, and ``cell``
     are those of :class:`Step`.
@@ -140,7 +140,7 @@ def _method(name: str, values: list[str], factor: Fraction | None) -> tuple[str,
     weights = tuple(own.split("+")) if at else ()
     if at and not (net and len(weights) <= MAX_WEIGHTS and all(map(is_name, weights))):
         raise UsageError(
-            f"{part!r} is not right: after the @ of a net stand 1 to {MAX_WEIGHTS} weights, "
+            f"{part!r} is not right: after the @ of a net come 1 to {MAX_WEIGHTS} weights, "
             f"each of {DIGITS} hexadecimal digits, joined by +."
         )
     if net and factor != net.factor:

@@ -1,15 +1,15 @@
-"""An engine that may fall over, with the CPU's beside it: no chunk is lost.
+"""An engine that may fail, with the CPU's beside it: no chunk is lost.
 
-What the device fails at is done by the spare engine, so who waits for the chunk sees only
-that it took longer.  The device is *lost* when its memory does not hold even one chunk, when it
+What the device fails at is done by the spare engine, so the caller notices only that the chunk
+took longer.  The device is *lost* when its memory does not hold even one chunk, when it
 says that it is broken for good, or after three failures in a row; from then on the spare does
-everything.  After a while a thread tries the device again, on the very chunk that it failed at
+everything.  After a while a thread tries the device again, on the same chunk that it failed at
 (later on the trial's), and compares the pixels; pauses grow while that goes wrong, or where the
 device is lost again soon.  (A CUDA device that has failed an assertion stays lost: its context
 is gone, and only a new process gets another.)
 
-An error of the chunk itself is no failure of the device.  Which it is, the spare tells: what it
-can do was the device's fault, unless the device said that the picture is no picture.
+An error of the chunk itself is not a failure of the device.  The spare decides which it is: where
+it can do the chunk, the device was at fault, unless the device said that it is not a picture.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ FIRST, GROWTH, LONGEST = 5.0, 2.0, 300.0
 HELD = 10.0
 #: Tries on the chunk that failed, before the trial's chunks count.
 ON_ITS_OWN = 3
-#: Seconds that closing waits for a try that is going on.
+#: Seconds for which closing waits for a try that is running.
 JOIN_TIMEOUT = 5.0
 #: What errors of a device say that no later call can succeed after, in lower case.
 FATAL = (
@@ -61,7 +61,7 @@ class Guarded:
         spare: the CPU's.
         lost: called once whenever the device is lost, with the reason, from any thread.
         found: called when it is back, from a thread of its own.
-        wait: waits for so many seconds, or until the engine is closed; tells whether it is.
+        wait: waits for a number of seconds, or until the engine is closed; returns whether it is.
             A test gives one that does not wait.
         clock: seconds, monotonic.
     """
@@ -91,7 +91,7 @@ class Guarded:
 
     @property
     def kind(self) -> Kind:
-        """Return by which interface it works now."""
+        """Return the interface that it works through now."""
         return self._engine.kind if self._well else self._spare.kind
 
     @property
@@ -104,7 +104,7 @@ class Guarded:
         return (self._well and self._engine.can(step)) or self._spare.can(step)
 
     def enhance(self, work: Work) -> Done:
-        """Carry a chunk out, on the device where that can be.
+        """Process a chunk, on the device where possible.
 
         Raises:
             ChunkError: the chunk, or a step, cannot be done by the CPU either.
@@ -130,7 +130,7 @@ class Guarded:
         self._spare.close()
 
     def _instead(self, work: Work, error: Exception) -> Done:
-        # Where it raises, the chunk is to blame, and that error is the one to tell.
+        # Where the spare raises too, the chunk is at fault, and its error is the one to report.
         done = self._spare.enhance(work)
         if not is_the_devices(error):
             logger.info("Done on the CPU, since the graphics card refused it: %s", said(error))
@@ -162,7 +162,7 @@ class Guarded:
     def _recover(self, work: Work, pause: float) -> None:
         """Try until it works: first on the chunk that failed, then on those of the trial.
 
-        Else one strange chunk, which no card of this kind can do, would cost the card for good.
+        Otherwise one unusual chunk, which no card of this kind can do, would lose it for good.
         """
         tries = 0
         while not self._wait(pause):
@@ -213,6 +213,6 @@ def verdict(error: Exception, in_a_row: int) -> str | None:
 
 
 def said(error: Exception) -> str:
-    """Return the first line of what an error says: drivers write pages."""
+    """Return the first line of an error's text: drivers write pages."""
     first = str(error).strip().partition("\n")[0].rstrip(".")[:300]
     return first or type(error).__name__

@@ -34,7 +34,7 @@ class Chain:
         for step in plan.steps:
             work = next(rest) if step.method in NETWORKS else ops.processor(step)
             self._steps.append((step, work))
-        #: Most pictures for which there was memory; None while there was for all.
+        #: Most pictures for which there was memory; None while there was enough for all.
         self.most: int | None = None
 
     def __call__(self, pixels: Tensor) -> Tensor:
@@ -46,7 +46,7 @@ class Chain:
         return self._run(pixels, prove=False)
 
     def prove(self, pixels: Tensor) -> None:
-        """Let the nets find out how they are exact for pictures of this shape."""
+        """Let the nets find out which method is exact for pictures of this shape."""
         self._run(pixels, prove=True)
 
     def _run(self, pixels: Tensor, *, prove: bool) -> Tensor:

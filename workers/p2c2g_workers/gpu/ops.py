@@ -1,20 +1,20 @@
-"""The operations on tensors, to the pixels of the processors on the CPU.
+"""The operations on tensors, with the pixels of the processors on the CPU.
 
-A picture is a tensor ``(n, 3, h, w)`` of uint8, BGR, in whatever memory order; the natural one
-here is that of pixels (``channels_last``), in which pictures are sent and shown.  Sums are of
+A picture is a tensor ``(n, 3, h, w)`` of uint8, BGR, in any memory order; the natural one here is
+that of pixels (``channels_last``), in which pictures are sent and shown.  Sums are of
 whole numbers, or of binary fractions that float32 holds, so no order of adding, no kind of card
 and no place in a batch changes a level:
 
 ==================  ==========================================================================
-nearest             the CPU's very pixels
-bilinear            the CPU's very pixels
-bicubic             by 2, and smaller: the CPU's very pixels; larger by another factor: at most
+nearest             exactly the CPU's pixels
+bilinear            exactly the CPU's pixels
+bicubic             by 2, and smaller: exactly the CPU's pixels; larger by another factor: at most
                     :data:`BICUBIC_TOLERANCE` levels off
-lanczos             the CPU's very pixels
-sharpen, denoise    the CPU's very pixels
+lanczos             exactly the CPU's pixels
+sharpen, denoise    exactly the CPU's pixels
 ==================  ==========================================================================
 
-A chunk gets the very pixels of the whole frame in all of them.
+In all of them a chunk gets exactly the pixels of the whole frame.
 """
 
 from __future__ import annotations
@@ -135,7 +135,7 @@ def scale(pictures: Tensor, step: Step, held: Tables) -> Tensor:
         # OpenCV rounds a half up here.
         half = 1 << (2 * tables.LINEAR_BITS - 1)
         return sums.add_(half).bitwise_right_shift_(2 * tables.LINEAR_BITS).to(torch.uint8)
-    # Around nought, so that all sums of a doubling are below 2**24 in 2**16ths: exact.
+    # Around zero, so that all sums of a doubling are below 2**24 in 2**16ths: exact.
     centred = pictures.to(torch.float32) - 128
     for axis, length, factor in axes:
         taps = held.taps(tables.cubic, length, factor, centred.shape[axis])

@@ -26,7 +26,7 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
-#: Bits behind the point of Pillow's weights, and of the linear ones.
+#: Fractional bits of Pillow's weights, and of the linear ones.
 PILLOW_BITS, LINEAR_BITS = 22, 8
 
 

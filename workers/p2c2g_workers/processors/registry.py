@@ -1,9 +1,9 @@
-"""The seam between a plan and those who carry it out: a registry of processors for each device.
+"""The interface between a plan and what carries it out: a registry of processors for each device.
 
-A processor is any function of pixels and a step.  It owes three things: a result of just
-``step.output(size)``; no look further than ``step.radius`` pixels; and the same pixels for a
-chunk as for the whole frame, since chunks are shown side by side.  Those of the CPU are exact
-in that; those of another device may be off by a few levels, which its module states.
+A processor is any function of pixels and a step.  It has to give a result of exactly
+``step.output(size)``, read no further than ``step.radius`` pixels, and give the same pixels for a
+chunk as for the whole frame, since chunks are shown side by side.  Those of the CPU are exact in
+that; those of another device may be off by a few levels, which its module states.
 
 One whose work depends on more than operation and method, such as a net on its weights, has a
 ``check`` besides: it takes the step and raises ProcessorError where it cannot be done now.
@@ -36,7 +36,7 @@ class Functions(Generic[Function]):
     def register(self, name: str, *methods: str) -> Callable[[Function], Function]:
         """Register the decorated function for an operation, under each method where it has them.
 
-        A later one takes the place of an earlier one.
+        A later function replaces an earlier one.
         """
 
         def add(function: Function) -> Function:
