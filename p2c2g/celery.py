@@ -36,7 +36,7 @@ def create_app(settings: Settings) -> Celery:
     url, tls = broker.checked_url(), broker.tls()
     sentinel = url.startswith("sentinel")
     kind = "Sentinel" if sentinel else ""
-    options = {"global_keyprefix": names.CELERYS}
+    options = {"global_keyprefix": names.CELERY_PREFIX}
     if sentinel:
         options["master_name"] = broker.sentinel_master
     application = Celery(

@@ -82,7 +82,7 @@ class Fork:
                 raise subprocess.TimeoutExpired(self.args, timeout or 0.0)
             told = os.read(self._status, _NUMBER.size)
             os.close(self._status)
-            # Whoever forks them is gone, and took them along.
+            # Who forks them is gone, and took them along.
             status = _NUMBER.unpack(told)[0] if told else signal.SIGKILL
             self.returncode = os.waitstatus_to_exitcode(status)
         return self.returncode

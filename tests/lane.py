@@ -59,7 +59,7 @@ class Lane:
         self.broker.close()
 
     def open(self) -> None:
-        """Make the stream anew and forget what was seen."""
+        """Make the stream again and forget what was seen."""
         self.client.delete(self.stream)
         self.client.xgroup_create(self.stream, "test", id="$", mkstream=True)
         self._last, self.entries = "0", []

@@ -13,7 +13,7 @@ from rich.console import Console
 from p2c2g.commands.options import stopping_at_signals
 from p2c2g.display.hub import Hub
 from p2c2g.display.recorder import Recorder
-from p2c2g.display.web import Viewer
+from p2c2g.display.web import ViewerServer
 from p2c2g.errors import UnavailableError, UsageError
 from p2c2g.media.chunker import Grid
 from p2c2g.media.frame import Size
@@ -104,7 +104,7 @@ def run(options: RunOptions, settings: Settings, console: Console) -> None:
             recorder.start(hub)
         url = None
         if not options.headless:
-            viewer = Viewer(hub, session.live, host=options.host, port=options.port)
+            viewer = ViewerServer(hub, session.live, host=options.host, port=options.port)
             stack.callback(viewer.close)
             url = viewer.start()
         broker.check()

@@ -80,7 +80,7 @@ def worker_options() -> list[click.Option]:
         ),
         _option(
             "--max-mbps",
-            "Use at most so many megabits a second for chunks and results.",
+            "Use at most this many megabits a second for chunks and results.",
             "NUMBER",
             parse_mbps,
         ),

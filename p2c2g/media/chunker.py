@@ -1,7 +1,7 @@
-"""Frames into chunks and back: where to cut so that the joins cannot be seen.
+"""Frames into chunks: where to cut so that the joins cannot be seen.
 
 A chunk is sent with a halo as wide as its operations need, and begins where every step begins
-on a whole pixel, so that its pixels are those that the whole frame would have had.
+on a whole pixel, so that its pixels equal those of the whole frame processed at once.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Grid:
 
 @dataclass(frozen=True, slots=True)
 class _Axis:
-    """One direction of a plan: lengths in pixels, before and after."""
+    """One direction of a plan: lengths in pixels, before and after processing."""
 
     length: int
     output: int
@@ -63,7 +63,7 @@ class _Axis:
 
     @property
     def finest(self) -> int:
-        """Into how many parts it can be cut, each with a pixel of its own after the work."""
+        """Into how many parts it can be cut, each with at least one pixel after processing."""
         return math.ceil(self.output / (self.align * self.scale))
 
     def spans(self, parts: int) -> list[tuple[int, int]]:
@@ -133,7 +133,7 @@ def compose(
     Args:
         source_pixels: the source frame, of 3 or 4 channels.
         results: by index, the chunks that came back, each ``(height, width, 3)`` of its target's
-            size; the base layer stands in for the others.
+            size; the others get the base layer.
         chunks: of the frame.
         output: its enhanced size.
     """

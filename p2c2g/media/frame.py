@@ -1,4 +1,4 @@
-"""The words of the picture: sizes, rectangles, frames and their chunks.
+"""Sizes, rectangles, frames, their chunks, and pictures as they are shown.
 
 All are frozen.  Pixels are ``(height, width, channels)`` arrays of ``uint8`` in blue, green,
 red order; a fourth channel, where a screen gives one, is noise and is never read.
@@ -21,8 +21,8 @@ Pixels = NDArray[np.uint8]
 #: A chunk in flight: the frame's number and the chunk's index.
 ChunkKey = tuple[int, int]
 
-#: Longest edge of a frame, in pixels.  A message that claims more is refused before any
-#: memory is taken.
+#: Longest edge of a frame, in pixels.  A message that claims more is refused before memory is
+#: allocated.
 MAX_EDGE = 16_384
 
 
@@ -91,8 +91,8 @@ class Rect:
 class Frame:
     """One picture from a source.
 
-    ``captured_at`` is just before the grab
-    and ``grabbed_at`` just after it, all in seconds of the session's monotonic clock.
+    ``captured_at`` is just before the grab and ``grabbed_at`` just after it, both in seconds of
+    the session's monotonic clock.
     """
 
     number: int
@@ -103,11 +103,11 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """One rectangle of every frame of a session, with its place before and after the work.
+    """One rectangle of every frame of a session, with its place before and after processing.
 
-    ``rect`` is what the chunk answers for and ``padded`` what is sent: ``rect`` with a halo
-    as wide as the operations need, cut off at the frame's edges; both in source pixels.
-    After the work, ``crop`` is the part of the processed ``padded`` that answers for
+    ``rect`` is the chunk's own part of the frame and ``padded`` what is sent: ``rect`` with a
+    halo as wide as the operations need, cut off at the frame's edges; both in source pixels.
+    After processing, ``crop`` is the part of the processed ``padded`` that corresponds to
     ``rect``, and ``target`` is where it goes in the enhanced frame.
     """
 
@@ -130,8 +130,8 @@ class FrameState(Enum):
 class Tile:
     """One chunk of a frame as it is shown, still in its codec.
 
-    ``base`` is the source chunk that was sent (``chunk.padded``, halo and all); ``enhanced``
-    is the accepted result (``chunk.target``), or None where the base layer stands in for it.
+    ``base`` is the source chunk that was sent (``chunk.padded``, with its halo); ``enhanced``
+    is the accepted result (``chunk.target``), or None where the base layer replaces it.
     """
 
     chunk: Chunk
@@ -160,8 +160,9 @@ class Picture:
 
     @cached_property
     def pixels(self) -> Pixels:
-        """Return the enhanced frame, base layer where a chunk was late; nobody may write to it.
+        """Return the enhanced frame, base layer where a chunk was late; it must not be written to.
 
-        It is put together when it is first asked for, by who asks: a browser draws the tiles.
+        It is put together when it is first asked for, in the caller's thread: a browser draws the
+        tiles by itself.
         """
         return self.compose()

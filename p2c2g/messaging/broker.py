@@ -11,7 +11,7 @@ from celery import Celery
 from p2c2g.celery import create_app
 from p2c2g.errors import BrokerUnavailableError
 from p2c2g.messaging import remote
-from p2c2g.messaging.client import Client, redis_client
+from p2c2g.messaging.client import Client, open_connection, redis_client
 from p2c2g.messaging.errors import BROKER_ERRORS, translated
 from p2c2g.messaging.publishing import anonymous_queue
 from p2c2g.settings import Settings, load, redacted
@@ -130,10 +130,7 @@ class Broker:
             shown: what monitors show in place of the arguments.
             what: what it is called where it cannot be sent.
         """
-        with (
-            translated(f"The {what} could not be sent"),
-            self.app.connection_for_write() as connection,
-        ):
+        with translated(f"The {what} could not be sent"), open_connection(self.app) as connection:
             self.app.send_task(
                 task,
                 args=args,

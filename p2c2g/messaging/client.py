@@ -51,19 +51,28 @@ def redis_client(settings: Settings) -> Client:
     return redis.Redis.from_url(url, retry=_once_more(), **_CLIENT_OPTIONS, **tls)
 
 
-def quick_connection(app: Celery) -> Any:
-    """Return a connection of kombu's, not open yet, for who does not wait long.
+def open_connection(app: Celery, timeout: float | None = None) -> Any:
+    """Return an open connection of kombu's, or tell at once that the broker is not there.
+
+    kombu itself would try again after two seconds, and then after four.
 
     Args:
         app: the Celery application.
+        timeout: seconds that it waits for the broker, each time; as the application does where
+            None.
+
+    Raises:
+        kombu.exceptions.OperationalError: the broker does not answer.
     """
-    return app.connection_for_write(
-        transport_options={
-            **app.conf.broker_transport_options,
-            "socket_timeout": SOCKET_TIMEOUT,
-            "socket_connect_timeout": SOCKET_TIMEOUT,
-        }
-    )
+    options = dict(app.conf.broker_transport_options)
+    if timeout is not None:
+        options |= {"socket_timeout": timeout, "socket_connect_timeout": timeout}
+    connection = app.connection_for_write(transport_options=options)
+    try:
+        return connection.ensure_connection(max_retries=0)
+    except BaseException:
+        connection.release()
+        raise
 
 
 def _once_more() -> Retry:

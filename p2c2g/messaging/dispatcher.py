@@ -20,7 +20,7 @@ from redis import ResponseError
 
 from p2c2g.errors import BrokerUnavailableError
 from p2c2g.messaging import names
-from p2c2g.messaging.client import quick_connection
+from p2c2g.messaging.client import SOCKET_TIMEOUT, open_connection
 from p2c2g.messaging.errors import translated
 from p2c2g.messaging.pipelining import BusyError
 from p2c2g.messaging.publishing import (
@@ -116,17 +116,16 @@ class Dispatcher:
             _release(producer)
         if is_connected:
             return
-        connection = quick_connection(self._app)
-        try:
-            with translated():
-                connection.connect()
+        with translated():
+            connection = open_connection(self._app, SOCKET_TIMEOUT)
+            try:
                 producer = self._app.amqp.Producer(connection)
                 tune_producer(producer, self._bound, self._busy_after)
                 if hasattr(producer.channel, "stream"):
                     producer.channel.stream.connect()
-        except BrokerUnavailableError:
-            connection.release()
-            raise
+            except BaseException:
+                connection.release()
+                raise
         with self._lock:
             self._producer = producer
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import Final
 
 #: In front of each key of ours.
-OURS: Final = "p2c2g."
+PREFIX: Final = "p2c2g."
 #: In front of each key that Celery makes for us: kombu's ``global_keyprefix``.
-CELERYS: Final = ""
+CELERY_PREFIX: Final = ""
 
 #: The task that enhances one chunk; the core does not import its code.
 ENHANCE_TASK: Final = "p2c2g.enhance"
@@ -28,17 +28,17 @@ _SEPARATOR = "\x06\x16"
 
 def peers() -> str:
     """Return the key of the hash of all enrolments."""
-    return f"{OURS}peers"
+    return f"{PREFIX}peers"
 
 
 def banned() -> str:
     """Return the key of the hash of all bans."""
-    return f"{OURS}banned"
+    return f"{PREFIX}banned"
 
 
 def beat(peer: str) -> str:
     """Return the key of a peer's beat."""
-    return f"{OURS}beat.{peer}"
+    return f"{PREFIX}beat.{peer}"
 
 
 # -- what sessions tell each other ------------------------------------------------------------
@@ -46,17 +46,17 @@ def beat(peer: str) -> str:
 
 def breakers() -> str:
     """Return the key of the sorted set of open breakers."""
-    return f"{OURS}breakers"
+    return f"{PREFIX}breakers"
 
 
 def sessions() -> str:
     """Return the key of the set of sessions that tell what they have seen of peers."""
-    return f"{OURS}health"
+    return f"{PREFIX}health"
 
 
 def health(session: str) -> str:
     """Return the key of what one of them has seen."""
-    return f"{OURS}health.{session}"
+    return f"{PREFIX}health.{session}"
 
 
 # -- frames and what else travels -------------------------------------------------------------
@@ -64,7 +64,7 @@ def health(session: str) -> str:
 
 def results(session: str) -> str:
     """Return the key of a session's results stream."""
-    return f"{OURS}results.{session}"
+    return f"{PREFIX}results.{session}"
 
 
 def is_results(key: str) -> bool:
@@ -74,22 +74,22 @@ def is_results(key: str) -> bool:
 
 def recall(reader: str) -> str:
     """Return the key of the list by which a reader calls its reads back."""
-    return f"{OURS}recall.{reader}"
+    return f"{PREFIX}recall.{reader}"
 
 
 def blob(name: str) -> str:
     """Return the key of a blob by the hash of its bytes."""
-    return f"{OURS}blob.{name}"
+    return f"{PREFIX}blob.{name}"
 
 
 def training(order: str) -> str:
     """Return the key of the hash that says how far an order to train is."""
-    return f"{OURS}training.{order}"
+    return f"{PREFIX}training.{order}"
 
 
 def measurement(token: str) -> str:
     """Return the key of what is sent to and fro to measure a line."""
-    return f"{OURS}probe.{token}"
+    return f"{PREFIX}probe.{token}"
 
 
 # -- Celery's ---------------------------------------------------------------------------------
@@ -107,12 +107,12 @@ def control_queue(peer: str) -> str:
 
 def queue_key(queue: str) -> str:
     """Return the key of the list that a queue is."""
-    return f"{CELERYS}{queue}"
+    return f"{CELERY_PREFIX}{queue}"
 
 
 def control_bindings() -> str:
     """Return the key of the set of remote control's bindings, as kombu names it."""
-    return f"{CELERYS}_kombu.binding.{_PIDBOX}"
+    return f"{CELERY_PREFIX}_kombu.binding.{_PIDBOX}"
 
 
 def control_binding(peer: str) -> str:

@@ -60,7 +60,7 @@ class Window:
     def read_ahead(self) -> int:
         """Return how many messages to keep on their way beyond one a slot, at least one.
 
-        The least of the last round trips is the way itself: more is a busy machine.
+        The least of the last round trips is the line's: more is a busy machine.
         """
         if self._service is None or self._way is None:
             return 1

@@ -4,7 +4,7 @@ How outstanding reads are called back is in :mod:`p2c2g.messaging.recalling`.
 
 A channel belongs to the thread of its event loop.  From others come acknowledgements
 (:meth:`QoS.ack` only marks), :meth:`ReadingChannel.pause` and :meth:`~ReadingChannel.resume`
-(likewise) and :meth:`ReadingChannel.round_trip`.
+(the same) and :meth:`ReadingChannel.round_trip`.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class ReadingChannel(RecallingChannel):
 
         Raises:
             redis.exceptions.RedisError: the broker does not answer.
-            OSError: likewise.
+            OSError: the same.
         """
         # One that is not in use is at hand after the first time.
         client = self._create_client()

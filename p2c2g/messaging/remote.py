@@ -11,7 +11,7 @@ from typing import Any
 
 from celery import Celery
 
-from p2c2g.messaging.client import quick_connection
+from p2c2g.messaging.client import SOCKET_TIMEOUT, open_connection
 from p2c2g.messaging.errors import translated
 
 #: Seconds in which the workers answer one ping.
@@ -20,13 +20,13 @@ PING = 0.5
 
 def leave_queue(app: Celery, queue: str, peer: str) -> None:
     """Ask a peer to take nothing more from a queue.  Waits for no answer."""
-    with translated(), quick_connection(app) as connection:
+    with translated(), open_connection(app, SOCKET_TIMEOUT) as connection:
         app.control.cancel_consumer(queue, destination=[peer], connection=connection)
 
 
 def join_queue(app: Celery, queue: str, peer: str) -> None:
     """Ask a peer to take from a queue, again as a rule.  Waits for no answer."""
-    with translated(), quick_connection(app) as connection:
+    with translated(), open_connection(app, SOCKET_TIMEOUT) as connection:
         app.control.add_consumer(queue, destination=[peer], connection=connection)
 
 
@@ -34,7 +34,7 @@ def ping(app: Celery, count: int, timeout: float, clock: Callable[[], float] = m
     """Ping until ``count`` workers answer, or for ``timeout`` seconds; return how many did last."""
     deadline = clock() + timeout
     found = 0
-    with translated(), app.connection_for_write() as connection:
+    with translated(), open_connection(app) as connection:
         while found < count and clock() <= deadline:
             answers = app.control.ping(timeout=PING, limit=count, connection=connection)
             found = len(answers or ())
@@ -47,7 +47,7 @@ def drain(app: Celery, peer: str, timeout: float) -> Any:
     Returns:
         Its answer, ``{"ok": …}`` where it will; None where it gave none in ``timeout`` seconds.
     """
-    with translated(), app.connection_for_write() as connection:
+    with translated(), open_connection(app) as connection:
         answers = app.control.broadcast(
             "drain",
             destination=[peer],

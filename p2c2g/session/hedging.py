@@ -14,8 +14,8 @@ from collections.abc import Callable
 from enum import Enum
 
 from p2c2g.media.frame import ChunkKey
-from p2c2g.timing.recent_times import RecentTimes
-from p2c2g.timing.token_bucket import TokenBucket
+from p2c2g.timing.bucket import TokenBucket
+from p2c2g.timing.recent import RecentTimes
 
 #: Of recent chunks' times: beyond this share of them a run is slow.
 SLOW = 0.95
@@ -36,7 +36,7 @@ class Hedging:
     Args:
         deadline: seconds from capture to the latest showing.
         hedge_share: hedges as a share of chunks.
-        rerun_share: reruns of silent chunks, likewise.
+        rerun_share: the same of silent chunks' reruns.
         burst: of either at once.
     """
 

@@ -1,4 +1,4 @@
-"""What happens in a session, for whoever counts, logs or audits it.
+"""What happens in a session, for those who count, log or audit it.
 
 The decision core calls these in the session and in the simulator alike, at the moment when it
 decides, with its lock held: an observer keeps what it hears and returns at once.  Methods do

@@ -1,7 +1,7 @@
 """Shows frames: on a schedule, in order, and at their deadline whatever came.
 
 A thread of its own, which waits for nothing but the clock: no peer, no broker and no picture
-can keep it from showing the next frame.  What is shown is put together by whoever looks at its
+can keep it from showing the next frame.  What is shown is put together by who looks at its
 pixels (:class:`~p2c2g.media.frame.Picture`).
 """
 

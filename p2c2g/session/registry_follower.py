@@ -164,9 +164,6 @@ def promised(capabilities: Capabilities, config: SessionConfig) -> float:
     Each step is taken at the result's size, which is a little too long; 0 where the probe has
     not measured all of them.
     """
-    names = [
-        f"{step.name}:{step.method}" if step.method else step.name
-        for step in config.operations.resolve(config.size).steps
-    ]
+    names = [step.processor for step in config.operations.resolve(config.size).steps]
     speeds = [*map(capabilities.speeds.get, names), capabilities.codecs.get(config.codec)]
     return sum(1 / speed for speed in speeds if speed) if all(speeds) else 0.0

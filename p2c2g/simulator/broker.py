@@ -1,6 +1,6 @@
 """The simulated broker: the capability queue, each peer's own, and the reads that wait there.
 
-As Redis has it: whoever has waited longest gets the next message; a queue is bounded and its
+As Redis has it: who has waited longest gets the next message; a queue is bounded and its
 oldest message goes first; a peer that vanished still has its reads there, and what they are
 given is lost.
 """
@@ -73,7 +73,7 @@ class Broker:
     def sync(self, changes: Iterable[Change]) -> dict[str, float]:
         """Take breakers that a session has opened and closed; return what all have opened.
 
-        Whoever is opened is asked to leave the capability queue until it is closed again.
+        Whose breaker is opened is asked to leave the capability queue until it is closed again.
 
         Returns:
             Seconds until each peer may be tried; below 0 where it may be.

@@ -20,13 +20,13 @@ from p2c2g.simulator.peers import BEAT, BEATS_MISSED, Peer
 
 
 class SimulatedRegistry:
-    """What `peers/registry.py` answers to a session's keeper.
+    """What `peers/registry.py` answers to a session's maintenance.
 
     Args:
         engine: the clock.
         broker: who is there.
         config: what peers have been probed for.
-        gamer_rtt: seconds of whoever asks, to the broker and back; the keeper measures it while
+        gamer_rtt: seconds of who asks, to the broker and back; the maintenance measures it while
             it waits, which takes no time here.
     """
 
@@ -37,10 +37,7 @@ class SimulatedRegistry:
         self._peers = broker.peers
         self._broker = broker
         self._config = config
-        self._names = [
-            f"{step.name}:{step.method}" if step.method else step.name
-            for step in config.operations.resolve(config.size).steps
-        ]
+        self._names = [step.processor for step in config.operations.resolve(config.size).steps]
         self._gamer_rtt = gamer_rtt
 
     def ids(self) -> frozenset[str]:

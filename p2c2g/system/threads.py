@@ -1,4 +1,4 @@
-"""A thread that is watched: named, its crash kept for whoever asks, joined with a time limit."""
+"""A supervised thread: named, its crash kept for its owner, joined with a time limit."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ logger = logging.getLogger(__name__)
 class SupervisedThread:
     """Runs a function once, and remembers what ended it.
 
-    Nobody hears a thread that dies: its exception goes to standard error and the process goes
-    on without it.  So whoever owns one asks :meth:`check` on its way.
+    A plain thread dies unnoticed: its exception goes to standard error and the process goes on
+    without it.  So the owner of this one calls :meth:`check` regularly.
 
     Args:
         name: of the thread, for logs and profilers.
@@ -36,7 +36,7 @@ class SupervisedThread:
         self._thread.start()
 
     def check(self) -> None:
-        """Do nothing while it is well.
+        """Do nothing while it has not crashed.
 
         Raises:
             RuntimeError: it has died; the cause is its crash.

@@ -24,7 +24,7 @@ from p2c2g.media.frame import ChunkKey
 from p2c2g.peers.breaker import Breakers, Outcome
 from p2c2g.peers.health import Health
 from p2c2g.peers.trust import Trust
-from p2c2g.timing.token_bucket import TokenBucket
+from p2c2g.timing.bucket import TokenBucket
 from p2c2g.verify.canaries import Canaries, Canary
 from p2c2g.verify.examination import TIMEOUT, BreakerTrial, Compare, Examination
 

@@ -100,11 +100,11 @@ def test_ctrl_c_keeps_what_there_is_and_the_next_call_goes_on(
         (("--game", "a/b"), 2, "letters, digits"),
         (("--game", "a", "--size", "ml-huge"), 2, "ml-tiny"),
         (("--game", "a", "--video", "none.mp4"), 2, "no file none.mp4"),
-        (("--game", "a", "--frames", "none"), 2, "none is no folder"),
+        (("--game", "a", "--frames", "none"), 2, "none is not a folder"),
         (("--game", "a", "--video", "x", "--frames", "y"), 2, "either"),
         (("--game", "a", "--source", "nonsense"), 2, "is not a source"),
         (("--game", "a", "--minutes", "0"), 2, "--minutes"),
-        (("--cancel", "a"), 2, "nothing to call off"),
+        (("--cancel", "a"), 2, "nothing to cancel"),
         (("--game", "a", "--resolution", "big"), 2, "big"),
     ],
 )

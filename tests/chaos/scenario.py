@@ -161,6 +161,7 @@ def _run(
             session.close(pacer.due)
             injector.close()
             witness.close()
+            broker.close()
         recording.due = pacer.due
         recording.counted = session.tally.frames()
         recording.in_flight = {

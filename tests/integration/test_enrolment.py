@@ -309,7 +309,7 @@ def test_a_heart_that_loses_its_connection_beats_on(
         (("--max-cpu", "500%"), "'500%' is no share"),
         (("--hours", "25-3"), "'25-3' are no hours"),
         (("--max-mbps", "-1"), "'-1' is no bandwidth"),
-        (("--region", " "), "' ' is no name"),
+        (("--region", " "), "' ' is no region"),
         (("-n", "two words@test"), "'two words@test' cannot be a peer's id"),
     ],
 )

@@ -133,7 +133,7 @@ def test_the_writer_outlives_its_broker() -> None:
         # The first one's answer may have died with the broker: then it is written once more.
         assert written[written[:1] == [b"1"] :] == [str(value).encode() for value in range(2, 12)]
         assert writer.dropped == 0
-        # It starts anew where a late result comes.
+        # It starts again where a late result comes.
         writer.put(pushed(12))
         assert writer.close(PATIENCE)
         assert client.rpop("written") == b"12"

@@ -26,7 +26,7 @@ def test_chosen_peers_get_the_chunks_and_the_common_queue_none(pool: Pool, polic
         send = dispatcher.send
 
         def spy(frame: int, messages: Sequence[Message]) -> None:
-            # Where both have had a run of a chunk, its third goes to whoever pulls first.
+            # Where both have had a run of a chunk, its third goes to who pulls first.
             to.update(
                 peer for _, header, _, peer in messages if ChunkHeader.unpack(header).attempt == 1
             )
@@ -87,7 +87,7 @@ def test_newcomers_earn_trust_and_the_next_session_knows(pool: Pool) -> None:
     with Gamer(pool.broker.url) as gamer:
         gamer.play(1)
         gamer.until(lambda: is_known(gamer), "the next session does not know")
-        # Who had to begin anew would need as many comparisons as make a peer trusted.
+        # Who had to begin again would need as many comparisons as make a peer trusted.
         assert gamer.session.routing()["examinations"]["begun"] < ENOUGH
 
 

@@ -30,7 +30,7 @@ from p2c2g_training.home import Course, Home
 from p2c2g_training.order import QUEUE, Progress
 from p2c2g_training.pool import Ordering
 from p2c2g_training.train import POINTS
-from p2c2g_training.watching import Watch
+from p2c2g_training.watching import OrderWatch
 from p2c2g_workers.nets import Weights, shipped
 from tests.forks import LEARNING
 from tests.lane import Lane, settings
@@ -81,7 +81,7 @@ class Gamer:
 
     def ordering(self, silent: float = 60.0) -> Ordering:
         return Ordering(
-            self._broker, self.home, Console(file=self.said), self.stop, Watch(silent=silent)
+            self._broker, self.home, Console(file=self.said), self.stop, OrderWatch(silent=silent)
         )
 
     def train(

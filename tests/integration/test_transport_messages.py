@@ -106,7 +106,7 @@ def test_a_worker_outlives(shared: tuple[Lane, Worker], kind: str) -> None:
     lane.round_trip()
     written = worker.log().splitlines()[before:]
     assert any("WARNING" in line or "ERROR" in line or "CRITICAL" in line for line in written)
-    # It neither started anew nor lost its connection, and gave its credit back.
+    # It neither started again nor lost its connection, and gave its credit back.
     assert worker.log().count("Connected to") == 1
     assert worker.log().count("ready.") == 1
 

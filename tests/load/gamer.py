@@ -19,7 +19,7 @@ import psutil
 from benchmarks.child import Parent
 from p2c2g.display.hub import Hub
 from p2c2g.messaging.broker import Broker
-from p2c2g.session.registry_follower import RegistryFollower
+from p2c2g.session.maintenance import Maintenance
 from p2c2g.session.report import build_report
 from p2c2g.session.session import Session
 from p2c2g.settings import load
@@ -37,7 +37,7 @@ THREADS = {
     "sends": "MainThread",
     "collects": "p2c2g-collector",
     "shows": "p2c2g-player",
-    "keeps": "p2c2g-keeper",
+    "keeps": "p2c2g-maintenance",
 }
 
 
@@ -46,17 +46,17 @@ class Rounds:
 
     def __init__(self) -> None:
         self._took: list[tuple[float, float]] = []
-        look = RegistryFollower.round
+        look = Maintenance._look
 
-        def timed(registry_follower: RegistryFollower) -> None:
+        def timed(maintenance: Maintenance) -> None:
             began, used = time.monotonic(), time.thread_time()
-            look(registry_follower)
+            look(maintenance)
             self._took.append((time.monotonic() - began, time.thread_time() - used))
 
-        RegistryFollower.round = timed  # type: ignore[method-assign, assignment]
+        Maintenance._look = timed  # type: ignore[method-assign]
 
     def take(self) -> dict[str, float]:
-        """Return their count and medians: milliseconds, and those of the processor; begin anew."""
+        """Return their count and medians: milliseconds, and those of the processor; begin again."""
         taken, self._took = self._took, []
         walls, used = zip(*taken, strict=True) if taken else ((0.0,), (0.0,))
         return {

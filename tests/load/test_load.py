@@ -56,7 +56,7 @@ def test_twelve_peers_answer_every_chunk_and_leave_nothing() -> None:
     }
     assert figures["served"] >= 4 * report["submitted"]
     assert {peer["id"] for peer in report["peers"]} <= {node_name(index) for index in range(12)}
-    # Whoever looked at the registry was there, and was counted.
+    # Who looked at the registry was there, and was counted.
     assert figures["registry"]["count"] > 0
     assert figures["registry"]["kib"] > 0
     json.dumps(figures)

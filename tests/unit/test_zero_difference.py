@@ -10,7 +10,7 @@ from p2c2g.errors import UsageError
 from p2c2g.media.chunker import Grid, cut, plan_chunks
 from p2c2g.media.frame import Pixels, Size
 from p2c2g.media.methods import METHODS
-from p2c2g.media.operations import Pipeline
+from p2c2g.media.operations import OPERATIONS, Pipeline
 from p2c2g_workers.processors import run
 from tests.effort import examples
 
@@ -28,8 +28,10 @@ upscales = st.builds("upscale:{}:{}".format, st.sampled_from(FACTORS), st.sample
 reductions = st.builds(
     "upscale:{}:{}".format, st.sampled_from(SMALLER), st.sampled_from(sorted(METHODS))
 )
-others = st.builds("sharpen:{:.3f}".format, st.floats(0, 4)) | st.builds(
-    "denoise:{:.3f}".format, st.floats(0.01, 1)
+others = (
+    st.builds("sharpen:{:.3f}".format, st.floats(0, 4))
+    | st.builds("denoise:{:.3f}".format, st.floats(0.01, 1))
+    | st.sampled_from([row.example for row in OPERATIONS.values() if row.name != "resize"])
 )
 pipelines = st.lists(upscales | reductions | others, min_size=1, max_size=3).map(",".join)
 # Past 512 pixels, a float32 coordinate has too few bits left for a weight in 2048ths.

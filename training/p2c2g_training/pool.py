@@ -26,7 +26,7 @@ from p2c2g_training.home import Course, Home
 from p2c2g_training.order import QUEUE, TASK, Order, Progress
 from p2c2g_training.pictures import fitting, packed
 from p2c2g_training.shown import Shown
-from p2c2g_training.watching import Watch
+from p2c2g_training.watching import OrderWatch
 from p2c2g_workers.nets import Weights, read
 
 #: Frames of those that teach which only show the peer how far it is.
@@ -46,9 +46,9 @@ class Ordering:
         home: Home,
         console: Console,
         stop: threading.Event,
-        watch: Watch | None = None,
+        watch: OrderWatch | None = None,
     ) -> None:
-        self._watch = watch or Watch()
+        self._watch = watch or OrderWatch()
         self._broker = broker
         self._home = home
         self._console = console
@@ -100,7 +100,7 @@ class Ordering:
             return self._order(course, id_, names), seen.attempt
         names = self._uploaded(teach)
         order = self._order(course, uuid4().hex, names)
-        # Before it is out: a gamer who dies now can still call it off.
+        # Before it is sent: a command that is killed now can still cancel it the next time.
         self._home.ordered(order.id, list(names))
         attempt = self._board.post(order.id)
         self._send(order, attempt)

@@ -35,7 +35,9 @@ BrokerOption = Annotated[
 def probe(
     *,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON, for machines.")] = False,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Measure again, not by heart.")] = False,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Measure again, even what is remembered.")
+    ] = False,
     memory: Annotated[
         bool, typer.Option("--memory", help="Also how much memory chunks take, by size.")
     ] = False,
@@ -111,7 +113,7 @@ def run(
     from p2c2g_workers.probe.machine import cores
 
     settings = _settings(broker)
-    settings.broker.tls()  # Says what is wrong with it now, and not in the worker.
+    settings.broker.tls()  # Says what is wrong with it here, not in the worker.
     launch = Launch(
         queues=queues,
         name=name,
@@ -121,7 +123,7 @@ def run(
         cpu_fallback=cpu_fallback,
     )
     command = [sys.executable, "-m", "celery", *launch.arguments(cores())]
-    # By the environment: a command line is seen by everybody on the machine.
+    # Through the environment: everybody on the machine can read a command line.
     environment = {**os.environ, "P2C2G_BROKER_URL": settings.broker.url}
     if os.name == "posix":
         sys.stdout.flush()
@@ -138,7 +140,7 @@ def _settings(broker: str | None) -> Settings:
 
 
 def _measure(settings: Settings, engine: Engine, fresh: bool, *, asked: bool) -> Capabilities:
-    """Measure; a broker that was asked for has to answer, the usual one need not be there."""
+    """Measure; a broker that was asked for must answer, the default one need not be there."""
     from p2c2g.messaging.broker import Broker
     from p2c2g.messaging.errors import translated
     from p2c2g_workers import probe

@@ -1,4 +1,4 @@
-"""From what a person asks for to the options of the ``celery`` command that does it."""
+"""Turns what a person asks for into the options of the ``celery`` command that does it."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class Launch:
     Args:
         queues: names joined by commas.
         name: what people call the peer.
-        region: where it is, None where it does not say.
+        region: where it is; None where that is not said.
         slots: chunks at once; None for one a core, fewer where ``limits`` has a share.
-        limits: what it keeps to.
+        limits: the limits that it keeps to.
         cpu_fallback: whether it may serve ``cpu`` where it has no GPU.
     """
 
@@ -46,7 +46,7 @@ class Launch:
             node: the part of its name that tells machines apart; this machine's where None.
 
         Raises:
-            UsageError: the queues, the name or the region cannot be.
+            UsageError: the queues, the name or the region are not valid.
         """
         limits = self.limits
         options: dict[str, str | None] = {
@@ -64,7 +64,7 @@ class Launch:
             "-Q", _queues(self.queues),
             "-n", f"{slug(self.name)}@{node or this_machine()}",
             "-c", str(self.slots or concurrency(cores, limits.max_cpu)),
-            # Celery's heartbeat is for monitors that gather events; ours is the registry's.
+            # Celery's heartbeat is for monitors that gather events; ours goes to the registry.
             "--without-heartbeat",
             "-l", "info",
             *(f"--{option}={value}" for option, value in options.items() if value is not None),
@@ -73,12 +73,12 @@ class Launch:
 
 
 def concurrency(cores: int, max_cpu: float | None) -> int:
-    """Return how many chunks to work on at once: no more than the share has cores for."""
+    """Return how many chunks to work on at once: no more than the CPU share has cores for."""
     return max(1, cores if max_cpu is None else int(cores * max_cpu + 0.5))
 
 
 def slug(name: str) -> str:
-    """Return a name as a node's name can have it: ASCII letters, digits, dot and dash."""
+    """Return a name in the characters that a node's name allows: ASCII letters, digits, . and -."""
     plain = re.sub(r"[^A-Za-z0-9.]+", "-", name).strip("-.")[:_LONGEST]
     if plain:
         return plain
@@ -88,7 +88,7 @@ def slug(name: str) -> str:
 def this_machine() -> str:
     """Return the host's name and four digits that stay the same and differ between machines.
 
-    Many machines are called localhost.  What the digits come from is not to be had from them.
+    Many machines are called localhost.  What the digits come from cannot be told from them.
     """
     host = re.sub(r"[^A-Za-z0-9.-]+", "-", socket.gethostname()).strip("-.")[:_LONGEST] or "host"
     try:

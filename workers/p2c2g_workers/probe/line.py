@@ -36,10 +36,10 @@ class Line:
 
 
 def measure(client: Client) -> Line:
-    """Measure for about a second; what the broker does not answer is 0 and a line in the log.
+    """Measure for about a second; what the broker does not answer is 0, with a line in the log.
 
-    More is sent step by step, for as long as it can be expected to end in time: a far peer's
-    line would not carry the largest at all.
+    The values grow step by step while the next can be expected to end in time: a far peer's
+    line could not carry the largest at all.
     """
     up = down = rtt = 0.0
     key = names.measurement(uuid4().hex)
@@ -68,7 +68,7 @@ def _grow(client: Client, key: str, rtt: float, *, down: bool) -> float:
     while True:
         seconds = _transfer(client, key, size, together, down=down)
         spent += seconds
-        # A round trip of it is no transfer; on loopback nothing else would be left.
+        # A round trip of it is no transfer; a tenth stays, or on loopback nothing would be left.
         rate = 8 * size * together / max(seconds - rtt, seconds / 10)
         if together > 1 or spent + GROWTH * seconds > BUDGET:
             return rate

@@ -1,4 +1,4 @@
-"""The seconds that things took of late."""
+"""What the latest of something took."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections import deque
 
 
 class RecentTimes:
-    """The seconds that the latest chunks took, the oldest forgotten.
+    """The seconds that the latest took, the oldest forgotten.
 
     Args:
         length: how many are kept.
-        every: percentiles are reckoned anew after so many more.
+        every: percentiles are computed again after so many more.
     """
 
     def __init__(self, length: int = 256, every: int = 8) -> None:
