@@ -19,7 +19,7 @@ from p2c2g.settings import BrokerSettings, Settings
 
 ROOT = Path(__file__).resolve().parents[1]
 #: Seconds after which a test that waits has failed, even on a slow machine.
-PATIENCE = 30.0
+PATIENCE = 60.0
 #: Milliseconds of one look at the stream.
 LOOK_MS = 500
 

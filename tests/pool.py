@@ -28,7 +28,7 @@ from p2c2g.settings import Settings
 from p2c2g.system import processes
 from p2c2g.testing.delay_proxy import DelayProxy
 from tests import forks
-from tests.lane import ROOT, by_port, settings
+from tests.lane import PATIENCE, ROOT, by_port, settings
 
 #: Seconds for the start of workers; sixteen at once on two cores take a while.
 START_TIMEOUT = 90.0
@@ -149,7 +149,7 @@ class Worker:
         assert self.process is not None
         self.process.send_signal(number)
 
-    def wait(self, timeout: float = 5.0) -> int:
+    def wait(self, timeout: float = PATIENCE) -> int:
         """Wait until it has ended; return its exit status."""
         assert self.process is not None
         try:
