@@ -198,7 +198,7 @@ def _work(
     done: SimpleQueue[Any],
 ) -> None:
     """Be one of the plain processes."""
-    cv2.setNumThreads(1)  # as a peer's, and likewise:
+    cv2.setNumThreads(1)  # as a peer's; and so:
     keep_freed_memory()
     memory = SharedMemory(name)
     chunks = _chunks(order)

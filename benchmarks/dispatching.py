@@ -18,7 +18,7 @@ from benchmarks.contenders.celery import make_app
 from benchmarks.pool import Pool
 from p2c2g.media.frame import Rect, Size
 from p2c2g.media.wire import ChunkHeader
-from p2c2g.session.dispatcher import Dispatcher
+from p2c2g.messaging.dispatcher import Dispatcher
 
 FPS, CHUNKS, KIB = 144, 4, 40
 _QUEUE = "bench-dispatcher"

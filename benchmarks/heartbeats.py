@@ -23,8 +23,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from p2c2g.celery import redis_client
 from p2c2g.errors import UnavailableError
+from p2c2g.messaging.client import redis_client
 from p2c2g.messaging.embedded import EmbeddedBroker
 from p2c2g.peers.messages import Beat, Capabilities, Enrolment, PeerState
 from p2c2g.peers.registry import Registry

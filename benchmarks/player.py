@@ -20,11 +20,12 @@ import psutil
 from celery import Celery
 
 from benchmarks.child import Child, Parent
-from p2c2g.celery import create_app, redis_client
+from p2c2g.celery import create_app
 from p2c2g.display.hub import Hub
 from p2c2g.media.chunker import Grid
 from p2c2g.media.frame import Frame, FrameState, Picture, Size
 from p2c2g.media.operations import Pipeline
+from p2c2g.messaging.client import redis_client
 from p2c2g.session.config import SessionConfig
 from p2c2g.session.report import build_report
 from p2c2g.session.session import Session

@@ -18,8 +18,9 @@ from typing import IO, Self
 
 import psutil
 
-from p2c2g.celery import create_app, redis_client
+from p2c2g.celery import create_app
 from p2c2g.errors import UnavailableError
+from p2c2g.messaging.client import redis_client
 from p2c2g.messaging.embedded import EmbeddedBroker
 from p2c2g.settings import BrokerSettings, Settings
 from p2c2g.system import processes

@@ -22,8 +22,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from random import Random
 
-from p2c2g.routing.candidate import Candidate, Job, Policy
+from p2c2g.peers.candidate import Candidate
 from p2c2g.routing.policies import make
+from p2c2g.routing.policy import Job, Policy
 from p2c2g.routing.pool import MOST, SPARE, SessionPool
 from p2c2g.routing.stealing import Waiting, moves
 

@@ -29,18 +29,19 @@ from rich.table import Table
 
 from benchmarks.options import Parser, number, run
 from benchmarks.queueing import MEGAPIXELS, Model, Terms
-from p2c2g.routing.candidate import Candidate, Job, Policy
+from p2c2g.peers.candidate import Candidate
 from p2c2g.routing.policies import POLICIES, make
+from p2c2g.routing.policy import Job, Policy
 
 PEERS = (10, 100, 1000)
-#: Decisions of one turn, in which the weights are summed anew twice; turns of each policy.
+#: Decisions of one turn, in which the weights are summed again twice; turns of each policy.
 TURN, TURNS = 512, 9
 SCAN = "plain scan"
 TARGET_US = 50.0
 
 
 class Scan:
-    """The plain way: predict for every peer, take the least."""
+    """Predict for every peer, and take the least."""
 
     def choose(self, job: Job, pool: Sequence[Candidate], now: float) -> Candidate | None:
         """Return the peer that would be back first."""

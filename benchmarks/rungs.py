@@ -20,8 +20,9 @@ from kombu.transport import redis as stock
 from benchmarks.contenders import Bench, Wait, start_worker, work, worker_terms
 from benchmarks.contenders import p2c2g as lane
 from p2c2g.messaging import channel as lane_channel
+from p2c2g.messaging import names
 from p2c2g.messaging import transport as lane_transport
-from p2c2g.messaging.results import STREAM_LENGTH, STREAM_PREFIX, StreamResult
+from p2c2g.messaging.results import STREAM_LENGTH, StreamResult
 from p2c2g.system import processes
 
 _RUNG = "BENCH_RUNG"
@@ -48,7 +49,7 @@ class StreamBackend(RedisBackend):  # type: ignore[misc]
     ) -> Any:
         """Store a state, and add the result to the stream that waits for it."""
         stream = getattr(request, "reply_to", None) or ""
-        if not (isinstance(result, StreamResult) and stream.startswith(STREAM_PREFIX)):
+        if not (isinstance(result, StreamResult) and names.is_results(stream)):
             return super().store_result(
                 task_id, result, state, traceback=traceback, request=request, **kwargs
             )

@@ -24,6 +24,7 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from benchmarks.plot import _OURS, _SOFT, _STYLE
+from p2c2g.peers.book import PeerBook
 from p2c2g.peers.breaker import State
 from p2c2g.peers.health import Health
 from p2c2g.peers.ranking import Merits, merits, score
@@ -50,7 +51,7 @@ def simulated(
         in_a_row: comparisons in a row that agreed.
         seed: of what is random.
     """
-    rng, health = random.Random(seed), Health()
+    rng, health = random.Random(seed), Health(PeerBook())
     for number in range(RESULTS):
         vary = rng.lognormvariate(-(SPREAD**2) / 2, SPREAD)
         late = rng.random() >= on_time

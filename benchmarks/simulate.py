@@ -209,7 +209,9 @@ def draw_policies(folder: Path) -> None:
             world = World(Scenario(**pool, policy=policy))
             with quietly():
                 world.play()
-            latencies[title][policy] = [each for gamer in world.gamers for each in gamer.latencies]
+            latencies[title][policy] = [
+                each for gamer in world.gamers for each in gamer.figures.latencies
+            ]
     plot.compare(latencies, world.scenario.deadline, folder / "routing-policies.png")
 
 

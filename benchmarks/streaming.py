@@ -52,7 +52,7 @@ def stream(pool: Pool, players: Sequence[Player], order: RunRequest) -> dict[str
     Returns:
         The first session's report without what does not change, the frames of all sessions
         added up, and ``cpu_ms``: processor milliseconds a frame shown, by role, all sessions
-        together, and ``cpu_percent``: of one core, likewise.
+        together, and ``cpu_percent``: of one core, in the same way.
 
     Raises:
         UnavailableError: a session ended with an error.

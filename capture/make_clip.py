@@ -4,9 +4,9 @@ Run it from the repository's root, where Xvfb, crispy-doom and freedoom are inst
 
     PYTHONPATH=.:capture python capture/make_clip.py
 
-The play is a demo recorded by the Freedoom project; Crispy Doom draws it between its own 35
-pictures a second, so it is as smooth as the clip's rate.  Two runs give the same play but not
-the same bytes: nobody times a game to the microsecond.
+The play is a demo recorded by the Freedoom project; Crispy Doom draws pictures between its own
+35 a second, so it is as smooth as the clip's rate.  Two runs give the same play but not the same
+bytes: a game's pictures do not fall on the same microseconds twice.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def main() -> int:
         with GameSource("crispy-doom", args.size, smooth=True) as game:
             pacer = Pacer(game, args.fps, args.skip + args.seconds)
             first = round(args.skip * args.fps)
-            # All first, encoding after: the encoder must not slow the game down.
+            # Record all, then encode: the encoder must not slow the game down.
             frames = [frame for frame in pacer if frame.number >= first]
     except P2C2GError as error:
         sys.stderr.write(f"{error}\n")

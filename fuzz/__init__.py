@@ -1,1 +1,1 @@
-"""What strangers may send, tried without end: ``make fuzz``."""
+"""Everything that strangers may send, tried at random: ``make fuzz``."""

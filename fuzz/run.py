@@ -2,7 +2,7 @@
 
 ``python -m fuzz.run --seconds 60 [TARGET …]`` exits with 1 where a target was broken, and says
 with which bytes.  atheris follows the branches of our Python code; the libraries behind it are
-not built for that, and get what mutation makes of sound pictures.
+not built for that, and only get mutations of valid pictures.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ import tempfile
 import time
 from pathlib import Path
 
-#: Longest input, bytes: twice the seeds and some.
+#: Longest input, bytes: a little more than twice the seeds.
 MAX_LENGTH = 16_384
-#: Memory at which a target counts as broken, MiB: 256x256 pixels take none of it.
+#: Memory at which a target counts as broken, MiB: 256x256 pixels take next to nothing of it.
 MAX_MEMORY = 1024
 #: Seconds for one input.
 MAX_SECONDS = 10
 
 
 def by_atheris(name: str, seconds: int) -> bool:
-    """Try one target in a process of its own; tell whether it held."""
+    """Try one target in a process of its own; return whether it held."""
     with tempfile.TemporaryDirectory() as folder:
         done = subprocess.run(
             [sys.executable, "-m", "fuzz.run", "--one", name, "--seconds", str(seconds), folder],
@@ -45,7 +45,7 @@ def by_atheris(name: str, seconds: int) -> bool:
 
 
 def one(name: str, seconds: int, folder: Path) -> None:
-    """Be the process of one target; libFuzzer ends it."""
+    """Run as the process of one target; libFuzzer ends it."""
     import atheris
 
     with atheris.instrument_imports(include=["p2c2g", "p2c2g_workers", "msgpack", "PIL"]):
@@ -64,7 +64,7 @@ def one(name: str, seconds: int, folder: Path) -> None:
 
 
 def by_hypothesis(name: str, seconds: int) -> bool:
-    """Try one target here, for as long; tell whether it held."""
+    """Try one target in this process, for as long; return whether it held."""
     from hypothesis import HealthCheck, Phase, given, settings
     from hypothesis import strategies as st
 
@@ -92,7 +92,7 @@ def by_hypothesis(name: str, seconds: int) -> bool:
     while time.monotonic() < ends:
         try:
             hold()
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is the finding
+        except Exception as error:  # noqa: BLE001 - any error is a finding
             print(f"  {type(error).__name__}: {error}", *getattr(error, "__notes__", ()), sep="\n")
             return False
         examples += 1000

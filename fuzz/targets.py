@@ -1,8 +1,8 @@
 """One target for each format that a stranger writes.
 
-A target takes bytes and returns, whatever they are; it raises where the format's promise is
-broken: where something else than an error of ours comes out, or a result that is none.
-``SEEDS`` are sound inputs to begin from.
+A target takes any bytes and returns; it raises where the format's promise is broken: where
+something other than an error of ours is raised, or the result is not valid.  ``SEEDS`` are valid
+inputs to begin with.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from p2c2g_workers.tasks import EnhancedChunk, enhance
 
 Target = Callable[[bytes], None]
 
-#: Larger than the seeds, small enough that a bomb is seen.
+#: Larger than the seeds, small enough that a decompression bomb is noticed.
 _LIMIT = Size(256, 256)
 _SIZE = Size(48, 32)
 _PICTURE = np.random.default_rng(1).integers(0, 256, (32, 48, 3), dtype=np.uint8)
@@ -79,7 +79,7 @@ def _queue(data: bytes) -> None:
 
 
 def _stream(data: bytes) -> None:
-    """Fields of an entry, between zero bytes, names and values in turn."""
+    """Fields of an entry, separated by zero bytes: names and values in turn."""
     arrival = _arrival(data.split(b"\0"))
     kinds = {type(arrival.header), type(arrival.payload)}, {type(arrival.error)}
     if kinds != ({bytes}, {str}):
@@ -93,7 +93,7 @@ def _task(data: bytes) -> None:
     length = int.from_bytes(data[:2], "big")
     header, payload = data[2 : 2 + length], data[2 + length :]
     try:
-        # A picture of megabytes is sound, and slow.
+        # A picture of megabytes is valid, but slow.
         if len(header) and _area(header) > _LIMIT.width * _LIMIT.height:
             return
         result = enhance.run(header, payload)
@@ -112,16 +112,16 @@ def _area(header: bytes) -> int:
 
 
 def _net(data: bytes) -> None:
-    """Changes to a sound file, four bytes each: what, where (two bytes), and a value.
+    """Changes to a valid file, four bytes each: what, where (two bytes), and a value.
 
-    A whole file would be longer than an input may be, and nearly all of it weights.
+    A whole file would be longer than an input may be, and nearly all of it would be weights.
     """
     _read_net(data)
     file = bytearray(_NET)
     for index in range(0, len(data) - 3, 4):
         what, value = data[index], data[index + 3]
         place = int.from_bytes(data[index + 1 : index + 3], "big")
-        # Every other change hits what holds the weights together.
+        # Every second change hits the structure around the weights.
         place = _STRUCTURE[place % len(_STRUCTURE)] if what & 1 else place
         place %= max(1, len(file))
         change = what >> 1 & 3

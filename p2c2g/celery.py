@@ -9,31 +9,19 @@ from __future__ import annotations
 
 import functools
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import redis
 from celery import Celery
-from kombu import Exchange, Queue
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
-from p2c2g.errors import BrokerUnavailableError
-from p2c2g.peers.options import worker_options
-from p2c2g.settings import Settings, load, redacted
+from p2c2g.commands.worker_options import worker_options
+from p2c2g.messaging import names
+from p2c2g.messaging.client import TRANSPORT_OPTIONS
+from p2c2g.messaging.publishing import anonymous_queue
+from p2c2g.settings import Settings, load
 
 if TYPE_CHECKING:
     app: Celery
 
-#: The task that enhances one chunk, by name: the core does not import its code.
-ENHANCE_TASK = "p2c2g.enhance"
-#: Seconds after which a broker that neither takes nor gives a byte counts as gone.
-_SOCKET = {"socket_timeout": 5.0, "socket_connect_timeout": 5.0, "socket_keepalive": True}
-#: A session's own client: it would rather know soon, and ask again itself.
-_CLIENT: dict[str, Any] = {
-    "socket_timeout": 1.0, "socket_connect_timeout": 1.0, "socket_keepalive": True
-}  # fmt: skip
-#: Queues by capability.
-CAPABILITIES = ("gpu", "cpu")
 #: What a worker does beyond Celery's own, by name: the core does not import its code.
 _STEPS = ("p2c2g_workers.enrolment:EnrolmentStep", "p2c2g_workers.guest:Guest")
 
@@ -48,7 +36,9 @@ def create_app(settings: Settings) -> Celery:
     url, tls = broker.checked_url(), broker.tls()
     sentinel = url.startswith("sentinel")
     kind = "Sentinel" if sentinel else ""
-    options = {"master_name": broker.sentinel_master} if sentinel else {}
+    options = {"global_keyprefix": names.CELERY_PREFIX}
+    if sentinel:
+        options["master_name"] = broker.sentinel_master
     application = Celery(
         "p2c2g",
         include=["p2c2g_workers.tasks", "p2c2g_training.tasks"],
@@ -59,7 +49,7 @@ def create_app(settings: Settings) -> Celery:
         broker_url=url,
         broker_transport=f"p2c2g.messaging.transport:{kind}Transport",
         broker_use_ssl=tls,
-        broker_transport_options={**options, **_SOCKET},
+        broker_transport_options={**options, **TRANSPORT_OPTIONS},
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
         result_backend=f"p2c2g.messaging.results:{kind}FrameResultBackend+{url}",
@@ -71,9 +61,7 @@ def create_app(settings: Settings) -> Celery:
         result_serializer="json",
         accept_content=["msgpack", "json"],
         result_accept_content=["json"],
-        task_queues=[
-            Queue(name, Exchange("", type="direct"), routing_key=name) for name in CAPABILITIES
-        ],
+        task_queues=list(map(anonymous_queue, names.CAPABILITIES)),
         task_default_queue="cpu",
         task_default_exchange="",
         task_default_exchange_type="direct",
@@ -93,58 +81,6 @@ def create_app(settings: Settings) -> Celery:
     application.user_options["worker"] = worker_options()
     application.steps["consumer"].update(_STEPS)
     return application
-
-
-def redis_client(settings: Settings) -> redis.Redis:
-    """Return a plain client of the broker, for what is not a task: streams and keys.
-
-    Raises:
-        UsageError: the broker's URL is none of ours.
-    """
-    broker = settings.broker
-    url = broker.checked_url()
-    if url.startswith("sentinel"):
-        hosts = [
-            (host, int(port or 26379))
-            for part in url.split(";")
-            for host, _, port in [part.removeprefix("sentinel://").partition(":")]
-        ]
-        sentinels: Any = redis.Sentinel(hosts)  # type: ignore[no-untyped-call]
-        client: redis.Redis = sentinels.master_for(
-            broker.sentinel_master, retry=_once_more(), **_CLIENT
-        )
-        return client
-    tls = broker.tls() or {}
-    return redis.Redis.from_url(url, retry=_once_more(), **_CLIENT, **tls)
-
-
-def check_broker(client: redis.Redis, settings: Settings) -> None:
-    """Ask whether the broker answers, for a command that is about to need it.
-
-    Raises:
-        BrokerUnavailableError: it does not; the sentence says what would be right.
-    """
-    where = redacted(settings.broker.url)
-    try:
-        client.ping()
-    except redis.AuthenticationError as error:
-        raise BrokerUnavailableError(
-            f"The broker at {where} refuses the password: {error}."
-        ) from error
-    except (redis.RedisError, OSError) as error:
-        raise BrokerUnavailableError(
-            f"No broker answers at {where} ({error}): start one, or name another with --broker "
-            "or P2C2G_BROKER_URL."
-        ) from error
-
-
-def _once_more() -> Retry:
-    """Retry at once and once, for a connection that the broker has closed meanwhile.
-
-    redis-py's own ten retries with growing pauses would find a broker that came back
-    seconds late; who needs it asks again by their own clock.
-    """
-    return Retry(NoBackoff(), 1)
 
 
 @functools.cache

@@ -18,9 +18,16 @@ from pydantic import BaseModel, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from p2c2g.errors import UsageError
-from p2c2g.peers.options import VARIABLES
 
 SCHEMES = ("redis", "rediss", "sentinel")
+#: Variables that are no settings: options of ``celery worker`` read them
+#: (:mod:`p2c2g.commands.worker_options`).
+OPTION_VARIABLES = tuple(
+    f"P2C2G_WORKER_{name}"
+    for name in (
+        "PEER_NAME", "REGION", "CPU_FALLBACK", "MAX_CPU", "ONLY_IDLE", "HOURS", "MAX_MBPS",
+    )
+)  # fmt: skip
 
 
 class BrokerSettings(BaseSettings):
@@ -152,8 +159,8 @@ class SessionSettings(BaseSettings):
     queue: str = Field(default="cpu", description="The queue that chunks are sent to.")
     policy: Literal["capability", "weighted", "predictive", "affinity"] = Field(
         default="predictive",
-        description="Who gets a chunk: the peer that will have it back first, or whoever pulls "
-        "first (capability), or another policy.",
+        description="Who gets a chunk: the peer that will have it back first, or the one that "
+        "pulls first (capability), or another policy.",
     )
 
 
@@ -259,7 +266,7 @@ def _variables() -> dict[tuple[str, str], str]:
 
 
 def _refuse_unknown(environment: Iterable[str]) -> None:
-    known = [*_variables().values(), *VARIABLES]
+    known = [*_variables().values(), *OPTION_VARIABLES]
     for name in sorted(environment):
         upper = name.upper()
         group = re.match(r"P2C2G_(BROKER|WORKER|SESSION|LOG)(_|$)", upper)

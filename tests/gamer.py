@@ -10,15 +10,16 @@ from typing import Any, Self
 
 import numpy as np
 
-from p2c2g.celery import create_app, redis_client
 from p2c2g.media.chunker import Grid
-from p2c2g.media.frame import Frame, FrameState, Picture, Size
+from p2c2g.media.frame import FrameState, Picture, Size
 from p2c2g.media.operations import Pipeline
-from p2c2g.session.session import Session, SessionConfig
-from p2c2g.settings import BrokerSettings, Settings
+from p2c2g.messaging.broker import Broker
+from p2c2g.session.config import SessionConfig
+from p2c2g.session.session import Session
 from p2c2g_workers.processors import run
+from tests.lane import settings
+from tests.sessions import PATIENCE, now_captured
 
-PATIENCE = 40.0
 FPS = 30.0
 SIZE = Size(160, 90)
 #: So many source frames there are; they are played in turn.
@@ -40,13 +41,11 @@ class Gamer:
         allowed: Sequence[str] = (),
         **plan: Any,
     ) -> None:
-        settings = Settings(broker=BrokerSettings(url=url))
         pipeline = Pipeline.parse(ops)
         wanted = {"size": size, "operations": pipeline, "grid": Grid(2, 2), "codec": "raw",
                   "deadline": 0.2, "fps": FPS, **plan}  # fmt: skip
-        self.app = create_app(settings)
-        self.client = redis_client(settings)
-        self.session = Session(self.app, self.client, SessionConfig(**wanted), self._show)
+        self.broker = Broker(settings(url))
+        self.session = Session(self.broker, SessionConfig(**wanted), self._show)
         random = np.random.default_rng(7)
         small = (REEL, size.height // 10, size.width // 10, 3)
         blocks = random.integers(0, 256, small, np.uint8)
@@ -76,22 +75,20 @@ class Gamer:
         self._over.set()
         self._thread.join()
         self.session.close(self.submitted)
-        self.app.close()
-        self.client.close()
+        self.broker.close()
         if kind is None:
             assert self.crash is None
             assert self.wrong == [], "wrong pixels were shown"
             assert self.numbers == list(range(self.submitted)), "a frame was not shown, or twice"
             assert self.session.tally.order_violations == 0
-            assert len(self.session.attempts) == 0
+            assert len(self.session.tables.attempts) == 0
 
     def _play(self) -> None:
         try:
             start = monotonic()
             while not self._over.wait(max(0.0, start + self.submitted / FPS - monotonic())):
-                now = monotonic()
                 pixels = self.reel[self.submitted % REEL]
-                self.session.submit(Frame(self.submitted, pixels, now, monotonic()))
+                self.session.submit(now_captured(self.submitted, pixels))
                 self.submitted += 1
         except BaseException as error:
             self.crash = error
@@ -101,7 +98,7 @@ class Gamer:
         honest = self._honest[picture.number % REEL]
         if picture.state is FrameState.COMPLETE and not all(
             any(np.array_equal(part.of(picture.pixels), part.of(each)) for each in honest)
-            for part in (chunk.target for chunk in self.session.plan.chunks)
+            for part in (chunk.target for chunk in self.session.config.chunks)
         ):
             self.wrong.append(picture.number)
         with self._changed:

@@ -12,7 +12,8 @@ from typing import Any
 import redis
 from celery import Celery
 
-from p2c2g.celery import create_app, redis_client
+from p2c2g.celery import create_app
+from p2c2g.messaging.client import redis_client
 from p2c2g.peers.messages import Gpu
 from p2c2g.settings import load
 from p2c2g_workers import probe

@@ -11,7 +11,7 @@ from time import thread_time
 
 from celery import Celery
 
-from p2c2g.celery import redis_client
+from p2c2g.messaging.client import redis_client
 from p2c2g.settings import load
 from p2c2g_workers import guest, guest_policy, owner
 from tests import lane_app

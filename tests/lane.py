@@ -1,10 +1,7 @@
-"""What the lane's integration tests share: a session's side, and real workers."""
+"""What the lane's integration tests share: a session's side of it."""
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -13,20 +10,17 @@ from types import TracebackType
 from typing import Any, Self
 
 import redis
-from celery import Celery
 from kombu import Exchange, Queue
 from kombu.exceptions import OperationalError
 
-from p2c2g.celery import create_app, redis_client
-from p2c2g.messaging import envelope
-from p2c2g.messaging.results import stream_key
+from p2c2g.messaging import envelope, names
+from p2c2g.messaging.broker import Broker
 from p2c2g.settings import BrokerSettings, Settings
-from p2c2g.system import processes
 
 ROOT = Path(__file__).resolve().parents[1]
 #: Seconds after which a test that waits has failed, even on a slow machine.
 PATIENCE = 30.0
-#: Milliseconds of one look at the stream or at a worker.
+#: Milliseconds of one look at the stream.
 LOOK_MS = 500
 
 
@@ -40,10 +34,10 @@ class Lane:
     """A session's side of the lane: it sends chunks and sees every entry of its stream."""
 
     def __init__(self, settings: Settings, session: str = "s") -> None:
-        self.app: Celery = create_app(settings)
+        self.broker = Broker(settings)
+        self.app, self.client = self.broker.app, self.broker.client
         self.app.conf.include = []
-        self.client: redis.Redis = redis_client(settings)
-        self.stream = stream_key(session)
+        self.stream = names.results(session)
         self.session = session
         self._connection = self.app.connection_for_write()
         self.producer = self.app.amqp.Producer(self._connection)
@@ -62,11 +56,10 @@ class Lane:
         trace: TracebackType | None,
     ) -> None:
         self._connection.release()
-        self.app.close()
-        self.client.close()
+        self.broker.close()
 
     def open(self) -> None:
-        """Make the stream anew and forget what was seen."""
+        """Make the stream again and forget what was seen."""
         self.client.delete(self.stream)
         self.client.xgroup_create(self.stream, "test", id="$", mkstream=True)
         self._last, self.entries = "0", []
@@ -177,92 +170,6 @@ class Lane:
         reply: Any = self.client.blpop(["started"], timeout=PATIENCE)
         assert reply is not None, "no held task has started"
         return str(reply[1].decode())
-
-
-class Worker:
-    """A real ``celery worker`` in a process of its own, which ends with this one."""
-
-    def __init__(
-        self,
-        lane: Lane,
-        url: str,
-        log: Path,
-        *options: str,
-        name: str = "w",
-        application: str = "tests.lane_app",
-        environment: dict[str, str] | None = None,
-    ) -> None:
-        self.lane = lane
-        self.name = f"{name}@test"
-        self.log_path = log
-        self._arguments = [
-            sys.executable, "-m", "celery", "-A", application, "worker",
-            "-n", self.name, "-l", "info", *options,
-        ]  # fmt: skip
-        paths = [ROOT, ROOT / "workers", ROOT / "capture", os.environ.get("PYTHONPATH", "")]
-        self._environment = (
-            os.environ
-            | {"P2C2G_BROKER_URL": url, "PYTHONPATH": os.pathsep.join(map(str, paths))}
-            | (environment or {})
-        )
-        self.process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        """Start it and wait until it answers."""
-        with self.log_path.open("wb") as log:
-            self.process = processes.start(
-                self._arguments,
-                env=self._environment,
-                cwd=ROOT,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-            )
-        self.wait_until_ready()
-
-    def wait_until_ready(self) -> None:
-        """Ask until it answers a ping."""
-        assert self.process is not None
-        deadline = time.monotonic() + PATIENCE
-        while not self.answers():
-            assert self.process.poll() is None, f"the worker ended:\n{self.log()}"
-            assert time.monotonic() < deadline, f"the worker does not answer:\n{self.log()}"
-
-    def answers(self, timeout: float = LOOK_MS / 1000) -> bool:
-        """Tell whether it answers a ping."""
-        try:
-            return bool(
-                self.lane.app.control.broadcast(
-                    "ping", reply=True, destination=[self.name], timeout=timeout, limit=1
-                )
-            )
-        except (OperationalError, redis.RedisError, OSError):
-            return False
-
-    def signal(self, number: int) -> None:
-        """Send it a signal."""
-        assert self.process is not None
-        self.process.send_signal(number)
-
-    def wait(self, timeout: float = 5.0) -> int:
-        """Wait until it has ended; return its exit status."""
-        assert self.process is not None
-        try:
-            return self.process.wait(timeout)
-        except subprocess.TimeoutExpired:
-            raise AssertionError(f"the worker has not ended:\n{self.log()}") from None
-
-    def log(self) -> str:
-        """Return what it has logged so far."""
-        return self.log_path.read_text(errors="replace")
-
-    def stop(self) -> None:
-        """End it, however."""
-        if self.process is not None:
-            processes.stop(self.process)
-
-
-#: Makes a worker that answers: options of ``celery worker``, and :class:`Worker`'s keywords.
-MakeWorker = Callable[..., Worker]
 
 
 def settings(url: str, **broker: Any) -> Settings:

@@ -11,7 +11,8 @@ from typing import Any
 
 from celery import Celery
 
-from p2c2g.celery import create_app, redis_client
+from p2c2g.celery import create_app
+from p2c2g.messaging.client import redis_client
 from p2c2g.settings import load
 from tests.lazy_app import attribute
 

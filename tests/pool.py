@@ -1,41 +1,289 @@
-"""A broker of its own and its peers, for tests that harm either."""
+"""A pool on this machine, for tests, chaos and benchmarks: a broker, and real workers on it."""
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
+from functools import cached_property
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import monotonic
+from types import TracebackType
+from typing import Self
 
-from p2c2g.messaging.embedded import EmbeddedBroker
-from tests.lane import Lane, Worker, settings
+import psutil
+import redis
+from celery import Celery
+from kombu.exceptions import OperationalError
 
+from p2c2g.errors import UnavailableError
+from p2c2g.messaging.broker import Broker
+from p2c2g.messaging.client import Client
+from p2c2g.messaging.embedded import HOST, EmbeddedBroker
+from p2c2g.settings import Settings
+from p2c2g.system import processes
+from p2c2g.testing.delay_proxy import DelayProxy
+from tests import forks
+from tests.lane import ROOT, by_port, settings
+
+#: Seconds for the start of workers; sixteen at once on two cores take a while.
+START_TIMEOUT = 90.0
+#: Seconds that one may take to answer a ping; less at first, while it may not hear one.
+FIRST_LOOK, LOOK = 0.05, 0.5
+#: Applications: the pool's own, and one whose every result is a black picture.
 HONEST = "p2c2g"
 LIAR = "tests.liar_app"
 
 
+def environment(url: str, more: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return the environment of a process of the pool whose broker is at ``url``."""
+    folders = [str(ROOT / name) for name in (".", "workers", "capture", "training")]
+    path = os.pathsep.join(filter(None, [*folders, os.environ.get("PYTHONPATH")]))
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("P2C2G_")}
+    return clean | {"P2C2G_BROKER_URL": url, "PYTHONPATH": path} | dict(more or {})
+
+
+def used_seconds(process: int) -> float:
+    """Return the processor seconds that a process, by its id, has used so far."""
+    times = psutil.Process(process).cpu_times()
+    return float(times.user + times.system)
+
+
+class Worker:
+    """A real ``celery worker`` in a process of its own, which ends with this one.
+
+    Args:
+        app: asks it whether it is there; None where a subclass knows.
+        url: of its broker.
+        log: the file that takes what it says; each start goes on in it.
+        options: of ``celery worker``.
+        name: before the ``@test`` of its node's name.
+        application: what it serves.
+        more: of its environment.
+        forked: whether it may leave out the start of Python (:mod:`tests.forks`).
+        imported: modules that it may then have imported, beside what any worker has.
+    """
+
+    def __init__(
+        self,
+        app: Celery | None,
+        url: str,
+        log: Path,
+        *options: str,
+        name: str = "w",
+        application: str = "tests.lane_app",
+        environment: Mapping[str, str] | None = None,
+        forked: bool = True,
+        imported: tuple[str, ...] = (),
+    ) -> None:
+        self.name = f"{name}@test"
+        self.log_path = log
+        self.process: subprocess.Popen[bytes] | forks.Fork | None = None
+        self._app = app
+        self._url = url
+        self._arguments = [
+            *("-m", "celery", "-A", application, "worker"),
+            *("-n", self.name, "-l", "info", *options),
+        ]
+        self._more = environment
+        self._forked = forked
+        self._imported = imported
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        self.launch()
+        self.wait_until_ready()
+
+    def launch(self) -> None:
+        """Start it, without waiting for its answer; one that has ended may be started again."""
+        whole = environment(self._url, self._more)
+        with self.log_path.open("wb" if self.process is None else "ab") as log:
+            if self._forked:
+                self.process = forks.python(
+                    self._arguments, env=whole, stdout=log, stderr=log, imported=self._imported
+                )
+            else:
+                self.process = processes.start(
+                    [sys.executable, *self._arguments],
+                    env=whole, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT,
+                )  # fmt: skip
+
+    def wait_until_ready(self) -> None:
+        """Ask until it answers.
+
+        Raises:
+            UnavailableError: it ended or did not answer; the message has its log.
+        """
+        deadline = monotonic() + START_TIMEOUT
+        look = FIRST_LOOK
+        while not self.answers(look):
+            look = min(LOOK, 1.5 * look)
+            if not self.is_running:
+                raise UnavailableError(f"The worker {self.name} ended:\n{self.log()}")
+            if monotonic() > deadline:
+                raise UnavailableError(f"The worker {self.name} does not answer:\n{self.log()}")
+
+    @property
+    def is_running(self) -> bool:
+        """Tell whether its process has not ended."""
+        return self.process is not None and self.process.poll() is None
+
+    def answers(self, timeout: float = LOOK) -> bool:
+        """Tell whether it answers a ping within so many seconds."""
+        assert self._app is not None
+        try:
+            return bool(
+                self._app.control.broadcast(
+                    "ping", reply=True, destination=[self.name], timeout=timeout, limit=1
+                )
+            )
+        except (OperationalError, redis.RedisError, OSError):
+            return False
+
+    def signal(self, number: int) -> None:
+        """Send it a signal."""
+        assert self.process is not None
+        self.process.send_signal(number)
+
+    def wait(self, timeout: float = 5.0) -> int:
+        """Wait until it has ended; return its exit status."""
+        assert self.process is not None
+        try:
+            return self.process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"the worker has not ended:\n{self.log()}") from None
+
+    def kill(self) -> None:
+        """Kill it at once with its own processes, as a power cut would."""
+        if self.is_running:
+            assert self.process is not None
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+
+    def log(self) -> str:
+        """Return what it has said so far."""
+        return self.log_path.read_text(errors="replace")
+
+
+#: Makes a worker that answers: options of ``celery worker``, and :class:`Worker`'s keywords.
+MakeWorker = Callable[..., Worker]
+
+
 class Pool:
-    """A broker and its peers."""
+    """A broker of its own and its workers, as a context manager.
 
-    def __init__(self, stack: ExitStack, broker: EmbeddedBroker, logs: Path) -> None:
-        self._stack = stack
-        self._logs = logs
-        self.broker = broker
-        self.lane = stack.enter_context(Lane(settings(broker.url)))
-        self.client = self.lane.client
-        self.client.delete(self.lane.stream)
+    Args:
+        folder: for logs; one that vanishes where None.
+        maxmemory: bytes that the broker may hold; None sets no limit.
+    """
 
-    def peer(self, name: str, application: str = HONEST) -> Worker:
-        worker = Worker(
-            self.lane, self.broker.url, self._logs / f"{name}.log", "-Q", "cpu", "-c", "1",
-            name=name, application=application,
-        )  # fmt: skip
-        self._stack.callback(worker.stop)
-        worker.start()
+    def __init__(self, folder: Path | None = None, *, maxmemory: int | None = None) -> None:
+        self._stack = ExitStack()
+        self._folder = folder
+        self.broker = EmbeddedBroker(maxmemory=maxmemory)
+        self.workers: dict[str, Worker] = {}
+        self.proxies: dict[str, DelayProxy] = {}
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            self.folder = self._folder or Path(
+                stack.enter_context(TemporaryDirectory(prefix="p2c2g-pool-"))
+            )
+            stack.enter_context(self.broker)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stack.close()
+
+    def url(self, name: str = "") -> str:
+        """Return the broker's URL, as somebody knows it who may be behind a proxy."""
+        if name not in self.proxies:
+            return self.broker.url
+        return by_port(self.broker.url, self.proxies[name].port)
+
+    def settings(self, name: str = "") -> Settings:
+        """Return the settings of a session, behind a proxy where ``name`` has one."""
+        return settings(self.url(name))
+
+    @cached_property
+    def _side(self) -> Broker:
+        return self._stack.enter_context(Broker(self.settings()))
+
+    @property
+    def app(self) -> Celery:
+        """Return an application of the broker, as sessions have one."""
+        return self._side.app
+
+    @property
+    def client(self) -> Client:
+        """Return a client of the broker."""
+        return self._side.client
+
+    def proxy(self, name: str, rtt_ms: float = 0.0) -> DelayProxy:
+        """Put a proxy between the broker and somebody who has yet to connect."""
+        made = self._stack.enter_context(DelayProxy(HOST, self.broker.port, rtt_ms))
+        self.proxies[name] = made
+        return made
+
+    def add(self, name: str, worker: Worker) -> Worker:
+        """Start a worker without waiting for it; it ends with the pool."""
+        self.workers[name] = worker
+        self._stack.callback(worker.kill)
+        worker.launch()
         return worker
 
-    def left(self) -> list[bytes]:
-        """Return what is at the broker and belongs to a session or to nobody."""
-        keys: list[bytes] = self.client.keys("*")  # type: ignore[assignment]
-        # What peers tell of themselves, and sessions of peers, is for the next session.
-        kept = (b"p2c2g.peers", b"p2c2g.beat.", b"p2c2g.health")
-        ours = (b"celery-task-meta", b"_kombu", *kept)
-        return [key for key in keys if not key.startswith(ours)]
+    def worker(self, name: str, application: str = HONEST) -> Worker:
+        """Start a worker of one chunk at a time, and wait until it answers."""
+        made = Worker(
+            self.app, self.url(name), self.folder / f"{name}.log",
+            "-Q", "cpu", "-c", "1", name=name, application=application,
+        )  # fmt: skip
+        self.add(name, made).wait_until_ready()
+        return made
+
+    def grow(self, count: int) -> None:
+        """Start workers by the real command until there are so many, and wait for them.
+
+        Each runs one chunk at a time, as the demo's do where there are as many peers as cores.
+        Events are off: they are for Flower.
+
+        Raises:
+            UnavailableError: they do not start.
+        """
+        for number in range(len(self.workers) + 1, count + 1):
+            name = f"peer{number}"
+            made = Worker(
+                self.app, self.url(name), self.folder / f"{name}.log",
+                "-Q", "cpu", "-c", "1", "-l", "warning", "--without-heartbeat",
+                name=name, application=HONEST, forked=False,
+            )  # fmt: skip
+            self.add(name, made)
+        wait_until_ready(self.workers.values())
+
+    def cpu(self) -> dict[str, float]:
+        """Return the processor seconds used so far: ``broker`` and all ``workers`` together."""
+        running = [each.process for each in self.workers.values() if each.process is not None]
+        return {
+            "broker": used_seconds(int(self.client.info("server")["process_id"])),
+            "workers": sum(used_seconds(process.pid) for process in running),
+        }
+
+
+def wait_until_ready(workers: Iterable[Worker]) -> None:
+    """Wait for workers that were launched side by side.
+
+    Raises:
+        UnavailableError: one ended or did not answer.
+    """
+    for worker in workers:
+        worker.wait_until_ready()

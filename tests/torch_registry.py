@@ -7,9 +7,10 @@ is how a card is held to what every processor owes, by the same tests as the oth
 from __future__ import annotations
 
 from p2c2g.media.frame import Pixels, Size
-from p2c2g.media.methods import METHODS, NETWORKS
+from p2c2g.media.methods import NETWORKS
 from p2c2g.media.operations import Plan, Step
 from p2c2g_workers import nets
+from p2c2g_workers.gpu import ops
 from p2c2g_workers.gpu.chain import Chain
 from p2c2g_workers.gpu.device import Part, as_host, open_device
 from p2c2g_workers.gpu.network import TorchNet
@@ -24,7 +25,7 @@ def registry(device: str = "cpu") -> Registry:
         UnavailableError: it is not here.
     """
     carrier = open_device(device)
-    made = Registry(f"PyTorch on {device}")
+    made = Registry()
 
     def work(pixels: Pixels, step: Step) -> Pixels:
         size = Size.of(pixels)
@@ -43,10 +44,9 @@ def registry(device: str = "cpu") -> Registry:
 
     by_net.check = nets.find  # type: ignore[attr-defined]
 
-    for name in ("upscale", "resize"):
-        made.register(name, *METHODS)(work)
-    for name in ("sharpen", "denoise", "pass"):
-        made.register(name)(work)
+    for processor in ops.FUNCTIONS.known():
+        name, *method = processor.split(":")
+        made.register(name, *method)(work)
     if not nets.MISSING:
         made.register("upscale", *NETWORKS)(by_net)
     return made

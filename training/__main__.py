@@ -1,7 +1,7 @@
 """``python -m training``: record games, train nets, judge and write them.
 
-A recording is RECORDINGS/GAME; a run is RUNS/NAME.  Everything outside of the weights' folder may
-be thrown away.
+A recording is RECORDINGS/GAME; a run is RUNS/NAME.  Everything outside the weights' folder may be
+deleted.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ LETTERING, COLLAGES = 60, 480
 _TEXT, _ART = 0.08, 0.5
 #: Small pixels along a patch's edge, for general nets.
 _EDGE = 64
-#: What sets a general net's terms apart: what is hard counts more than what is quiet.
+#: The one term in which general nets differ: patches with detail count more than quiet ones.
 _QUIET = 10.0
 
 Recordings = Annotated[Path, typer.Option(help="Where recordings are, a folder a game.")]
@@ -50,9 +50,9 @@ Steps = Annotated[int, typer.Option(min=1, help="Steps of training in all.")]
 Seed = Annotated[int, typer.Option(help="The same seed gives the same net.")]
 Threads = Annotated[int, typer.Option(min=1, help="Threads of PyTorch.")]
 Minutes = Annotated[
-    float, typer.Option(min=0, help="End after so long rather than after --steps; 0 is never.")
+    float, typer.Option(min=0, help="End after this time, not after --steps; 0 for no limit.")
 ]
-Half = Annotated[bool, typer.Option(help="Half precision but for the end: faster on some.")]
+Half = Annotated[bool, typer.Option(help="Half precision except at the end: faster on some.")]
 Size = Annotated[str, typer.Option(help=f"One of {', '.join(SHAPES)}.")]
 
 
@@ -71,9 +71,9 @@ def record(
 @app.command()
 def gather(
     packages: Annotated[
-        list[str] | None, typer.Argument(help="All that are known, or these.")
+        list[str] | None, typer.Argument(help="Only these packages; else all that are known.")
     ] = None,
-    folder: Annotated[Path, typer.Option(help="Where they are unpacked.")] = Path("out/art"),
+    folder: Annotated[Path, typer.Option(help="Where to unpack them.")] = Path("out/art"),
 ) -> None:
     """Download other games' art, from Debian's packages, for general nets."""
     for package in packages or art.ART:
@@ -95,7 +95,7 @@ def general(
     half: Half = False,
     batch: Annotated[int, typer.Option(min=1, help="Patches a step.")] = 9,
     rate: Annotated[float, typer.Option(min=1e-6, max=0.1, help="The highest.")] = 1e-3,
-    grow: Annotated[str, typer.Option(help="Begin as the run of this smaller size.")] = "",
+    grow: Annotated[str, typer.Option(help="Begin with the net of this smaller size.")] = "",
     seed: Seed = 1,
     threads: Threads = 2,
     folder: Annotated[Path, typer.Option(help="Where gather put art; none is fine.")] = Path(
@@ -165,7 +165,7 @@ def plot(
     out: Annotated[Path, typer.Option(help="The picture.")] = Path("out/curves.png"),
     runs: Runs = Path("out/runs"),
 ) -> None:
-    """Draw the curves of runs: dB over bicubic on frames held out, by step."""
+    """Draw the curves of runs: dB over bicubic on held-out frames, by step."""
     from matplotlib.figure import Figure  # of the extra bench
 
     figure = Figure(figsize=(8, 4), layout="constrained")
@@ -182,7 +182,7 @@ def plot(
 
 
 def _begin(runs: Path, grow: str, size: str, seed: int) -> Path:
-    """Write the state of a net that begins as the run of a smaller size, and return its file.
+    """Write the state of a net that begins with the net of a smaller size; return its file.
 
     Raises:
         UsageError: there is no such run, or it is not smaller.
@@ -246,7 +246,7 @@ def _about(
 
 
 def main() -> None:
-    """Run a command; what went wrong is one sentence."""
+    """Run a command; an error is printed as one sentence."""
     try:
         app()
     except P2C2GError as error:

@@ -1,7 +1,7 @@
-"""Pictures of other games' art, for the general nets: what no single game of ours would teach.
+"""Pictures of other games' art, for the general nets: more variety than our own games have.
 
 The art comes from Debian packages of free games that need not be installed: they are downloaded
-and unpacked.  It is drawn together into collages of a screen's size, sprites over a ground with
+and unpacked.  It is composed into collages of a screen's size, sprites over a background with
 lettering, as a game would draw it, sharp to the pixel.  Neither art nor collages are part of the
 repository; the licences are those of each package, for the cards.
 """
@@ -37,13 +37,13 @@ ART = {
     "colobot-common-textures": "GPL-3.0-or-later",
     "blobwars-data": "GPL-2.0-or-later, CC-BY-3.0 and CC-BY-SA-3.0",
 }
-#: Pictures of one package at most: the largest have thousands, nearly alike.
+#: Most pictures of one package: the largest have thousands, nearly alike.
 LIMIT = 500
 #: A collage's size.
 SIZE = Size(1280, 720)
-#: In no file's name: the heroes of the games that judge.
+#: Files with these in their names are left out: the heroes of the games that nets are judged on.
 _NOT = ("tux", "pengu")
-#: A picture's edges, and the spread of its levels, at least; and a sprite's largest edge.
+#: The least edge of a picture, the least spread of its levels, and the largest edge of a sprite.
 _LEAST, _SPREAD, _SPRITE = 16, 6.0, 700
 
 
@@ -60,7 +60,7 @@ def fetch(package: str, folder: Path) -> Path:
     """Download and unpack a Debian package below ``folder``; returns where it is.
 
     Raises:
-        SourceUnavailableError: apt does not give it, or this is no Debian.
+        SourceUnavailableError: apt does not have it, or this is not Debian.
     """
     there = folder / package
     if there.is_dir():
@@ -110,7 +110,7 @@ def gather(folder: Path, seed: int) -> Art:
 
 
 def collages(arts: Sequence[Art], count: int, seed: int) -> NDArray[np.uint8]:
-    """Return ``count`` pictures (720, 1280, 3) drawn together from the art of some packages."""
+    """Return ``count`` pictures (720, 1280, 3) composed from the art of some packages."""
     random = np.random.default_rng(seed)
     drawn = np.empty((count, SIZE.height, SIZE.width, 3), np.uint8)
     for canvas in drawn:
@@ -126,7 +126,7 @@ def _read(path: Path) -> Pixels | None:
         return None
     if min(image.shape[:2]) < _LEAST or image[..., :3].std() < _SPREAD:
         return None
-    # A codec's damage would be taken for what a good picture has.
+    # A net would learn a codec's damage as part of a good picture.
     lossy = path.suffix.lower() != ".png" and min(image.shape[:2]) >= 400
     while lossy or max(image.shape[:2]) > 2600:
         image = cv2.resize(image, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
@@ -149,7 +149,7 @@ def _ground(arts: Sequence[Art], random: np.random.Generator) -> Pixels:
         y = int(random.integers(height - SIZE.height + 1))
         x = int(random.integers(width - SIZE.width + 1))
         return image[y : y + SIZE.height, x : x + SIZE.width]
-    # Tiles are one, or all those of about its size.
+    # The tiles are one picture, or all those of about its size.
     alike = [
         other
         for other in grounds
@@ -168,7 +168,7 @@ def _ground(arts: Sequence[Art], random: np.random.Generator) -> Pixels:
 
 
 def _sprinkle(canvas: Pixels, arts: Sequence[Art], random: np.random.Generator) -> None:
-    """Lay sprites of two packages over a picture: a crowd, or here and there one."""
+    """Lay sprites of two packages over a picture: many, or a few."""
     few = random.random() < 0.3
     two = random.choice(len(arts), min(2, len(arts)), replace=False)
     own = [arts[int(index)].sprites for index in two if arts[int(index)].sprites]
@@ -192,7 +192,7 @@ def _scaled(image: Pixels, factor: float, method: int) -> Pixels:
 
 
 def _paste(canvas: Pixels, image: Pixels, x: int, y: int) -> None:
-    """Draw a picture, as solid as its fourth channel says, at a place that may lie outside."""
+    """Draw a picture, as opaque as its fourth channel says, at a place that may lie outside."""
     left, top = max(0, x), max(0, y)
     right, bottom = min(SIZE.width, x + image.shape[1]), min(SIZE.height, y + image.shape[0])
     if left >= right or top >= bottom:

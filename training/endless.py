@@ -1,7 +1,7 @@
 """Patches that never come twice, for the general nets.
 
-A net that is to meet strangers must not learn by heart.  So each patch is cut anew out of a large
-picture, made smaller, turned, recoloured, scaled down and compressed at random: where the chunk's
+A net for games that it has not seen must not memorise.  So each patch is cut again from a large
+picture, and made smaller, turned, recoloured, scaled down and compressed at random; where the
 blocks of JPEG lie differs each time too.
 """
 
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from p2c2g.media.frame import Pixels
 from p2c2g_training.pairs import QUALITIES, Drawn, compressed, doubled
 
-#: By how much a picture is made smaller, each as often as it stands here.
+#: By how much a picture is made smaller; each value is as frequent as it is listed.
 _SHARES = (1.0, 1.0, 1.0, 0.75, 0.5)
 #: Small pixels by which a patch is larger when it is compressed: one block of 4:2:0.
 _SLACK = 16
@@ -73,7 +73,7 @@ class Endless(Drawn):
         return small, base[inner, inner], large[top : top + 2 * edge, left : left + 2 * edge]
 
     def _cut(self, pool: Pool) -> Pixels:
-        """Return a square of just the size that is needed, out of a larger one at times."""
+        """Return a square of exactly the size that is needed, at times made from a larger one."""
         random = self._random
         one = pool[int(random.integers(len(pool)))]
         need = round(self._full / float(random.choice(_SHARES)))

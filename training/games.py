@@ -1,8 +1,8 @@
 """The free games whose pictures teach the nets, and how each is started and played.
 
-A game is played by a seeded hand that presses keys of a short list: nothing clever, but the
-picture moves through menus and play.  Neither frames nor game files are part of this repository
-or of the weights; the licences are those of the programs and of their art, for the cards.
+A seeded :class:`Hand` plays by pressing keys from a short list: not cleverly, but the picture
+moves through menus and play.  Neither frames nor game files are part of this repository or of the
+weights; the licences are those of the programs and of their art, for the cards.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from p2c2g_capture.sources.xvfb import VirtualDisplay
 SIZE = Size(1280, 720)
 
 _SUPERTUX = "/usr/share/games/supertux2/levels/"
-#: The landscape behind the title, opened as a game of its own.
+#: The landscape behind the title, opened as a saved game.
 _TOWNS = "/usr/share/games/openttd/baseset/opntitle.dat"
 _DOOM = ("-iwad", "/usr/share/games/doom/freedoom1.wad", "-nosound", "-nogui", "-nomouse")
 _DOOM_CONFIG = """\
@@ -56,9 +56,9 @@ crispy_demotimer 0
 
 @dataclass(frozen=True, slots=True)
 class Game:
-    """One game: how it is started, scene by scene, and what a hand may press.
+    """One game: how it is started, scene by scene, and which keys are pressed.
 
-    ``opening`` is what is pressed first in each scene, a key each two seconds; ``keys`` what is
+    ``opening`` are the keys pressed first in each scene, one every two seconds; ``keys`` are those
     held for a while afterwards, at random.  ``scenes`` are further arguments, one start each.
     """
 
@@ -124,7 +124,7 @@ GAMES = {
             ("frozen-bubble", "--no-sound", "--fullscreen", "--solo"),
             tuple(("--level", str(level)) for level in (1, 12, 25, 40, 60)),
             keys=("Left", "Right", "Up", "Up", "space"),
-            # It draws 640x480 and no more, in the middle of the screen.
+            # It draws only 640x480, in the middle of the screen.
             part=Rect(320, 120, 640, 480),
         ),
     )
@@ -132,7 +132,7 @@ GAMES = {
 
 
 class Hand:
-    """Presses keys in a game's display; seeded, and told what time it is."""
+    """Presses keys in a game's display; seeded, and given the time."""
 
     def __init__(self, game: Game, display: str, seed: int) -> None:
         self._game = game
@@ -143,7 +143,7 @@ class Hand:
         self._opening = list(game.opening)
 
     def play(self, seconds: float) -> None:
-        """Press or let go what is due, ``seconds`` after the scene began."""
+        """Press or release the keys that are due ``seconds`` after the scene began."""
         if seconds < self._next:
             return
         self._let_go()
@@ -155,7 +155,7 @@ class Hand:
             self._next = seconds + self._random.uniform(0.2, 1.2)
 
     def close(self) -> None:
-        """Let go and leave."""
+        """Release all keys and close the display's connection."""
         self._let_go()
         self._display.close()
 
@@ -176,7 +176,7 @@ def find(name: str) -> Game:
     """Return a game by name.
 
     Raises:
-        UsageError: none is called so.
+        UsageError: there is no game of that name.
         SourceUnavailableError: it is not installed.
     """
     if name not in GAMES:
@@ -191,7 +191,7 @@ def find(name: str) -> Game:
 
 @contextmanager
 def playing(game: Game, scene: int, seed: int) -> Iterator[Iterator[tuple[float, Pixels]]]:
-    """Play one scene; gives (seconds since the start, view of the screen's pixels) for ever.
+    """Play one scene; yields (seconds since the start, view of the screen's pixels) for ever.
 
     The pixels are BGR, (720, 1280, 3) or the part of them that the game fills; they are valid
     until the next ones are taken.

@@ -1,8 +1,8 @@
-"""A larger net that begins as a smaller one: wider and deeper, and it gives the very same.
+"""A larger net that begins as a smaller one: wider and deeper, with exactly the same output.
 
-New channels are heard by nobody yet, and new convolutions pass on what they get: what comes after
-a ReLU stays as it is under another one.  So the larger net starts where the smaller one is and
-need not learn all that again (Net2Net: Chen, Goodfellow, Shlens, ICLR 2016).
+The weights that read new channels are zero, and new convolutions pass on their input: the output
+of a ReLU is unchanged by another one.  So the larger net starts where the smaller one is and need
+not learn all that again (Net2Net: Chen, Goodfellow, Shlens, ICLR 2016).
 """
 
 from __future__ import annotations
@@ -45,9 +45,9 @@ def grown(small: Net, shape: Shape) -> Net:
 
 
 def _origins(old: int, new: int) -> list[int | None]:
-    """Return, for each new convolution, the old one that it is, or None; the new ones spread.
+    """Return, for each convolution, the old one that it copies, or None; new ones are spread.
 
-    The first one is old, since no other takes cells.
+    The first is always an old one, since no other takes cells.
     """
     places = {index * new // old for index in range(old)}
     numbers = iter(range(old))
@@ -55,13 +55,13 @@ def _origins(old: int, new: int) -> list[int | None]:
 
 
 def _copy(old: Any, new: Any) -> None:
-    """Put an old convolution's numbers into a new one's; what is new in it has no effect yet."""
+    """Copy an old convolution's numbers into a new one; its further numbers have no effect yet."""
     assert isinstance(old, Fold)
     assert isinstance(new, Fold)
     fed = old.inner.shape[1]
     new.bias.zero_()
     new.bias[: len(old.bias)] = old.bias
-    # Nobody listens to new channels yet.
+    # No weight reads the new channels yet.
     new.inner[:, fed:] = 0
     if old.outer is None or new.outer is None:
         new.inner.zero_()

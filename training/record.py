@@ -1,7 +1,7 @@
 """Frames of a game, as it draws them: the large pictures that the nets learn from.
 
-A recording is a folder of PNG files, numbered in the order of time, and ``recording.json`` with
-what they are.  One that is cut short goes on where it was: whole scenes are the unit.
+A recording is a folder of PNG files, numbered in the order of time, and ``recording.json``, which
+describes them.  One that was interrupted goes on after its last whole scene.
 """
 
 from __future__ import annotations

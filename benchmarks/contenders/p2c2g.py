@@ -16,9 +16,10 @@ from typing import Any, ClassVar
 from celery import Celery
 
 from benchmarks.contenders import Bench, Wait, start_worker, work, worker_terms
-from p2c2g.celery import create_app, redis_client
+from p2c2g.celery import create_app
+from p2c2g.messaging import names
+from p2c2g.messaging.client import redis_client
 from p2c2g.messaging.inbox import Inbox
-from p2c2g.messaging.results import stream_key
 from p2c2g.settings import BrokerSettings, Settings
 from p2c2g.system import processes
 from p2c2g_workers.consumer import Consumer
@@ -97,7 +98,7 @@ class P2C2G:
                 args=(payload,),
                 task_id=task_id,
                 queue="cpu",
-                reply_to=stream_key(_SESSION),
+                reply_to=names.results(_SESSION),
                 producer=self._producer,
                 argsrepr="<chunk>",
                 kwargsrepr="",

@@ -10,6 +10,8 @@ from rich.console import Console
 
 from p2c2g.commands import options
 from p2c2g.logs import configure
+from p2c2g.media.methods import SCALING
+from p2c2g.media.operations import OPERATIONS
 from p2c2g.settings import load
 from p2c2g_capture.run import RunOptions, operations_from
 from p2c2g_capture.run import run as run_session
@@ -17,7 +19,11 @@ from p2c2g_capture.run import run as run_session
 app = options.new_typer("Capture a game, have it enhanced by the pool, and watch it.")
 
 
-@app.command()
+@app.command(
+    epilog="Operations, for --ops: "
+    + "; ".join(f"{row.form} {row.does}" for row in OPERATIONS.values())
+    + f". A METHOD is one of {', '.join(SCALING)}."
+)
 def run(
     *,
     broker: Annotated[

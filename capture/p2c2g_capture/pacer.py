@@ -1,8 +1,8 @@
-"""The session's heartbeat: asks a source for a picture at an even pace.
+"""The session's pace: asks a source for a picture at even intervals.
 
 Ticks lie at ``k / fps`` seconds after the start.  A tick that was missed, because the grab or
 the consumer took too long, is never made up for: the newest due tick wins and the numbers
-keep a gap, which is how everybody downstream knows what was lost.
+keep a gap, from which everything downstream knows what was lost.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ class Pacer:
     """Iterate the frames of a source at ``fps`` pictures a second.
 
     Each frame's ``number`` is the index of the tick that it was grabbed for, from 0.  The
-    iteration ends after the ticks of ``seconds`` (never, if None) or on ``stop``.  It keeps
-    no frame: there is no buffer here.
+    iteration ends after the ticks of ``seconds`` (never, if None) or on ``stop``.  It buffers
+    no frame.
 
-    ``clock`` gives seconds, ``sleep`` waits for some of them.
+    ``clock`` returns seconds, ``sleep`` waits for a number of them.
     """
 
     def __init__(

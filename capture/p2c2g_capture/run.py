@@ -7,26 +7,24 @@ import logging
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from time import monotonic
-from typing import Any
 
-from celery import Celery
 from rich.console import Console
 
-from p2c2g.celery import check_broker, create_app, redis_client
 from p2c2g.commands.options import stopping_at_signals
 from p2c2g.display.hub import Hub
 from p2c2g.display.recorder import Recorder
-from p2c2g.display.web import Viewer
+from p2c2g.display.web import ViewerServer
 from p2c2g.errors import UnavailableError, UsageError
 from p2c2g.media.chunker import Grid
 from p2c2g.media.frame import Size
 from p2c2g.media.methods import ANY_NETWORK
 from p2c2g.media.operations import Pipeline
 from p2c2g.messaging.blobs import Blobs
+from p2c2g.messaging.broker import Broker
 from p2c2g.nets.store import NetStore, OwnNet
+from p2c2g.session.config import SessionConfig
 from p2c2g.session.report import build_report, check_writable, write_report
-from p2c2g.session.session import Session, SessionConfig
+from p2c2g.session.session import Session
 from p2c2g.settings import Settings
 from p2c2g.system.malloc import keep_freed_memory
 from p2c2g_capture.ownnets import Loan, nets_of, with_nets
@@ -81,12 +79,10 @@ def run(options: RunOptions, settings: Settings, console: Console) -> None:
     if report_path is not None:
         check_writable(report_path)
     keep_freed_memory()
-    app = create_app(settings)
-    client = redis_client(settings)
     with ExitStack() as stack:
-        stack.callback(client.close)
+        broker = stack.enter_context(Broker(settings))
         source = stack.enter_context(open_source(options.source, size, options.fps))
-        plan = SessionConfig(
+        config = SessionConfig(
             size=source.size,
             operations=pipeline,
             grid=grid,
@@ -99,29 +95,31 @@ def run(options: RunOptions, settings: Settings, console: Console) -> None:
         )
         pacer = Pacer(source, options.fps, options.seconds)
         hub = Hub()
-        session = Session(app, client, plan, hub.publish)
+        session = Session(broker, config, hub.publish)
         recorder = None
         if options.record:
-            recorder = stack.enter_context(Recorder(Path(options.record), options.fps, plan.output))
+            recorder = stack.enter_context(
+                Recorder(Path(options.record), options.fps, config.output)
+            )
             recorder.start(hub)
         url = None
         if not options.headless:
-            viewer = Viewer(hub, session.live, host=options.host, port=options.port)
+            viewer = ViewerServer(hub, session.live, host=options.host, port=options.port)
             stack.callback(viewer.close)
             url = viewer.start()
-        check_broker(client, settings)
+        broker.check()
         if nets:
-            stack.enter_context(Loan(nets, Blobs(client)))
+            stack.enter_context(Loan(nets, Blobs(broker.client)))
         if url is not None:
             console.print(f"Watch at [bold]{url}[/]")
         if options.wait_for:
-            _wait_for_peers(app, options.wait_for)
+            _wait_for_peers(broker, options.wait_for)
         with stopping_at_signals(pacer.stop):
             _play(session, pacer, console)
         hub.close()
         if recorder is not None:
             recorder.close()
-        report = build_report(session, _settings_of(options, plan, source))
+        report = build_report(session, _settings_of(options, config, source))
         print_summary(console, report)
         if recorder is not None:
             console.print(f"Recorded {recorder.written} frames in {options.record}")
@@ -143,31 +141,27 @@ def _play(session: Session, pacer: Pacer, console: Console) -> None:
         session.close(pacer.due)
 
 
-def _wait_for_peers(app: Celery, count: int) -> None:
+def _wait_for_peers(broker: Broker, count: int) -> None:
     """Wait until that many workers answer, so that the first frames find them."""
-    deadline = monotonic() + PEERS_TIMEOUT
-    found: list[Any] = []
-    with app.connection_for_write() as connection:
-        while len(found) < count:
-            if monotonic() > deadline:
-                raise UnavailableError(
-                    f"{len(found)} of {count} peers answered within {PEERS_TIMEOUT:.0f} s: start "
-                    "more with celery -A p2c2g worker, or ask for fewer."
-                )
-            found = app.control.ping(timeout=0.5, limit=count, connection=connection) or []
+    found = broker.ping(count, PEERS_TIMEOUT)
+    if found < count:
+        raise UnavailableError(
+            f"{found} of {count} peers answered within {PEERS_TIMEOUT:.0f} s: start more with "
+            "celery -A p2c2g worker, or ask for fewer."
+        )
 
 
-def _settings_of(options: RunOptions, plan: SessionConfig, source: Source) -> dict[str, object]:
+def _settings_of(options: RunOptions, config: SessionConfig, source: Source) -> dict[str, object]:
     return {
         **asdict(options),
         "source": source.name,
-        "size": str(plan.size),
-        "output": str(plan.output),
-        "ops": plan.operations.text,
-        "quality": plan.quality,
-        "queue": plan.queue,
-        "policy": plan.policy,
-        "deadline_ms": plan.deadline * 1e3,
+        "size": str(config.size),
+        "output": str(config.output),
+        "ops": config.operations.text,
+        "quality": config.quality,
+        "queue": config.queue,
+        "policy": config.policy,
+        "deadline_ms": config.deadline * 1e3,
     }
 
 

@@ -93,9 +93,9 @@ def print_summary(console: Console, report: Mapping[str, Any]) -> None:
             f"p50 {peer['ms']['p50']:.1f} ms, p99 {peer['ms']['p99']:.1f} ms",
         )
     if report["ran"]:
-        told = ", ".join(f"{count} by {text}" for text, count in report["ran"].items())
-        table.add_row("peers chose", told)
+        counts = ", ".join(f"{count} by {text}" for text, count in report["ran"].items())
+        table.add_row("peers chose", counts)
     if report["errors"]:
-        told = ", ".join(f"{count} {name}" for name, count in report["errors"].items())
-        table.add_row("errors", f"[yellow]{told}[/]")
+        counts = ", ".join(f"{count} {name}" for name, count in report["errors"].items())
+        table.add_row("errors", f"[yellow]{counts}[/]")
     console.print(table)

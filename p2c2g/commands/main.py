@@ -73,7 +73,7 @@ def demo(
 
 
 def add_edges() -> None:
-    """Add the commands that the edges bring along: the core does not know them."""
+    """Add the commands of the edges, by entry points: the core does not import them."""
     for edge in sorted(entry_points(group="p2c2g.commands"), key=lambda entry: entry.name):
         found = edge.load()
         if isinstance(found, typer.Typer):

@@ -28,7 +28,7 @@ def list_nets(*, as_json: JsonOption = False) -> None:
     store = NetStore()
     nets = [net for game in store.games() for net in store.find(game)]
     if as_json:
-        typer.echo(json.dumps([_told(net) for net in nets], indent=1))
+        typer.echo(json.dumps([_as_json(net) for net in nets], indent=1))
         return
     if not nets:
         typer.echo("No game has a net yet: p2c2g train --game NAME makes one.")
@@ -48,7 +48,7 @@ def show(game: GameArgument, *, as_json: JsonOption = False) -> None:
     """Show the cards of a game's nets: what taught them, and their figures."""
     nets = _nets(game)
     if as_json:
-        typer.echo(json.dumps([_told(net) for net in nets], indent=1))
+        typer.echo(json.dumps([_as_json(net) for net in nets], indent=1))
         return
     for net in nets:
         typer.echo(f"{net.method} {net.name} {net.path}")
@@ -72,7 +72,7 @@ def _nets(game: str) -> tuple[OwnNet, ...]:
     return nets
 
 
-def _told(net: OwnNet) -> dict[str, object]:
+def _as_json(net: OwnNet) -> dict[str, object]:
     return {
         "game": net.game,
         "method": net.method,

@@ -1,4 +1,4 @@
-"""What both commands share: options' kinds, and errors told in one sentence."""
+"""What both commands share: the types of their options, and errors as one sentence."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ logger = logging.getLogger(__name__)
 def run(app: typer.Typer, name: str) -> int:
     """Run a Typer application; return the exit code.
 
-    An error of ours is one sentence on standard error: 2 for what was asked wrongly, 1 for
-    what failed.
+    An error of ours is printed as one sentence on standard error; the code is 2 where something
+    wrong was asked for, 1 where something failed.
     """
     try:
         code = app(prog_name=name, standalone_mode=False)
@@ -53,7 +53,7 @@ def stopping_at_signals(stop: Callable[[], None]) -> Iterator[None]:
     """Let SIGINT and SIGTERM call ``stop`` for an orderly end; a second one ends at once.
 
     Args:
-        stop: must be safe in a signal's handler: it sets a flag and no more.
+        stop: must be safe in a signal's handler: it only sets a flag.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -81,7 +81,7 @@ def show_version(wanted: bool) -> None:
 
 
 def new_typer(help_text: str) -> typer.Typer:
-    """Return an empty application in the house's style."""
+    """Return an empty application with the options that all commands share."""
     app = typer.Typer(
         help=help_text,
         no_args_is_help=True,
@@ -143,8 +143,7 @@ PolicyOption = Annotated[
     str | None,
     typer.Option(
         metavar="NAME",
-        help="Who gets a chunk: capability (whoever pulls first), weighted, predictive or "
-        "affinity.",
+        help="Who gets a chunk: capability (the first to pull), weighted, predictive or affinity.",
     ),
 ]
 SecondsOption = Annotated[

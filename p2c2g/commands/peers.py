@@ -12,20 +12,17 @@ from enum import Enum
 from time import monotonic
 from typing import Annotated, Any
 
-import redis
 import typer
-from celery import Celery
-from kombu.exceptions import OperationalError
 from rich.console import Console, RenderableType
 from rich.live import Live
 
-from p2c2g.celery import check_broker, create_app, redis_client
 from p2c2g.commands import options
 from p2c2g.commands import roster_table as tables
 from p2c2g.commands.roster import Pool, Roster, unknown
-from p2c2g.errors import BrokerUnavailableError, UnavailableError
+from p2c2g.errors import UnavailableError
 from p2c2g.logs import configure
-from p2c2g.settings import Settings, load
+from p2c2g.messaging.broker import Broker
+from p2c2g.settings import load
 
 app = typer.Typer(
     help="Who is in the pool, and what an operator does about it.", no_args_is_help=True
@@ -99,9 +96,9 @@ def drain(
     peer: PeerArgument, *, broker: BrokerOption = None, timeout: TimeoutOption = 60.0
 ) -> None:
     """Let a peer finish what it has and leave; wait until it has left."""
-    with _open(broker) as (roster, settings):
+    with _open(broker) as (roster, opened):
         member = roster.look().member(peer)
-        _ask_to_drain(settings, peer)
+        _ask_to_drain(opened, peer)
         end = _wait_until_gone(roster, peer, timeout)
         if end is End.STAYED:
             raise UnavailableError(
@@ -149,14 +146,14 @@ def unban(peer: PeerArgument, *, broker: BrokerOption = None) -> None:
 
 
 @contextmanager
-def _open(broker: str | None) -> Iterator[tuple[Roster, Settings]]:
+def _open(url: str | None) -> Iterator[tuple[Roster, Broker]]:
     settings = load()
-    if broker is not None:
-        settings.broker.url = broker
+    if url is not None:
+        settings.broker.url = url
     configure()
-    with redis_client(settings) as client:
-        check_broker(client, settings)
-        yield Roster(client), settings
+    with Broker(settings) as broker:
+        broker.check()
+        yield Roster(broker.client), broker
 
 
 def _present(look: Callable[[], Shown], *, as_json: bool, watch: bool) -> None:
@@ -200,37 +197,16 @@ def _ranked(pool: Pool) -> Shown:
     return Shown(tables.ranked(pool), {"operation": pool.operation, "peers": ranking})
 
 
-def _ask_to_drain(settings: Settings, peer: str) -> None:
+def _ask_to_drain(broker: Broker, peer: str) -> None:
     """Send the command, and wait for the answer.
 
     Raises:
         UnavailableError: the peer does not answer, or refuses.
     """
-    control = _control_app(settings)
-    try:
-        with control.connection_for_write() as connection:
-            answers: list[dict[str, Any]] = control.control.broadcast(
-                "drain",
-                destination=[peer],
-                reply=True,
-                timeout=ANSWER,
-                limit=1,
-                connection=connection,
-            )
-    except (redis.RedisError, OSError, OperationalError) as error:
-        raise BrokerUnavailableError(f"The broker does not answer: {error}.") from error
-    finally:
-        control.close()
-    answer = next((each[peer] for each in answers or () if peer in each), None)
+    answer = broker.drain(peer, ANSWER)
     if not isinstance(answer, dict) or "ok" not in answer:
         what = "does not answer" if answer is None else f"refuses: {answer}"
         raise UnavailableError(f"{peer} is enrolled and {what}, so it was not drained.")
-
-
-def _control_app(settings: Settings) -> Celery:
-    application = create_app(settings)
-    application.conf.include = []  # an operator's machine has no worker's code
-    return application
 
 
 class End(Enum):

@@ -10,9 +10,9 @@ from dataclasses import asdict, dataclass, field
 from random import Random
 from typing import Any
 
-import redis
-
 from p2c2g.errors import UsageError
+from p2c2g.messaging.client import Client
+from p2c2g.peers.book import PeerBook
 from p2c2g.peers.breaker import State
 from p2c2g.peers.health import Health, Record
 from p2c2g.peers.messages import Beat, PeerState
@@ -91,7 +91,7 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """All living peers in order of their ids, and the bans by id, of whoever has left too.
+    """All living peers in order of their ids, and the bans by id, also of peers that have left.
 
     ``operation`` is what the scores are of: the pipeline of which most results were seen, or
     empty where none was.
@@ -124,7 +124,7 @@ class Roster:
     answer.
     """
 
-    def __init__(self, client: redis.Redis) -> None:
+    def __init__(self, client: Client) -> None:
         self.registry = Registry(client)
         self._breakers = SharedBreakers(client)
         self._health = SharedHealth(client)
@@ -136,7 +136,8 @@ class Roster:
         banned = self.registry.banned()
         left = self._breakers.sync([])
         heard = self._health.read()
-        health, trust = Health(), Trust(Random(0))  # noqa: S311 - nothing is drawn
+        book = PeerBook()  # of what this one has seen itself: nothing
+        health, trust = Health(book), Trust(Random(0), book)  # noqa: S311 - nothing is drawn
         health.merge(heard.health)
         trust.merge(heard.trust)
         operation = _commonest(health)

@@ -109,7 +109,7 @@ def shown(member: Member) -> RenderableType:
                     f"{member.record.waiting} wait in its own queue")),
         ("pace", (f"{_rate(member.rate)} chunks/s, {_ms(beat.seconds_per_chunk)} ms each "
                   f"(95th percentile {_ms(beat.seconds_per_chunk_p95)} ms)")),
-        ("broker", f"{_ms(beat.rtt)} ms away"),
+        ("round trip", f"{_ms(beat.rtt)} ms to the broker and back"),
         ("machine", _safe(f"{can.cpu or 'CPU unknown'}, {can.cores} cores, "
                           f"{can.memory / 2**30:.1f} GiB, load {beat.load * 100:.0f} %")),
         *(("GPU", _safe(f"{gpu.name} ({gpu.kind}), {gpu.memory / 2**30:.1f} GiB"))

@@ -1,9 +1,10 @@
 """Who may talk to the viewer's web server: its own page, and no other site.
 
 The server listens on this machine, but every page that its browser has open can send requests
-there too.  Two tricks matter.  A page elsewhere may open a WebSocket to us: browsers send its
-``Origin``, which must be ours.  Or its name may be pointed at our address (DNS rebinding):
-then ``Host`` carries that name, so only addresses and this machine's own names are taken.
+there too.  Two attacks matter.  A page of another site may open a WebSocket to us: browsers send
+its ``Origin``, which must be ours.  Or the other site's name may be pointed at our address (DNS
+rebinding): then ``Host`` carries that name, so only addresses and this machine's own names are
+accepted.
 """
 
 from __future__ import annotations

@@ -103,7 +103,7 @@ class Subscription:
             was_empty = not self._pictures
             self._pictures.append(picture)
             self._change.notify()
-        # Once for each run of pictures: a viewer that is stuck is not sent a heap of wake-ups.
+        # Only when the queue stops being empty: a stuck viewer is not sent a heap of wake-ups.
         if was_empty and self._notify:
             self._notify()
 

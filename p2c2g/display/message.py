@@ -9,9 +9,9 @@
 The header holds ``number``, ``state`` ("complete" or "degraded"), ``source`` and ``output``
 (``[width, height]`` in pixels), ``age_ms`` (from the capture to this message) and ``tiles``.
 A tile holds ``target`` (its place in the output), ``enhanced`` (``[offset, length]`` of its
-image in the payloads, null where the base layer stands in for it) with its ``media_type``,
+image in the payloads, null where the base layer replaces it) with its ``media_type``,
 ``base`` (``[offset, length]``) with its ``base_media_type``, and ``base_crop``: the part of
-the base image that answers for ``target``.  Rectangles are ``[x, y, width, height]``.
+the base image that corresponds to ``target``.  Rectangles are ``[x, y, width, height]``.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from p2c2g.media.codecs import Codec, codec
-from p2c2g.media.frame import Picture, Rect, Size, Tile
+from p2c2g.media.frame import Picture, Rect, Tile
 
 #: JPEG quality for payloads of a codec that browsers cannot show.
 FALLBACK_QUALITY = 90
@@ -30,7 +30,7 @@ FALLBACK_QUALITY = 90
 
 @dataclass(frozen=True, slots=True)
 class PackedPicture:
-    """A picture ready to be sent, to any number of viewers; only its age is still open."""
+    """A picture ready to be sent to any number of viewers; only its age is not yet filled in."""
 
     number: int
     captured_at: float
@@ -47,7 +47,7 @@ class PackedPicture:
 def pack(picture: Picture) -> PackedPicture:
     """Lay out a picture's tiles for a browser.
 
-    Payloads travel as they are where a browser can show their codec, else as JPEG.
+    Payloads are sent as they are where a browser can show their codec, else as JPEG.
 
     Raises:
         UsageError: the picture's codec is unknown.
@@ -82,7 +82,7 @@ def pack(picture: Picture) -> PackedPicture:
         "number": picture.number,
         "state": picture.state.value,
         "source": [picture.source.width, picture.source.height],
-        "output": [(output := Size.of(picture.pixels)).width, output.height],
+        "output": [picture.output.width, picture.output.height],
         "tiles": tiles,
     }
     return PackedPicture(picture.number, picture.captured_at, header, tuple(payloads))

@@ -1,7 +1,7 @@
-"""The recorder: every picture that is shown, into an MP4 file, at the pace at which it was.
+"""The recorder: writes every picture that is shown to an MP4 file, with the times it was shown at.
 
-The file is written by a thread of its own from a bounded queue: a disk or an encoder that
-cannot keep up costs the recording its oldest waiting pictures, and never the session.
+A thread of its own writes the file from a bounded queue: where a disk or an encoder cannot keep
+up, the recording loses its oldest waiting pictures, and the session loses nothing.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ _LIMITED_RANGE = 1
 class Recorder:
     """Writes a hub's pictures to an H.264 MP4 file, timed by their ``ready_at``.
 
-    Where the process is killed, the file can be played up to about its last two seconds.
-    Odd widths and heights are padded by a pixel, since 4:2:0 video has none.
+    If the process is killed, the file can be played except for about its last two seconds.
+    Odd widths and heights are padded by a pixel, since 4:2:0 video needs even ones.
 
     Args:
         path: where to write; an existing file is replaced.
-        fps: the pace that is expected; only a hint for the encoder.
+        fps: the expected pictures a second; only a hint for the encoder.
         size: of the pictures' pixels.
 
     Raises:
@@ -67,7 +67,7 @@ class Recorder:
     def close(self) -> None:
         """Write what still waits, and finish the file; a second call does nothing.
 
-        Where there was no picture at all, no file is left.
+        If there was no picture at all, no file is left.
 
         Raises:
             UnavailableError: the recording could not be written to its end.
@@ -117,7 +117,7 @@ class _VideoFile:
         self.path = path
         self.size = size
         self.written = 0
-        #: What writing may raise.
+        #: The exceptions that writing may raise.
         self.errors = (OSError, ValueError, av.FFmpegError)
         self._av = av
         self._matrix = int(Colorspace.ITU709)
@@ -125,7 +125,7 @@ class _VideoFile:
         self._last_tick = -1
         self._is_open = True
         try:
-            # FFmpeg itself opens the file only at the first picture.
+            # Fails now, not at the first picture, which is when FFmpeg itself opens the file.
             path.open("wb").close()
         except OSError as error:
             raise UsageError(
@@ -158,9 +158,9 @@ class _VideoFile:
     def write(self, picture: Picture) -> None:
         """Encode one picture.
 
-        Raises one of ``self.errors``: the picture's size is another, or the disk is full.
+        Raises one of ``self.errors``: the picture has another size, or the disk is full.
         """
-        size = Size.of(picture.pixels)
+        size = picture.output
         if size != self.size:
             raise ValueError(f"picture {picture.number} is {size}, and the file is {self.size}")
         if not self.written:

@@ -1,6 +1,6 @@
 """The browser's viewer: one page and one WebSocket, served from a thread of the session.
 
-``guard`` says who may connect, ``watcher`` what a connected viewer is sent, and ``message`` in
+``guard`` says who may connect, ``connection`` what a connected viewer is sent, and ``message`` in
 which form.
 """
 
@@ -27,8 +27,8 @@ try:
     from starlette.routing import Route, WebSocketRoute
     from starlette.websockets import WebSocket
 
+    from p2c2g.display.connection import Stats, ViewerConnection
     from p2c2g.display.guard import Guard
-    from p2c2g.display.watcher import Stats, Watcher
 except ModuleNotFoundError as error:
     raise UsageError(
         f"The viewer's web server needs {error.name}, which is not installed: "
@@ -52,7 +52,7 @@ _PAGE = {
 }
 
 
-class Viewer:
+class ViewerServer:
     """The web server that shows a hub's pictures in browsers.
 
     Args:
@@ -79,21 +79,21 @@ class Viewer:
         self._host = host
         self._port = port
         self._clock = clock
-        self._watchers: set[Watcher] = set()
+        self._connections: set[ViewerConnection] = set()
         self._dropped = 0
         self._packed: PackedPicture | None = None
         self._server: _Server | None = None
         self._thread: threading.Thread | None = None
 
     @property
-    def watching(self) -> int:
+    def connected(self) -> int:
         """Return how many viewers are connected."""
-        return len(self._watchers)
+        return len(self._connections)
 
     @property
     def dropped(self) -> int:
         """Return how many pictures were not sent because their viewer was behind."""
-        return self._dropped + sum(watcher.dropped for watcher in tuple(self._watchers))
+        return self._dropped + sum(connection.dropped for connection in tuple(self._connections))
 
     def start(self) -> str:
         """Start the server and return its address, such as ``http://127.0.0.1:8000/``.
@@ -136,7 +136,7 @@ class Viewer:
         self._server.force_exit = True
         self._thread.join()
 
-    def __enter__(self) -> Viewer:
+    def __enter__(self) -> ViewerServer:
         self.start()
         return self
 
@@ -158,16 +158,16 @@ class Viewer:
 
     async def _watch(self, websocket: WebSocket) -> None:
         await websocket.accept()
-        if len(self._watchers) >= MAX_VIEWERS:
+        if len(self._connections) >= MAX_VIEWERS:
             await websocket.close(_TRY_LATER, f"{MAX_VIEWERS} viewers are connected already.")
             return
-        watcher = Watcher(websocket, self._hub, self._pack, self._stats, self._clock)
-        self._watchers.add(watcher)
+        connection = ViewerConnection(websocket, self._hub, self._pack, self._stats, self._clock)
+        self._connections.add(connection)
         try:
-            await watcher.run()
+            await connection.run()
         finally:
-            self._watchers.remove(watcher)
-            self._dropped += watcher.dropped
+            self._connections.remove(connection)
+            self._dropped += connection.dropped
 
     def _pack(self, picture: Picture) -> PackedPicture:
         # Viewers that keep up ask for the same picture one after the other.

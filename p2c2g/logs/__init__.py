@@ -1,13 +1,13 @@
-"""Logs: for people on the console, for machines as JSON in files, and neither in the way.
+"""Logs: for people on the console, for machines as JSON in files; neither slows the work down.
 
 Modules log through :mod:`logging`.  What they know of ``session``, ``frame``, ``chunk``,
 ``attempt`` and ``peer`` they name in ``extra``, or bind to their thread (:func:`bound`).  One
 handler at the root sends each record to all outputs.  What it promises:
 
 * a thousand equal warnings a second are one line and a count (``throttle.py``);
-* passwords in URLs are never written, whoever logged them;
+* passwords in URLs are never written, whichever module logs them;
 * files are bounded, and a full disk or a folder that cannot be written costs no more than the
-  lines themselves: it is told once, and tried again later.
+  lines themselves: it is reported once, and tried again later.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ logger = logging.getLogger(__name__)
 
 #: What a line says of a chunk, where it is known.
 CONTEXT = ("session", "frame", "chunk", "attempt", "peer")
-#: Letters of what strangers may have a word in; the rest is cut off.
+#: Most letters of each field that strangers can influence; the rest is cut off.
 _MOST_LETTERS = {"event": 2000, **dict.fromkeys(CONTEXT, 100)}
 # Not structlog's: binding five names there takes 10 microseconds a task, and this 0.2.
 _context: ContextVar[Mapping[str, Any]] = ContextVar(
@@ -48,14 +48,14 @@ _PASSWORD = re.compile(r"""(?i)(\w://[^\s:/@"']*:)[^\s"']+(?=@)|(password=)[^\s&
 def configure(settings: LogSettings | None = None, role: str = "p2c2g") -> Outputs:
     """Send this process's logs to standard error and, where a folder is set, to a file.
 
-    May be called again: the last call counts.
+    A further call replaces the earlier settings.
 
     Args:
         settings: from the environment where None.
         role: begins the file's name; lower-case letters and digits.
 
     Raises:
-        UsageError: the environment holds what it may not.
+        UsageError: the environment holds a setting that is not valid.
     """
     settings = settings or load().log
     console = logging.StreamHandler()
@@ -119,7 +119,7 @@ def json_file(folder: Path, settings: LogSettings, role: str) -> JsonFile:
 
 
 class Outputs(logging.Handler):
-    """Sends each record to several handlers; equal warnings once a second, with their count.
+    """Sends each record to several handlers; equal warnings only once a second, with a count.
 
     Args:
         outputs: the handlers; closed with this one.
@@ -139,8 +139,8 @@ class Outputs(logging.Handler):
         self._newest: dict[Hashable, logging.LogRecord] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Pass a record on, or hold it back; then tell the counts that are due."""
-        # Now, since another thread may be the one that tells it.
+        """Pass a record on, or hold it back; then write the counts that are due."""
+        # Now, since another thread may be the one that writes it.
         for name, value in _context.get().items():
             if name in CONTEXT and not hasattr(record, name):
                 setattr(record, name, value)
@@ -152,7 +152,7 @@ class Outputs(logging.Handler):
         self._newest[kind] = record
         if held is not None:
             self._pass(_counted(record, held))
-        self._tell(self._throttle.due(now))
+        self._write_counts(self._throttle.due(now))
 
     def flush(self) -> None:
         """Flush the outputs."""
@@ -160,17 +160,17 @@ class Outputs(logging.Handler):
             output.flush()
 
     def close(self) -> None:
-        """Tell what was held back, and close the outputs."""
+        """Write the counts of what was held back, and close the outputs."""
         self.acquire()
         try:
-            self._tell(self._throttle.rest())
+            self._write_counts(self._throttle.rest())
             for output in self._outputs:
                 output.close()
         finally:
             self.release()
         super().close()
 
-    def _tell(self, over: Iterable[tuple[Hashable, int]]) -> None:
+    def _write_counts(self, over: Iterable[tuple[Hashable, int]]) -> None:
         for kind, held in over:
             record = self._newest.pop(kind)
             if held:
@@ -194,7 +194,7 @@ class _Discreet(logging.Formatter):
 
 
 def _formatter(*last: Processor) -> logging.Formatter:
-    """Return a formatter of what is known of a record, for the processors that render it."""
+    """Return a formatter of what is known about a record, for the processors that render it."""
     known: list[Processor] = [
         structlog.stdlib.add_log_level,
         structlog.stdlib.ExtraAdder(allow=[*CONTEXT, "repeated"]),
@@ -215,7 +215,7 @@ def _formatter(*last: Processor) -> logging.Formatter:
 
 
 def _moment(_logger: Any, _method: str, event: EventDict) -> EventDict:
-    """Add what a machine wants: the time in full, and who speaks."""
+    """Add what a machine wants: the time in full, and which logger and process."""
     record: logging.LogRecord = event["_record"]
     moment = datetime.fromtimestamp(record.created, UTC)
     return {
@@ -233,7 +233,7 @@ def _time_of_day(_logger: Any, _method: str, event: EventDict) -> EventDict:
 
 
 def _printable(_logger: Any, _method: str, event: EventDict) -> EventDict:
-    """Cut and escape strangers' words, which would move the cursor or begin a line."""
+    """Cut and escape strangers' text, which could move the cursor or begin a new line."""
     for name, most in _MOST_LETTERS.items():
         value = event.get(name)
         if isinstance(value, str):
@@ -244,16 +244,16 @@ def _printable(_logger: Any, _method: str, event: EventDict) -> EventDict:
 
 
 def _kind(record: logging.LogRecord) -> Hashable:
-    """Return what records have in common that are told as one."""
+    """Return the key that is the same for records that are counted together."""
     error = record.exc_info[0] if record.exc_info else None
     return (record.name, record.levelno, str(record.msg), error, getattr(record, "peer", None))
 
 
 def _counted(record: logging.LogRecord, held: int) -> logging.LogRecord:
-    """Return a record that tells how many more like it there were."""
+    """Return a record that says how many more like it there were."""
     if not held:
         return record
-    told = copy.copy(record)
-    told.msg, told.args = f"{record.getMessage()} (and {held} more like it)", ()
-    told.__dict__["repeated"] = held
-    return told
+    counted = copy.copy(record)
+    counted.msg, counted.args = f"{record.getMessage()} (and {held} more like it)", ()
+    counted.__dict__["repeated"] = held
+    return counted

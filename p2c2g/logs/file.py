@@ -1,4 +1,4 @@
-"""A log file that stays small and never gets in the way, whatever its disk does."""
+"""A log file that stays small and never holds up its process, whatever its disk does."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from time import monotonic
 
 logger = logging.getLogger(__name__)
 
-#: Files of ours that a folder keeps, the newest: runs come and go.
+#: How many of our files a folder keeps, the newest: each process makes its own.
 MAX_FILES = 32
 #: Seconds after which a file that could not be written is tried again.
 RETRY_INTERVAL = 30.0
@@ -24,14 +24,14 @@ _FILE_NAME = re.compile(r"[a-z0-9]+-[0-9]+\.jsonl(\.[0-9]+)?")
 
 
 class JsonFile(logging.handlers.RotatingFileHandler):
-    """A file of JSON lines that rotates, and never raises for its disk.
+    """A file of JSON lines that rotates, and never raises an error of its disk.
 
     ``ROLE-PID.jsonl`` in ``folder`` and at most ``backups`` older ones beside it, each of at
     most ``max_bytes``; of all such files in the folder, the newest :data:`MAX_FILES` stay.
     A line that cannot be written is dropped.
 
     Args:
-        folder: made at the first line where it is not there.
+        folder: made at the first line if it does not exist.
         role: begins the file's name.
         max_bytes: of one file.
         backups: older files of this process.
@@ -50,7 +50,7 @@ class JsonFile(logging.handlers.RotatingFileHandler):
         self._folder, self._role, self._clock = folder, role, clock
         self._process = os.getpid()
         self._retry_at: float | None = None
-        self._told = False
+        self._reported = False
         #: Lines that could not be written.
         self.dropped = 0
         super().__init__(
@@ -63,14 +63,14 @@ class JsonFile(logging.handlers.RotatingFileHandler):
             self.dropped += 1
             return
         if os.getpid() != self._process:
-            # A forked child: two processes would rotate one file under each other.
+            # A forked child: two processes must not rotate the same file.
             self._process = os.getpid()
             self._abandon()
             self.baseFilename = str(self._path().absolute())
         super().emit(record)
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
-        """Drop a line that could not be written; tell it once."""
+        """Drop a line that could not be written; report it once."""
         error = sys.exc_info()[1]
         if not isinstance(error, OSError):
             super().handleError(record)
@@ -78,8 +78,8 @@ class JsonFile(logging.handlers.RotatingFileHandler):
         self.dropped += 1
         self._retry_at = self._clock() + RETRY_INTERVAL
         self._abandon()
-        if not self._told:
-            self._told = True
+        if not self._reported:
+            self._reported = True
             # For the other outputs: this one drops it.
             logger.warning("No log is written to %s: %s.", self.baseFilename, error.strerror)
 

@@ -1,6 +1,6 @@
-"""Equal events told once, with a count: a thousand errors a second are one line.
+"""Equal events reported once, with a count: a thousand errors a second are one line.
 
-Pure: it keeps keys and numbers, and is told the time.
+Pure: it keeps keys and numbers, and is given the time.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ class Throttle(Generic[Key]):
 
     The first event of a key passes at once.  Those within ``window`` seconds of it are held
     and counted; the first one after it passes with that count and begins the next window.
-    Where none comes, :meth:`due` gives the count.  At most ``most`` keys are kept between two
-    calls of it, those that began last.
+    Where none comes, :meth:`due` gives the count.  Between two calls of it, at most ``most``
+    keys are kept: those that began last.
 
     Args:
         window: seconds.
@@ -52,7 +52,7 @@ class Throttle(Generic[Key]):
         return held
 
     def due(self, now: float) -> Iterator[tuple[Key, int]]:
-        """Give, and forget, the keys whose window is over, and the oldest of too many.
+        """Yield and forget the keys whose window is over, and the oldest ones beyond ``most``.
 
         With each key goes how many it held: 0 where its first event was the only one.
         """
@@ -64,5 +64,5 @@ class Throttle(Generic[Key]):
             yield key, run.held
 
     def rest(self) -> Iterator[tuple[Key, int]]:
-        """Give, and forget, every key."""
+        """Yield and forget every key, as :meth:`due` does."""
         yield from self.due(float("inf"))

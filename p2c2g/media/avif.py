@@ -1,9 +1,9 @@
 """The size of an AVIF picture, read where its decoder reads it.
 
 An AVIF states its size twice: in its boxes, which Pillow reads, and in the AV1 picture inside,
-for which the decoder takes memory.  A stranger may let the first be small and the second huge.
-So this reader insists on both being the same, and on the plain structure of a single picture
-as libavif writes it: where there is one way only to read a file, nothing hides in another.
+for which the decoder allocates memory.  A stranger may state a small one in the boxes and a huge
+one inside.  So this reader insists that both are the same, and on the plain structure of a single
+picture as libavif writes it: a file that can be read in only one way hides nothing.
 
 Sources: ISO/IEC 23008-12 (boxes), and the AV1 bitstream specification, sections 5.3 to 5.5
 (open bitstream units and the sequence header).
@@ -24,7 +24,7 @@ def size_of(data: bytes | memoryview) -> tuple[int, int]:
     """Return width and height of an AVIF of one still picture.
 
     Raises:
-        ValueError: it is none, or states two sizes.
+        ValueError: it is not an AVIF of that kind, or it states two different sizes.
     """
     view = memoryview(data)
     boxes = dict(_boxes(view, 0))
@@ -47,7 +47,11 @@ def size_of(data: bytes | memoryview) -> tuple[int, int]:
 
 
 def _boxes(data: memoryview, begin: int) -> Iterator[tuple[bytes, memoryview]]:
-    """Give kind and body of each box from ``begin``; each kind once."""
+    """Yield kind and body of each box from ``begin``; a kind may occur once.
+
+    Raises:
+        ValueError: a box is cut short, too long or there twice.
+    """
     seen: set[bytes] = set()
     while begin < len(data):
         if len(data) - begin < 8:
@@ -106,7 +110,7 @@ def _leb128(data: memoryview, begin: int) -> tuple[int, int]:
 
 
 def _sequence(data: bytes) -> tuple[int, int]:
-    """Return the size in a sequence header; only a still picture's short form will do.
+    """Return the size in a sequence header; only a still picture's short form is accepted.
 
     In that form no frame can override the size.  Bits: profile 3, still 1, short 1, level 5,
     then how many bits, less one, width and height have, 4 each, then these, less one.

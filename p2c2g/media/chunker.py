@@ -1,13 +1,14 @@
-"""Frames into chunks and back: where to cut so that the joins cannot be seen.
+"""Frames into chunks: where to cut so that the joins cannot be seen.
 
 A chunk is sent with a halo as wide as its operations need, and begins where every step begins
-on a whole pixel, so that its pixels are those that the whole frame would have had.
+on a whole pixel, so that its pixels equal those of the whole frame processed at once.
 """
 
 from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
@@ -52,7 +53,7 @@ class Grid:
 
 @dataclass(frozen=True, slots=True)
 class _Axis:
-    """One direction of a plan: lengths in pixels, before and after."""
+    """One direction of a plan: lengths in pixels, before and after processing."""
 
     length: int
     output: int
@@ -62,7 +63,7 @@ class _Axis:
 
     @property
     def finest(self) -> int:
-        """Into how many parts it can be cut, each with a pixel of its own after the work."""
+        """Into how many parts it can be cut, each with at least one pixel after processing."""
         return math.ceil(self.output / (self.align * self.scale))
 
     def spans(self, parts: int) -> list[tuple[int, int]]:
@@ -122,6 +123,28 @@ def plan_chunks(plan: Plan, grid: Grid) -> tuple[Chunk, ...]:
 def cut(pixels: Pixels, chunk: Chunk) -> Pixels:
     """Return what is sent of a frame for ``chunk``: its ``padded``, as a view."""
     return chunk.padded.of(pixels)
+
+
+def compose(
+    source_pixels: Pixels, results: Mapping[int, Pixels], chunks: Sequence[Chunk], output: Size
+) -> Pixels:
+    """Return a whole frame, ``(height, width, 3)`` of size ``output``.
+
+    Args:
+        source_pixels: the source frame, of 3 or 4 channels.
+        results: by index, the chunks that came back, each ``(height, width, 3)`` of its target's
+            size; the others get the base layer.
+        chunks: of the frame.
+        output: its enhanced size.
+    """
+    canvas = np.empty((output.height, output.width, 3), np.uint8)
+    for chunk in chunks:
+        result = results.get(chunk.index)
+        if result is None:
+            paint_base(canvas, chunk, source_pixels)
+        else:
+            chunk.target.of(canvas)[:] = result
+    return canvas
 
 
 def paint_base(canvas: Pixels, chunk: Chunk, source_pixels: Pixels) -> None:

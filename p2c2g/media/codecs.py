@@ -1,8 +1,8 @@
 """How pixels become bytes: a codec is a name, three functions and one promise.
 
 The promise is that bytes from a stranger do no harm.  The size is read from the header alone
-and compared with what is allowed before any memory is taken for pixels; and whatever is wrong
-with the bytes, it is a ``CodecError``.
+and compared with what is allowed before memory is allocated for pixels; whatever is wrong with
+the bytes raises a ``CodecError``.
 
 ========  =======================  =========================================================
 jpeg      simplejpeg, 4:2:0        the one for 60 frames a second
@@ -51,12 +51,12 @@ class Codec(Protocol):
 
     @property
     def lossless(self) -> bool:
-        """Return whether decoding gives back the very pixels."""
+        """Return whether decoding gives back exactly the pixels that were encoded."""
 
     def encode(self, pixels: Pixels, quality: int) -> bytes:
-        """Return ``(height, width, 3 or 4)`` BGR pixels as bytes; a view will do.
+        """Return ``(height, width, 3 or 4)`` BGR pixels, or a view of such, as bytes.
 
-        ``quality`` is 1 to 100; a lossless codec does not heed it.
+        ``quality`` is 1 to 100; a lossless codec ignores it.
 
         Raises:
             CodecError: the codec cannot hold such a picture.
@@ -67,8 +67,8 @@ class Codec(Protocol):
         """Return ``(height, width, 3)`` BGR pixels, ``out`` itself where it is given.
 
         Raises:
-            CodecError: the bytes are no picture of this codec, or one of another size than
-                ``out``, or a larger one than ``limit``.
+            CodecError: the bytes are not a picture of this codec, or its size is not that of
+                ``out`` or exceeds ``limit``.
         """
 
     def size_of(self, data: Data, *, limit: Size | None = None) -> Size:
@@ -82,7 +82,7 @@ class Codec(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _Codec:
-    """The checks and the translation of errors, once, around a library's three functions."""
+    """A library's three functions, with the checks and the translation of errors around them."""
 
     name: str
     media_type: str
@@ -238,8 +238,8 @@ def _raw_encode(pixels: Pixels, _quality: int) -> bytes:
 def _raw_decode(data: Data, size: Size, _out: Pixels | None) -> Pixels:
     due = size.width * size.height * 3
     packed = memoryview(data)[_RAW.size :]
-    # One byte of an lz4 block stands for at most 255: less than that is a lie, and is found
-    # out before memory is taken.
+    # One byte of an lz4 block stands for at most 255: a shorter block cannot hold the size that
+    # it states, and is refused before memory is allocated.
     if due > 255 * len(packed):
         raise ValueError("it is too short for its size")
     plain = lz4.block.decompress(packed, uncompressed_size=due, return_bytearray=True)

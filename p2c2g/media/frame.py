@@ -1,4 +1,4 @@
-"""The words of the picture: sizes, rectangles, frames and their chunks.
+"""Sizes, rectangles, frames, their chunks, and pictures as they are shown.
 
 All are frozen.  Pixels are ``(height, width, channels)`` arrays of ``uint8`` in blue, green,
 red order; a fourth channel, where a screen gives one, is noise and is never read.
@@ -7,8 +7,10 @@ red order; a fourth channel, where a screen gives one, is noise and is never rea
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from enum import Enum
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +18,11 @@ from numpy.typing import NDArray
 from p2c2g.errors import UsageError
 
 Pixels = NDArray[np.uint8]
+#: A chunk in flight: the frame's number and the chunk's index.
+ChunkKey = tuple[int, int]
 
-#: Longest edge of a frame, in pixels.  A message that claims more is refused before any
-#: memory is taken.
+#: Longest edge of a frame, in pixels.  A message that claims more is refused before memory is
+#: allocated.
 MAX_EDGE = 16_384
 
 
@@ -87,8 +91,8 @@ class Rect:
 class Frame:
     """One picture from a source.
 
-    ``captured_at`` is just before the grab
-    and ``grabbed_at`` just after it, all in seconds of the session's monotonic clock.
+    ``captured_at`` is just before the grab and ``grabbed_at`` just after it, both in seconds of
+    the session's monotonic clock.
     """
 
     number: int
@@ -99,11 +103,11 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """One rectangle of every frame of a session, with its place before and after the work.
+    """One rectangle of every frame of a session, with its place before and after processing.
 
-    ``rect`` is what the chunk answers for and ``padded`` what is sent: ``rect`` with a halo
-    as wide as the operations need, cut off at the frame's edges; both in source pixels.
-    After the work, ``crop`` is the part of the processed ``padded`` that answers for
+    ``rect`` is the chunk's own part of the frame and ``padded`` what is sent: ``rect`` with a
+    halo as wide as the operations need, cut off at the frame's edges; both in source pixels.
+    After processing, ``crop`` is the part of the processed ``padded`` that corresponds to
     ``rect``, and ``target`` is where it goes in the enhanced frame.
     """
 
@@ -126,8 +130,8 @@ class FrameState(Enum):
 class Tile:
     """One chunk of a frame as it is shown, still in its codec.
 
-    ``base`` is the source chunk that was sent (``chunk.padded``, halo and all); ``enhanced``
-    is the accepted result (``chunk.target``), or None where the base layer stands in for it.
+    ``base`` is the source chunk that was sent (``chunk.padded``, with its halo); ``enhanced``
+    is the accepted result (``chunk.target``), or None where the base layer replaces it.
     """
 
     chunk: Chunk
@@ -135,20 +139,30 @@ class Tile:
     enhanced: bytes | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class Picture:
     """A frame as it is shown: whole, with every chunk in its place.
 
-    ``pixels`` is the enhanced frame, base layer where a chunk was late, of ``output`` size;
-    nobody may write to it.  ``codec`` names the codec of the tiles.  ``captured_at`` and
-    ``ready_at`` are seconds of the session's monotonic clock.
+    ``source`` and ``output`` are its sizes before and after.  ``codec`` names the codec of the
+    tiles.  ``captured_at`` and ``ready_at`` are seconds of the session's monotonic clock.
+    ``compose`` puts its pixels together.
     """
 
     number: int
     state: FrameState
     source: Size
-    pixels: Pixels
+    output: Size
     tiles: tuple[Tile, ...]
     codec: str
     captured_at: float
     ready_at: float
+    compose: Callable[[], Pixels] = field(repr=False)
+
+    @cached_property
+    def pixels(self) -> Pixels:
+        """Return the enhanced frame, base layer where a chunk was late; it must not be written to.
+
+        It is put together when it is first asked for, in the caller's thread: a browser draws the
+        tiles by itself.
+        """
+        return self.compose()

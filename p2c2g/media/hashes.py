@@ -1,11 +1,11 @@
-"""Names that are hashes: of what lies at the broker, and of a net's weights in a pipeline."""
+"""Names that are hashes: of a blob at the broker, and of a net's weights in a pipeline."""
 
 from __future__ import annotations
 
 import hashlib
 import re
 
-#: Hexadecimal digits of a name: so many of the SHA-256 of its bytes.
+#: Length of a name: the first hexadecimal digits of the SHA-256 of its bytes.
 DIGITS = 32
 
 

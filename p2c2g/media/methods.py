@@ -1,42 +1,65 @@
-"""The ways of scaling: how far each looks, and what a trained net owes.
+"""The methods of scaling: how many pixels around each depends on, and what a trained net is like.
 
-Here and not with the processors, since a plan needs to know it, and so does the gamer's side.
+Here and not with the processors, since plans and the gamer's side need to know it.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import ClassVar
 
 
-def _reach(support: int) -> Callable[[Fraction], int]:
-    """Return the radius of a kernel of ``support`` pixels, widened where it scales down."""
-    return lambda scale: support if scale >= 1 else math.ceil(support / scale) + 1
+@dataclass(frozen=True, slots=True)
+class Kernel:
+    """A method of scaling by any factor, which weighs the pixels around.
+
+    ``support`` is how many source pixels to each side it weighs where it enlarges.  Where it
+    scales down it widens with the scale; with a support of 0 it picks one pixel and ignores others.
+    """
+
+    support: int
+    #: It sees single pixels.
+    cell: ClassVar[int] = 1
+
+    @property
+    def leaves_out(self) -> bool:
+        """Tell whether it leaves source pixels out where it scales down."""
+        return not self.support
+
+    def reach(self, scale: Fraction) -> int:
+        """Return how many source pixels to each side a result depends on."""
+        if scale >= 1 or self.leaves_out:
+            return self.support
+        return math.ceil(self.support / scale) + 1
 
 
-#: Methods of scaling: how many source pixels to each side one needs, at a given scale.
-METHODS: dict[str, Callable[[Fraction], int]] = {
-    "nearest": lambda _scale: 0,
-    "bilinear": _reach(1),
-    "bicubic": _reach(2),
-    "lanczos": _reach(3),
+#: Methods of scaling by any factor.
+METHODS = {
+    "nearest": Kernel(0),
+    "bilinear": Kernel(1),
+    "bicubic": Kernel(2),
+    "lanczos": Kernel(3),
 }
 DEFAULT_METHOD = "bicubic"
 
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """What a trained net of ``upscale`` owes: one ``factor``, and how far it looks.
+    """A trained net of ``upscale``: its one ``factor``, and the pixels that it depends on.
 
-    ``radius`` is how many of its input's pixels to each side a result depends on.  It sees the
+    ``radius`` is on how many of its input's pixels to each side a result depends.  It takes the
     picture in cells of ``cell`` pixels across and down, so a chunk has to begin at one.
     """
 
     factor: int
     radius: int
     cell: int
+
+    def reach(self, _scale: Fraction) -> int:
+        """Return ``radius``: it has only one scale."""
+        return self.radius
 
 
 #: The nets, cheapest first: the peer's processor has the weights, and may be without them.
@@ -47,10 +70,12 @@ NETWORKS = {
 }
 #: The method that leaves the choice of the net, and as a last resort bicubic, to the peer.
 ANY_NETWORK = "ml"
-#: Most weights of one's own in one operation: one of each size.
+#: Most own weights of a gamer in one operation: one of each size.
 MAX_WEIGHTS = len(NETWORKS)
-#: All methods of ``upscale`` that are learnt.
+#: The methods that are learnt.
 LEARNT = {
     **NETWORKS,
     ANY_NETWORK: Network(factor=2, radius=max(net.radius for net in NETWORKS.values()), cell=2),
 }
+#: Every method of scaling.
+SCALING: dict[str, Kernel | Network] = {**METHODS, **LEARNT}

@@ -1,8 +1,8 @@
 """The headers of a chunk and of its result: versioned bytes, refused where not understood.
 
-A header is a msgpack array whose first element is the version.  Pictures travel beside it,
-untouched.  Every number is checked against bounds before anybody acts on it, since both
-ends are strangers to each other.
+A header is a msgpack array whose first element is the version.  Pictures are sent beside it,
+unchanged.  Every number is checked against bounds before it is used, since both ends are
+strangers to each other.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ _MAX_NUMBER: Final = 2**53
 
 @dataclass(frozen=True, slots=True)
 class ChunkHeader:
-    """What a peer is told of one attempt at one chunk.
+    """What a peer is told about one run of one chunk.
 
     ``frame_size`` is the whole source frame's, from which the peer resolves ``operations``;
     ``padded`` is the part of it that was sent and ``crop`` the part of the processed
-    ``padded`` that is wanted back.  ``budget_us`` is how many microseconds after it was sent
-    its result is of use, the ways to and fro included: a span, since clocks differ.
+    ``padded`` that is wanted back.  ``budget_us`` is for how many microseconds after the chunk
+    was sent its result is of use, the whole round trip included: a span, since clocks differ.
     """
 
     session: str
@@ -99,12 +99,12 @@ class ChunkHeader:
 
 @dataclass(frozen=True, slots=True)
 class ResultHeader:
-    """What a peer tells of one attempt.
+    """What a peer reports about one run.
 
     The times are the peer's: ``started_us`` and ``done_us`` on its own monotonic clock, in
-    microseconds, comparable with nobody else's; ``decode_us`` and ``process_us`` are spans
-    between them, one after the other.  ``ran`` is the pipeline that was run where it is not
-    the very one that was asked for, else empty.  ``error`` is empty where the attempt succeeded.
+    microseconds, comparable with no other clock; ``decode_us`` and ``process_us`` are spans
+    between them, one after the other.  ``ran`` is the pipeline that was run where it differs
+    from the one that was asked for, else empty.  ``error`` is empty where the attempt succeeded.
     """
 
     frame: int
@@ -184,7 +184,7 @@ class _Fields:
         if not isinstance(data, bytes) or len(data) > _MAX_HEADER:
             raise WireError(f"a {what} must be at most {_MAX_HEADER} bytes.")
         try:
-            # Lists are made as long as they claim to be, before their elements are read.
+            # msgpack makes a list as long as it claims to be before it reads the elements.
             values = msgpack.unpackb(data, max_array_len=_MAX_LIST, max_map_len=_MAX_LIST)
         except (ValueError, TypeError, msgpack.UnpackException) as error:
             raise WireError(f"a {what} cannot be read: {error}.") from error

@@ -5,17 +5,14 @@ What is read is what was meant, or it is not returned at all: a name is the hash
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
-import redis
-
-from p2c2g.errors import BrokerUnavailableError, UsageError
+from p2c2g.errors import UsageError
 from p2c2g.media.hashes import DIGITS, is_name, name_of
+from p2c2g.messaging import names
+from p2c2g.messaging.client import Client
+from p2c2g.messaging.errors import translated
 
-#: A blob's key begins so; its name follows.
-PREFIX = "p2c2g.blob."
 #: Bytes of one blob at most.
 MAX_BLOB = 4 * 1024 * 1024
 
@@ -30,7 +27,7 @@ class Blobs:
         client: bytes in, bytes out (``decode_responses`` off).
     """
 
-    def __init__(self, client: redis.Redis) -> None:
+    def __init__(self, client: Client) -> None:
         self._client = client
 
     def put(self, data: bytes, lifetime: float) -> str:
@@ -44,8 +41,8 @@ class Blobs:
                 f"{len(data)} bytes cannot be kept at the broker: give 1 to {MAX_BLOB}."
             )
         name = name_of(data)
-        with _translated():
-            self._client.set(PREFIX + name, data, px=_milliseconds(lifetime))
+        with translated():
+            self._client.set(names.blob(name), data, px=_milliseconds(lifetime))
         return name
 
     def get(self, name: str, most: int = MAX_BLOB) -> bytes | None:
@@ -57,9 +54,9 @@ class Blobs:
             UsageError: it is no name of a blob.
         """
         _check(name)
-        with _translated():
+        with translated():
             # One byte more than is allowed shows that it is too long, and no more is read.
-            found: Any = self._client.getrange(PREFIX + name, 0, most)
+            found: Any = self._client.getrange(names.blob(name), 0, most)
         data = bytes(found)
         return data if data and len(data) <= most and name_of(data) == name else None
 
@@ -70,20 +67,20 @@ class Blobs:
             UsageError: it is no name of a blob.
         """
         _check(name)
-        with _translated():
-            return bool(self._client.pexpire(PREFIX + name, _milliseconds(lifetime)))
+        with translated():
+            return bool(self._client.pexpire(names.blob(name), _milliseconds(lifetime)))
 
-    def drop(self, *names: str) -> None:
+    def drop(self, *blobs: str) -> None:
         """Remove blobs; those that are not there are no mistake.
 
         Raises:
             UsageError: one is no name of a blob.
         """
-        for name in names:
+        for name in blobs:
             _check(name)
-        if names:
-            with _translated():
-                self._client.delete(*(PREFIX + name for name in names))
+        if blobs:
+            with translated():
+                self._client.delete(*map(names.blob, blobs))
 
 
 def _check(name: str) -> None:
@@ -96,11 +93,3 @@ def _check(name: str) -> None:
 
 def _milliseconds(lifetime: float) -> int:
     return max(1, round(lifetime * 1000))
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    try:
-        yield
-    except (redis.RedisError, OSError) as error:
-        raise BrokerUnavailableError(f"The broker does not answer: {error}.") from error

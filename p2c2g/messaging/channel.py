@@ -7,10 +7,10 @@ from collections.abc import Callable
 from typing import Any
 
 from p2c2g.messaging import envelope
+from p2c2g.messaging.errors import BROKER_ERRORS
 from p2c2g.messaging.pipelining import CommandStream
 from p2c2g.messaging.publishing import Batch, QueueBound
 from p2c2g.messaging.reading import ReadingChannel
-from p2c2g.messaging.recalling import BROKER_ERRORS
 
 logger = logging.getLogger(__name__)
 

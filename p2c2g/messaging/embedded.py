@@ -35,7 +35,7 @@ from p2c2g.system import processes
 
 HOST: Final = "127.0.0.1"
 
-#: How often a port is chosen anew where another program took the first one.
+#: How often a port is chosen again where another program took the first one.
 _PORT_ATTEMPTS = 5
 #: Seconds between two looks at a server that is starting; it takes about 20 ms.
 _LOOK_EVERY = 0.01

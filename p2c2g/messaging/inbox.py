@@ -15,12 +15,11 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Any
 
-import redis
-from redis.exceptions import ResponseError
-
 from p2c2g.errors import BrokerUnavailableError
-from p2c2g.messaging.pipelining import CONNECTION_ERRORS, CommandStream
-from p2c2g.messaging.results import stream_key
+from p2c2g.messaging import names
+from p2c2g.messaging.client import Client
+from p2c2g.messaging.errors import BROKER_ERRORS, CONNECTION_ERRORS, translated
+from p2c2g.messaging.pipelining import CommandStream
 
 _GROUP = "session"
 _READS_AHEAD = 4
@@ -58,9 +57,9 @@ class Inbox:
     stream's: what its tasks name as their ``reply_to``.
     """
 
-    def __init__(self, client: redis.Redis, session: str) -> None:
+    def __init__(self, client: Client, session: str) -> None:
         self._client = client
-        self.key = stream_key(session)
+        self.key = names.results(session)
         self._errands = CommandStream(lambda: client.connection_pool)
         self._connection: Any = None
         self._socket: socket.socket | None = None
@@ -74,25 +73,26 @@ class Inbox:
         self._selector.register(self._wakee, selectors.EVENT_READ)
 
     def open(self) -> None:
-        """Make the stream and send the first reads, anew after an error.
+        """Make the stream and send the first reads; again after an error.
 
         Raises:
             BrokerUnavailableError: the broker does not answer.
         """
         try:
-            with self._client.pipeline(transaction=False) as pipe:
-                pipe.xgroup_create(self.key, _GROUP, id="$", mkstream=True)
-                pipe.expire(self.key, _EXPIRY)
-                created, _ = pipe.execute(raise_on_error=False)
-            if isinstance(created, Exception) and "BUSYGROUP" not in str(created):
-                raise created
+            with translated():
+                with self._client.pipeline(transaction=False) as pipe:
+                    pipe.xgroup_create(self.key, _GROUP, id="$", mkstream=True)
+                    pipe.expire(self.key, _EXPIRY)
+                    created, _ = pipe.execute(raise_on_error=False)
+                if isinstance(created, Exception) and "BUSYGROUP" not in str(created):
+                    raise created
+                self._drop()
+                self._connection = self._client.connection_pool.get_connection()
+                self._socket = self._connection._sock
+                self._selector.register(self._socket, selectors.EVENT_READ)
+        except BrokerUnavailableError:
             self._drop()
-            self._connection = self._client.connection_pool.get_connection()
-            self._socket = self._connection._sock
-            self._selector.register(self._socket, selectors.EVENT_READ)
-        except (*CONNECTION_ERRORS, redis.RedisError) as error:
-            self._drop()
-            raise BrokerUnavailableError(f"The broker does not answer: {error}.") from error
+            raise
         self._answered_at = self._refreshed_at = monotonic()
         self._send_reads()
 
@@ -128,26 +128,27 @@ class Inbox:
             BrokerUnavailableError: the connection failed; :meth:`open` makes another.
         """
         try:
-            while self._reads and self._connection.can_read(0):
-                reply = self._connection.read_response()
-                self._reads -= 1
-                self._answered_at = monotonic()
-                # Before anything else, so that the next ones are on their way; but what has
-                # come is given even where no more can be asked for.
-                failure = self._try_send_reads()
-                for _key, entries in _pairs(reply):
-                    for _id, fields in entries:
-                        yield _arrival(fields)
-                if failure is not None:
-                    raise failure
-            self._keep_alive()
-        except (*CONNECTION_ERRORS, ResponseError) as error:
+            with translated("The broker went away"):
+                while self._reads and self._connection.can_read(0):
+                    reply = self._connection.read_response()
+                    self._reads -= 1
+                    self._answered_at = monotonic()
+                    # Before anything else, so that the next ones are on their way; but what
+                    # has come is given even where no more can be asked for.
+                    failure = self._try_send_reads()
+                    for _key, entries in _pairs(reply):
+                        for _id, fields in entries:
+                            yield _arrival(fields)
+                    if failure is not None:
+                        raise failure
+                self._keep_alive()
+        except BrokerUnavailableError:
             self._drop()
-            raise BrokerUnavailableError(f"The broker went away: {error}.") from error
+            raise
 
     def close(self) -> None:
         """Delete the stream and close."""
-        with suppress(*CONNECTION_ERRORS, redis.RedisError):
+        with suppress(*BROKER_ERRORS):
             self._client.delete(self.key)
         self._drop()
         self._selector.close()

@@ -13,9 +13,7 @@ import redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
 
-#: What a broken broker connection raises, by redis-py or the socket below it.
-CONNECTION_ERRORS = (RedisConnectionError, redis.TimeoutError, OSError)
-
+from p2c2g.messaging.errors import BROKER_ERRORS
 
 #: Seconds that a send which must not wait waits for the kernel to take it.
 SEND_PATIENCE = 0.01
@@ -80,7 +78,7 @@ class CommandStream:
         sock = getattr(self._connection, "_sock", None)
         if sock is None or self.unanswered:
             return 0
-        # Half of what the kernel reckons is its own overhead.
+        # Half of what the kernel counts is its own overhead.
         return int(sock.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)) // 2
 
     def send(self, commands: Sequence[tuple[Any, ...]]) -> None:
@@ -104,7 +102,7 @@ class CommandStream:
             else:
                 self._rest = memoryview(data)
                 self._push(SEND_PATIENCE)
-        except (OSError, redis.RedisError):
+        except BROKER_ERRORS:
             self.close()
             raise
         self.unanswered += len(commands)
@@ -117,7 +115,7 @@ class CommandStream:
             raise redis.TimeoutError(f"no reply for {silence:.1f} s")
         try:
             clear = self._push(SEND_PATIENCE)
-        except (OSError, redis.RedisError):
+        except BROKER_ERRORS:
             self.close()
             raise
         if not clear or silence > busy_after or self.unanswered + more > self._max_unanswered:
@@ -165,7 +163,7 @@ class CommandStream:
                 connection.read_response()
         except ResponseError:
             raise
-        except (OSError, redis.RedisError):
+        except BROKER_ERRORS:
             self.close()
             raise
         return taken
@@ -177,7 +175,7 @@ class CommandStream:
             return
         try:
             idle = not connection.can_read(0)
-        except (OSError, redis.RedisError):
+        except BROKER_ERRORS:
             idle = False
         if not idle:
             self.close()

@@ -7,7 +7,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgpack
 import redis
+from kombu import Exchange, Queue
 from kombu.exceptions import OperationalError
+
+from p2c2g.messaging.errors import BROKER_ERRORS
+from p2c2g.messaging.scripts import script
 
 if TYPE_CHECKING:
     from p2c2g.messaging.channel import Channel
@@ -20,11 +24,20 @@ class QueueBound(NamedTuple):
     lifetime: int
 
 
+def anonymous_queue(name: str) -> Queue:
+    """Return a queue as our tasks are sent to it: by the anonymous exchange.
+
+    A message goes to the queue that its routing key names, and nobody has to ask the broker
+    for bindings.
+    """
+    return Queue(name, Exchange("", type="direct"), routing_key=name)
+
+
 def tune_producer(producer: Any, rule: Callable[[str], QueueBound], busy_after: float) -> None:
     """Make a producer's batches bound their queues, and never wait for a broker that is slow.
 
     A queue that nobody reads is thus never long, and is gone some seconds after its last
-    message: both commands travel in the batch's own write.  On another transport than ours it
+    message: both commands are in the batch's own write.  On another transport than ours it
     does nothing.
 
     Args:
@@ -35,21 +48,6 @@ def tune_producer(producer: Any, rule: Callable[[str], QueueBound], busy_after: 
     if hasattr(producer.channel, "create_publish_batch"):
         producer.channel.queue_bound = rule
         producer.channel.busy_after = busy_after
-
-
-#: Moves the message of one task from a list to the end of another at which it is read next.
-#: An envelope's head holds the task's id as msgpack writes it, length first.
-_MOVE = """
-for _, message in ipairs(redis.call('LRANGE', KEYS[1], 0, -1)) do
-    if string.find(message, ARGV[1], 1, true) then
-        redis.call('LREM', KEYS[1], -1, message)
-        redis.call('RPUSH', KEYS[2], message)
-        redis.call('EXPIRE', KEYS[2], ARGV[2])
-        return 1
-    end
-end
-return 0
-"""
 
 
 def move_messages(producer: Any, moves: Sequence[tuple[str, str, str]], lifetime: int) -> None:
@@ -66,7 +64,7 @@ def move_messages(producer: Any, moves: Sequence[tuple[str, str, str]], lifetime
 
     Raises:
         OSError: the broker is away.
-        redis.RedisError: likewise, or it refused an earlier command.
+        redis.RedisError: the same, or it refused an earlier command.
     """
     channel = producer.channel
     if not hasattr(channel, "stream"):
@@ -74,7 +72,7 @@ def move_messages(producer: Any, moves: Sequence[tuple[str, str, str]], lifetime
     prefix = channel.global_keyprefix
     channel.stream.send(
         [
-            ("EVAL", _MOVE, 2, prefix + source, prefix + to, msgpack.packb(task), lifetime)
+            ("EVAL", script("move"), 2, prefix + source, prefix + to, msgpack.packb(task), lifetime)
             for source, to, task in moves
         ]
     )
@@ -129,7 +127,7 @@ class Batch:
             self.channel.stream.send(commands)
         except redis.ResponseError as error:
             raise OperationalError(f"The broker refused a message: {error}") from error
-        except (OSError, redis.RedisError) as error:
+        except BROKER_ERRORS as error:
             raise OperationalError(f"The broker did not take the messages: {error}") from error
 
     def discard(self) -> None:

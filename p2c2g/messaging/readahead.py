@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections import deque
 
-#: Messages on their way for each that steady arrivals would need: they come in bursts.  At a
+#: Outstanding reads for each that steady arrivals would need: messages come in bursts.  At a
 #: round trip of 40 ms, 8 threads and 20 ms of work, chunks a second: 235 with 1, 294 with
 #: 1.5, 332 with 2, 342 with 3, where a near worker does 327.
 SPARE = 2.0
@@ -21,18 +21,18 @@ MOST = 128
 
 
 def read_ahead(
-    slots: int, service: float, round_trip: float, *, spare: float = SPARE, most: int = MOST
+    slots: int, seconds: float, round_trip: float, *, spare: float = SPARE, most: int = MOST
 ) -> int:
     """Return how many messages a worker keeps on their way beyond one a slot, at least one.
 
     Args:
         slots: tasks that it runs at once.
-        service: seconds that one takes.
+        seconds: of one task.
         round_trip: seconds to the broker and back.
         spare: messages on their way for each that steady arrivals would need.
         most: the most ever kept.
     """
-    interval = max(service, 1e-4) / slots
+    interval = max(seconds, 1e-4) / slots
     return max(1, min(math.ceil(spare * round_trip / interval), most))
 
 
@@ -83,7 +83,7 @@ class Window:
     def read_ahead(self) -> int:
         """Return how many messages to keep on their way beyond one a slot, at least one.
 
-        The least of the last round trips is the way itself: more is a busy machine.
+        The least of the last round trips is the line's: more is a busy machine.
         """
         if self._service is None or self._way is None:
             return 1

@@ -4,7 +4,7 @@ How outstanding reads are called back is in :mod:`p2c2g.messaging.recalling`.
 
 A channel belongs to the thread of its event loop.  From others come acknowledgements
 (:meth:`QoS.ack` only marks), :meth:`ReadingChannel.pause` and :meth:`~ReadingChannel.resume`
-(likewise) and :meth:`ReadingChannel.round_trip`.
+(the same) and :meth:`ReadingChannel.round_trip`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from kombu.utils.json import loads
 
 from p2c2g.errors import WireError
 from p2c2g.messaging import envelope
-from p2c2g.messaging.pipelining import CONNECTION_ERRORS
+from p2c2g.messaging.errors import CONNECTION_ERRORS
 from p2c2g.messaging.recalling import SOURCE, RecallingChannel, source_of
 
 logger = logging.getLogger(__name__)
@@ -73,7 +73,7 @@ class ReadingChannel(RecallingChannel):
 
         Raises:
             redis.exceptions.RedisError: the broker does not answer.
-            OSError: likewise.
+            OSError: the same.
         """
         # One that is not in use is at hand after the first time.
         client = self._create_client()

@@ -14,13 +14,12 @@ from time import monotonic
 from typing import Any
 from uuid import uuid4
 
-import redis
 from kombu.transport import redis as stock
 from kombu.utils.encoding import bytes_to_str
 from kombu.utils.json import dumps
 
-from p2c2g.messaging import envelope
-from p2c2g.messaging.pipelining import CONNECTION_ERRORS
+from p2c2g.messaging import envelope, names
+from p2c2g.messaging.errors import BROKER_ERRORS
 
 logger = logging.getLogger(__name__)
 
@@ -30,8 +29,6 @@ RECALL_TIMEOUT = 2.0
 RECALL_EXPIRY = 60
 #: Where a received message remembers the queue that it came from.
 SOURCE = "p2c2g.queue"
-#: What a call to the broker may raise.
-BROKER_ERRORS = (*CONNECTION_ERRORS, redis.RedisError)
 
 
 class RecallingChannel(stock.Channel):
@@ -47,7 +44,7 @@ class RecallingChannel(stock.Channel):
         self.allowance = math.inf
         # A signal handler may cancel a consumer while a reply is half read.
         self._busy = False
-        self.recall_key = f"p2c2g.recall.{uuid4().hex}"
+        self.recall_key = names.recall(uuid4().hex)
         super().__init__(*args, **kwargs)
 
     def prefixed(self, commands: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:

@@ -21,12 +21,11 @@ from weakref import WeakKeyDictionary
 import redis
 from celery.backends.redis import RedisBackend, SentinelBackend
 
+from p2c2g.messaging import names
 from p2c2g.messaging.writer import Commands, ResultWriter
 
 logger = logging.getLogger(__name__)
 
-#: A results stream's key begins so; a ``reply_to`` that does not is not a stream of ours.
-STREAM_PREFIX = "p2c2g.results."
 #: Entries that a stream keeps, oldest dropped: some seconds of results.
 STREAM_LENGTH = 1024
 
@@ -41,11 +40,6 @@ class StreamResult(Protocol):
     @property
     def payload(self) -> bytes:
         """Return the encoded picture."""
-
-
-def stream_key(session: str) -> str:
-    """Return the key of a session's results stream."""
-    return STREAM_PREFIX + session
 
 
 class _Writers:
@@ -137,7 +131,7 @@ class FrameResultBackend(RedisBackend):
             request: has the task's ``reply_to`` and the peer's ``hostname``.
         """
         stream = getattr(request, "reply_to", None) or ""
-        if not stream.startswith(STREAM_PREFIX) or state not in self.READY_STATES:
+        if not names.is_results(stream) or state not in self.READY_STATES:
             return None
         if isinstance(result, StreamResult):
             told = repr(result)

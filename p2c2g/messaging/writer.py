@@ -14,6 +14,7 @@ from typing import Any
 import redis
 from redis.exceptions import ResponseError
 
+from p2c2g.messaging.errors import BROKER_ERRORS
 from p2c2g.messaging.pipelining import CommandStream
 
 logger = logging.getLogger(__name__)
@@ -72,7 +73,7 @@ class ResultWriter:
         self._unconfirmed: deque[Outgoing] = deque()
         self._answered_at = 0.0
         self._changed = threading.Condition()
-        # Whoever holds it uses the stream; never taken by one who holds the condition's.
+        # Its holder uses the stream; never taken by one who holds the condition's.
         self._line = threading.Lock()
         self._asleep = False
         self._woken = True
@@ -81,7 +82,7 @@ class ResultWriter:
         self.dropped = 0
 
     def put(self, commands: Commands) -> None:
-        """Hand over one result; never blocks.  After :meth:`close` it starts anew."""
+        """Hand over one result; never blocks.  After :meth:`close` it starts again."""
         outgoing = Outgoing(commands, self._clock())
         with self._changed:
             self._waiting.append(outgoing)
@@ -104,7 +105,7 @@ class ResultWriter:
             if len(self._waiting) > 1 or outgoing.size > self._stream.room():
                 return False
             self._send()
-        except (OSError, redis.RedisError) as error:
+        except BROKER_ERRORS as error:
             self._recover(error)
             return False
         return True
@@ -132,7 +133,7 @@ class ResultWriter:
         return thread is None or not thread.is_alive()
 
     def _run(self) -> None:
-        with self._line, suppress(OSError, redis.RedisError):  # The first result tells.
+        with self._line, suppress(*BROKER_ERRORS):  # The first result tells.
             self._stream.connect()
         while True:
             with self._changed:
@@ -150,7 +151,7 @@ class ResultWriter:
                     self._send()
                     if closing:
                         self._confirm(wait=True)
-                except (OSError, redis.RedisError) as error:
+                except BROKER_ERRORS as error:
                     away = self._recover(error)
             if away:
                 # Not woken by new results: each would be one more attempt.

@@ -1,7 +1,7 @@
 """The nets that this gamer's games have: files in the user's folder, one folder a game.
 
 ``p2c2g train`` puts them here when they have passed, ``--game`` takes them from here.  A net's
-file is kept as it is, whatever it holds; the peer that runs it is who reads it.
+file is kept as it is, whatever it holds; only the peer that runs it reads it.
 """
 
 from __future__ import annotations
@@ -31,7 +31,10 @@ MAX_MODEL, MAX_CARD = 512 * 1024, 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class OwnNet:
-    """One net of a game: ``method`` is its size's, ``name`` its file's hash as ``--ops`` has it."""
+    """One net of a game.
+
+    ``method`` is the method of its size, ``name`` the hash of its file as ``--ops`` takes it.
+    """
 
     game: str
     method: str
@@ -43,8 +46,8 @@ class OwnNet:
 class NetStore:
     """Games' nets in a folder, at most one of each size for a game.
 
-    Every method raises :class:`~p2c2g.errors.UsageError` for what is no name of a game, and
-    where the folder cannot be used.
+    Every method raises :class:`~p2c2g.errors.UsageError` where a text cannot be a game's name,
+    and where the folder cannot be used.
 
     Args:
         folder: where they are; the user's own where not given.
@@ -55,10 +58,10 @@ class NetStore:
         self.folder = folder if folder is not None else base / "nets"
 
     def put(self, game: str, method: str, model: bytes, card: Mapping[str, Any]) -> Path:
-        """Keep a net in place of the game's last one of that size; return its file.
+        """Keep a net, replacing the game's last one of that size; return its file.
 
         Raises:
-            UsageError: the method or the net's length cannot be, or it cannot be written.
+            UsageError: the method or the net's length is not valid, or it cannot be written.
         """
         place = self._place(game)
         if method not in NETWORKS:
@@ -72,7 +75,7 @@ class NetStore:
             raise UsageError(f"A card of {len(text)} bytes cannot be kept: at most {MAX_CARD} can.")
         try:
             place.mkdir(parents=True, exist_ok=True)
-            # The card last: without the one that describes it, a net does not count.
+            # The card last: a net without the card that describes it does not count.
             _replace(path, model)
             _replace(path.with_suffix(".json"), text.encode())
         except OSError as error:
@@ -80,9 +83,9 @@ class NetStore:
         return path
 
     def find(self, game: str) -> tuple[OwnNet, ...]:
-        """Return a game's nets, smallest first; none where there are none.
+        """Return a game's nets, smallest first; empty where it has none.
 
-        One whose file is not the one that its card describes is left out.
+        A net whose file is not the one that its card describes is left out.
         """
         place = self._place(game)
         found = (self._read(game, method, place / f"{method}.onnx") for method in NETWORKS)

@@ -5,8 +5,8 @@ Pure; every call is told what time it is.  A breaker (Nygard, "Release It!", 200
 * *closed*: the peer is one of the pool;
 * *open*: it made too many errors, or was late where others were not; it gets nothing and
   nothing of it counts, for a time that doubles with each relapse;
-* *half-open*: that time is over; single probe chunks go to it, and some good ones in a row
-  close the breaker while one bad one opens it again.
+* *half-open*: that time is over; it is on *trial*: single chunks go to it, and some good ones in
+  a row close the breaker while one bad one opens it again.
 
 Lateness is judged against the others: where all are late the pool is too small, and to send
 its peers away would make it smaller.
@@ -14,9 +14,12 @@ its peers away would make it smaller.
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import Enum
+
+from p2c2g.peers.book import MAX_TOLD, PeerBook
 
 #: Outcomes of a peer that are looked at.
 WINDOW = 20
@@ -35,11 +38,9 @@ OTHERS_LATE_MOST = 0.3
 COOLDOWN = 2.0
 COOLDOWN_MOST = 60.0
 FORGIVEN_AFTER = 60.0
-#: Good probes in a row that close it, and seconds after which a probe has failed.
-PROBES = 3
-PROBE_TIMEOUT = 1.0
-#: Peers told apart; one more drops the one that was heard of least lately and is closed.
-MAX_PEERS = 256
+#: Good trials in a row that close it, and seconds after which a trial has failed.
+TRIALS = 3
+TRIAL_TIMEOUT = 1.0
 
 
 class State(Enum):
@@ -47,7 +48,7 @@ class State(Enum):
 
     CLOSED = "closed"  # works with the others
     OPEN = "open"  # gets nothing, and nothing of it counts
-    HALF_OPEN = "half-open"  # gets a probe now and then
+    HALF_OPEN = "half-open"  # gets a trial now and then
 
 
 class Outcome(Enum):
@@ -60,62 +61,106 @@ class Outcome(Enum):
 
 @dataclass(slots=True)
 class Breaker:
-    """One peer's record."""
+    """One peer's breaker.  Moments are seconds of the caller's clock."""
 
     state: State = State.CLOSED
-    #: When an open one becomes half-open, in seconds of the caller's clock.
+    #: When an open one becomes half-open.
     until: float = 0.0
     opened: int = 0
     outcomes: deque[Outcome] = field(default_factory=lambda: deque(maxlen=WINDOW))
-    good_probes: int = 0
-    probed_at: float | None = None
+    good_trials: int = 0
+    #: When the trial that is out was sent; None where none is.
+    trial_at: float | None = None
     cooldown: float = COOLDOWN
     closed_at: float = float("-inf")
     late_at: float = float("-inf")
+
+    @property
+    def is_closed(self) -> bool:
+        """Tell whether its peer is one of the pool."""
+        return self.state is State.CLOSED
 
     def share(self, outcome: Outcome) -> float:
         """Return the share of one outcome among the latest."""
         return self.outcomes.count(outcome) / len(self.outcomes) if self.outcomes else 0.0
 
+    def state_at(self, now: float) -> State:
+        """Return the state; an open one whose time is over is half-open from now on."""
+        if self.state is State.OPEN and now >= self.until:
+            self.state = State.HALF_OPEN
+            self.good_trials = 0
+            self.trial_at = None
+        return self.state
+
+    def open(self, now: float) -> float:
+        """Open it; return the seconds that it stays so."""
+        if self.is_closed and now - self.closed_at > FORGIVEN_AFTER:
+            self.cooldown = COOLDOWN
+        seconds = self.cooldown
+        self.opened += 1
+        self.shut_until(now + seconds)
+        self.cooldown = min(2 * seconds, COOLDOWN_MOST)
+        self.outcomes.clear()
+        return seconds
+
+    def shut_until(self, moment: float) -> None:
+        """Leave it open until a moment."""
+        self.state = State.OPEN
+        self.until = moment
+        self.good_trials = 0
+        self.trial_at = None
+
+    def close(self, now: float) -> None:
+        """Close it."""
+        self.state = State.CLOSED
+        self.closed_at = now
+        self.outcomes.clear()
+        self.trial_at = None
+
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A breaker that this breakers has opened for so many seconds, or (0) closed."""
+    """A breaker that this session has opened for so many seconds, or (0) closed."""
 
     peer: str
     seconds: float
 
 
 class Breakers:
-    """The breakers of all peers, as one session sees them.  Not thread-safe."""
+    """The breakers of all peers, as one session sees them.  Not thread-safe.
 
-    def __init__(self) -> None:
-        self._breakers: OrderedDict[str, Breaker] = OrderedDict()
-        self._changes: deque[Change] = deque(maxlen=MAX_PEERS)  # the oldest is dropped
+    Args:
+        book: the session's peers.
+    """
+
+    def __init__(self, book: PeerBook) -> None:
+        self._book = book
+        # Names of those that are not closed, and some that are no longer so: a frame's trial is
+        # not looked for among all peers.
+        self._shut: dict[str, None] = {}
+        self._changes: deque[Change] = deque(maxlen=MAX_TOLD)  # the oldest is dropped
         self._shared: frozenset[str] = frozenset()
         self._banned: frozenset[str] = frozenset()
 
-    def __len__(self) -> int:
-        return len(self._breakers)
-
     def states(self, now: float) -> dict[str, tuple[State, int]]:
-        """Return each peer's state, and how often its breaker was opened here."""
+        """Return the state of each peer's breaker, and how often it was opened here."""
         return {
-            peer: (self._state(breaker, now), breaker.opened)
-            for peer, breaker in self._breakers.items()
+            peer.name: (peer.breaker.state_at(now), peer.breaker.opened)
+            for peer in self._book
+            if peer.breaker is not None
         }
 
     def state(self, peer: str, now: float) -> State:
         """Return a peer's state."""
         if peer in self._banned:
             return State.OPEN
-        breaker = self._breakers.get(peer)
-        return State.CLOSED if breaker is None else self._state(breaker, now)
+        breaker = self._find(peer)
+        return State.CLOSED if breaker is None else breaker.state_at(now)
 
     def record(self, peer: str, outcome: Outcome, now: float) -> None:
-        """Note how a chunk of a peer ended; one that is not closed is judged by probes only."""
+        """Note how a chunk of a peer ended; one that is not closed is judged by trials only."""
         breaker = self._of(peer)
-        if breaker.state is not State.CLOSED:
+        if not breaker.is_closed:
             return
         if outcome is Outcome.LATE:
             if now - breaker.late_at < LATE_SPACING:
@@ -129,45 +174,47 @@ class Breakers:
             self._open(peer, breaker, now)
 
     def ban(self, peers: frozenset[str]) -> None:
-        """Take over who is banned: open to nobody, and never probed."""
+        """Take over who is banned: open to nobody, and never tried."""
         self._banned = peers
 
-    def probe(self, now: float) -> str | None:
-        """Return a peer that wants a probe chunk now, and note that it gets one."""
-        for peer, breaker in self._breakers.items():
-            if self._state(breaker, now) is not State.HALF_OPEN or peer in self._banned:
+    # -- trials ---------------------------------------------------------------------------
+
+    def trial(self, now: float) -> str | None:
+        """Return a peer that is to be tried now, and note that it is."""
+        for peer, breaker in self._not_closed():
+            if breaker.state_at(now) is not State.HALF_OPEN or peer in self._banned:
                 continue
-            if breaker.probed_at is None:
-                breaker.probed_at = now
+            if breaker.trial_at is None:
+                breaker.trial_at = now
                 return peer
-            if now - breaker.probed_at > PROBE_TIMEOUT:
+            if now - breaker.trial_at > TRIAL_TIMEOUT:
                 self._open(peer, breaker, now)
         return None
 
-    def unprobe(self, peer: str) -> None:
-        """Note that the probe was not sent after all."""
-        breaker = self._breakers.get(peer)
+    def withdraw_trial(self, peer: str) -> None:
+        """Note that the trial was not sent after all."""
+        breaker = self._find(peer)
         if breaker is not None:
-            breaker.probed_at = None
+            breaker.trial_at = None
 
-    def probed(self, peer: str, now: float, *, good: bool) -> None:
-        """Note how a probe ended."""
-        breaker = self._breakers.get(peer)
-        if breaker is None or breaker.probed_at is None:
+    def tried(self, peer: str, now: float, *, good: bool) -> None:
+        """Note how a trial ended."""
+        breaker = self._find(peer)
+        if breaker is None or breaker.trial_at is None:
             return
-        breaker.probed_at = None
+        breaker.trial_at = None
         if not good:
             self._open(peer, breaker, now)
             return
-        breaker.good_probes += 1
-        if breaker.good_probes >= PROBES:
-            self._close(breaker, now)
+        breaker.good_trials += 1
+        if breaker.good_trials >= TRIALS:
+            breaker.close(now)
             self._changes.append(Change(peer, 0.0))
 
     # -- what sessions tell each other ---------------------------------------------------
 
     def take_changes(self) -> list[Change]:
-        """Take what this breakers has opened and closed since the last time."""
+        """Take what this session has opened and closed since the last time."""
         changes = list(self._changes)
         self._changes.clear()
         return changes
@@ -180,80 +227,62 @@ class Breakers:
         """Take over what all sessions know: the peers that are not closed.
 
         Args:
-            left: seconds until each may be probed; below 0 where it may be.
+            left: seconds until each may be tried; below 0 where it may be.
             now: seconds of the caller's clock.
         """
         pending = {change.peer for change in self._changes}
         for peer, seconds in left.items():
             breaker = self._of(peer)
-            if breaker.state is State.CLOSED and peer not in pending:
-                breaker.state = State.OPEN
-                breaker.good_probes = 0
-                breaker.probed_at = None
-            if breaker.state is not State.CLOSED:
+            if not breaker.is_closed:
                 breaker.until = max(breaker.until, now + seconds)
-        for peer in self._shared - left.keys() - pending:
-            closed = self._breakers.get(peer)
-            if closed is not None and closed.state is not State.CLOSED:
-                self._close(closed, now)
+            elif peer not in pending:
+                breaker.shut_until(max(breaker.until, now + seconds))
+                self._shut[peer] = None
+        closed = self._shared - left.keys() - pending
+        for peer, breaker in self._not_closed():
+            if peer in closed:
+                breaker.close(now)
         self._shared = frozenset(left)
 
     def forget_shared(self, now: float) -> None:
-        """Tell everything anew: the broker has lost what was shared."""
+        """Tell everything again: the broker has lost what was shared."""
         told = {change.peer for change in self._changes}
         self._shared = frozenset()
-        for peer, breaker in self._breakers.items():
-            if breaker.state is not State.CLOSED and peer not in told:
+        for peer, breaker in self._not_closed():
+            if peer not in told:
                 self._changes.append(Change(peer, max(breaker.until - now, 0.001)))
 
     # -- inside ---------------------------------------------------------------------------
 
-    def _state(self, breaker: Breaker, now: float) -> State:
-        if breaker.state is State.OPEN and now >= breaker.until:
-            breaker.state = State.HALF_OPEN
-            breaker.good_probes = 0
-            breaker.probed_at = None
-        return breaker.state
+    def _find(self, peer: str) -> Breaker | None:
+        known = self._book.get(peer)
+        return None if known is None else known.breaker
+
+    def _of(self, peer: str) -> Breaker:
+        known = self._book.known(peer)
+        if known.breaker is None:
+            known.breaker = Breaker()
+        return known.breaker
+
+    def _not_closed(self) -> Iterator[tuple[str, Breaker]]:
+        for peer in tuple(self._shut):
+            breaker = self._find(peer)
+            if breaker is None or breaker.is_closed:
+                del self._shut[peer]
+            else:
+                yield peer, breaker
 
     def _others_in_time(self, peer: str) -> bool:
         others = [
             outcome
-            for name, breaker in self._breakers.items()
-            if name != peer and breaker.state is State.CLOSED
-            for outcome in breaker.outcomes
+            for other in self._book
+            if other.breaker is not None and other.breaker.is_closed and other.name != peer
+            for outcome in other.breaker.outcomes
         ]
         if len(others) < LATE_ENOUGH:
             return False
         return others.count(Outcome.LATE) / len(others) <= OTHERS_LATE_MOST
 
     def _open(self, peer: str, breaker: Breaker, now: float) -> None:
-        if breaker.state is State.CLOSED and now - breaker.closed_at > FORGIVEN_AFTER:
-            breaker.cooldown = COOLDOWN
-        breaker.state = State.OPEN
-        breaker.opened += 1
-        breaker.until = now + breaker.cooldown
-        self._changes.append(Change(peer, breaker.cooldown))
-        breaker.cooldown = min(2 * breaker.cooldown, COOLDOWN_MOST)
-        breaker.outcomes.clear()
-        breaker.good_probes = 0
-        breaker.probed_at = None
-
-    @staticmethod
-    def _close(breaker: Breaker, now: float) -> None:
-        breaker.state = State.CLOSED
-        breaker.closed_at = now
-        breaker.outcomes.clear()
-        breaker.probed_at = None
-
-    def _of(self, peer: str) -> Breaker:
-        breaker = self._breakers.get(peer)
-        if breaker is None:
-            if len(self._breakers) >= MAX_PEERS:
-                idle = next(
-                    (name for name, b in self._breakers.items() if b.state is State.CLOSED),
-                    next(iter(self._breakers)),
-                )
-                del self._breakers[idle]
-            breaker = self._breakers[peer] = Breaker()
-        self._breakers.move_to_end(peer)
-        return breaker
+        self._changes.append(Change(peer, breaker.open(now)))
+        self._shut[peer] = None

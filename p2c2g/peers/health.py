@@ -12,20 +12,21 @@ they told is never told on: no rumour feeds on itself.
 
 from __future__ import annotations
 
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import islice
 from math import ceil
 from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from p2c2g.peers.messages import Count, Name, Seconds, Share
+from p2c2g.messaging.labels import Name
+from p2c2g.peers.book import MAX_TOLD, KnownPeer, PeerBook
+from p2c2g.peers.messages import Count, Seconds, Share
 from p2c2g.peers.sketch import BUCKETS, Sketch
 
-#: Peers, and operations of one, that are told apart; one more drops the one that was heard of
-#: least lately.
-MAX_PEERS = 256
+#: Operations of a peer that are told apart; one more drops the one that was heard of least lately.
 MAX_OPERATIONS = 8
 #: Weight of the latest outcome in the share in time, and of the latest result in the times.
 OUTCOME_WEIGHT = 1 / 50
@@ -48,8 +49,9 @@ class Record:
     ``count`` results came back; ``failed`` were an error, no picture of their chunk, or too late
     for anybody; ``on_time`` is the share of both that came back in time.
     ``seconds_per_megapixel`` of the result is a mean, ``seconds_per_megapixel_p95`` the 95th
-    percentile; ``rtt`` is seconds of travel without work.  ``checks_passed`` and
-    ``checks_failed`` are of the peer at any operation.  ``told`` says that part of it is other sessions' word.
+    percentile; ``rtt`` is seconds of a round trip without work.  ``checks_passed`` and
+    ``checks_failed`` are of the peer at any operation.  ``told`` says that part of it is other
+    sessions' word.
     """
 
     count: int
@@ -77,7 +79,7 @@ class HealthEntry(BaseModel):
 
 
 class Snapshot(BaseModel):
-    """All that one session has seen itself, by operation and peer.
+    """What one session has seen itself, by operation and peer.
 
     ``checks`` holds the checks passed and failed by peer.
     """
@@ -86,15 +88,15 @@ class Snapshot(BaseModel):
 
     v: Literal[2] = VERSION
     operations: Annotated[
-        dict[Operation, Annotated[dict[Name, HealthEntry], Field(max_length=MAX_PEERS)]],
+        dict[Operation, Annotated[dict[Name, HealthEntry], Field(max_length=MAX_TOLD)]],
         Field(max_length=MAX_OPERATIONS),
     ] = {}
-    checks: Annotated[dict[Name, tuple[Count, Count]], Field(max_length=MAX_PEERS)] = {}
+    checks: Annotated[dict[Name, tuple[Count, Count]], Field(max_length=MAX_TOLD)] = {}
 
 
 @dataclass(slots=True)
-class _Seen:
-    """One peer at one operation."""
+class Seen:
+    """What was seen of one peer at one operation."""
 
     count: int = 0
     failed: int = 0
@@ -102,7 +104,6 @@ class _Seen:
     seconds_per_megapixel: float = 0.0
     rtt: float = 0.0
     sketch: Sketch = field(default_factory=Sketch)
-    heard: float = 0.0
 
     def ended(self, on_time: float) -> None:
         """Take one outcome into the share in time."""
@@ -126,23 +127,18 @@ class _Seen:
         self.sketch.merge(told.spread)
 
 
-@dataclass(slots=True)
-class _Peer:
-    """One peer, by operation; the one heard of last is last."""
-
-    operations: OrderedDict[str, _Seen] = field(default_factory=OrderedDict)
-    passed: int = 0
-    failed: int = 0
-
-
 class Health:
-    """What a session knows of its peers.  Not thread-safe."""
+    """What a session has seen of its peers.  Not thread-safe.
 
-    def __init__(self) -> None:
-        self._own: OrderedDict[str, _Peer] = OrderedDict()
+    Args:
+        book: the session's peers.
+    """
+
+    def __init__(self, book: PeerBook) -> None:
+        self._book = book
         self._others: tuple[Snapshot, ...] = ()
         # What they told of one peer at one operation, put together when it is asked for.
-        self._told: dict[tuple[str, str], _Seen] = {}
+        self._told: dict[tuple[str, str], Seen] = {}
 
     def result(
         self,
@@ -150,7 +146,7 @@ class Health:
         operation: str,
         megapixels: float,
         seconds_per_chunk: float,
-        travel: float,
+        rtt: float,
         *,
         on_time: bool,
         now: float,
@@ -162,41 +158,39 @@ class Health:
             operation: the pipeline's text.
             megapixels: of the result, in 10⁶ pixels, above 0.
             seconds_per_chunk: seconds that the peer worked on it.
-            travel: seconds that it was away in all, without that work and without waiting.
+            rtt: seconds of its round trip, without that work and without waiting.
             on_time: whether it came before it was given up and its frame was shown.
             now: seconds of the caller's clock.
         """
-        seen = self._seen(peer, operation)
-        seen.heard = now
+        seen = self._seen(peer, operation, now)
         seen.count += 1
         seen.ended(float(on_time))
         each = min(max(seconds_per_chunk / megapixels, 0.0), MAX_SECONDS)
         weight = max(1 / seen.count, TIME_WEIGHT)
         seen.seconds_per_megapixel += weight * (each - seen.seconds_per_megapixel)
-        seen.rtt += weight * (min(max(travel, 0.0), MAX_SECONDS) - seen.rtt)
+        seen.rtt += weight * (min(max(rtt, 0.0), MAX_SECONDS) - seen.rtt)
         seen.sketch.add(each)
 
     def failed(self, peer: str, operation: str, now: float) -> None:
         """Note a run of a peer that ended in an error, or in no picture of its chunk."""
-        seen = self._seen(peer, operation)
-        seen.heard = now
+        seen = self._seen(peer, operation, now)
         seen.failed += 1
         seen.ended(0.0)
 
     def checked(self, peer: str, *, good: bool) -> None:
         """Note that a result was compared with a known answer or another peer's."""
-        mine = self._peer(peer)
+        known = self._book.known(peer)
         if good:
-            mine.passed += 1
+            known.checks_passed += 1
         else:
-            mine.failed += 1
+            known.checks_failed += 1
 
     def of(self, peer: str, operation: str) -> Record | None:
         """Return what is known of a peer at an operation, or None."""
-        mine = self._own.get(peer)
+        mine = self._book.get(peer)
         own = mine.operations.get(operation) if mine else None
         told = None
-        if own is None or own.count + own.failed < ENOUGH:
+        if self._others and (own is None or own.count + own.failed < ENOUGH):
             told = self._told_of(peer, operation)
         if told is not None:
             known = _both(own, told) if own else told
@@ -212,26 +206,27 @@ class Health:
             seconds_per_megapixel=known.seconds_per_megapixel,
             seconds_per_megapixel_p95=known.sketch.value,
             rtt=known.rtt,
-            checks_passed=(mine.passed if mine else 0) + sum(passed for passed, _ in checks),
-            checks_failed=(mine.failed if mine else 0) + sum(failed for _, failed in checks),
+            checks_passed=(mine.checks_passed if mine else 0) + sum(passed for passed, _ in checks),
+            checks_failed=(mine.checks_failed if mine else 0) + sum(failed for _, failed in checks),
             told=told is not None,
         )
 
     def peers(self) -> list[str]:
-        """Return the peers of which anything is known; this session's own last."""
+        """Return the peers of which anything was seen; by this session itself last."""
+        own = {peer.name: None for peer in self._book if _was_seen(peer)}
         told = {
             peer: None
             for snapshot in self._others
             for peers in snapshot.operations.values()
             for peer in peers
-            if peer not in self._own
+            if peer not in own
         }
-        return [*told, *self._own]
+        return [*told, *own]
 
     def operations(self, peer: str) -> list[str]:
         """Return the operations at which a peer is known, the one it did most often first."""
         counts: Counter[str] = Counter()
-        mine = self._own.get(peer)
+        mine = self._book.get(peer)
         for operation, seen in mine.operations.items() if mine else ():
             counts[operation] += seen.count
         for snapshot in self._others:
@@ -240,24 +235,19 @@ class Health:
                     counts[operation] += peers[peer].count
         return sorted(counts, key=lambda operation: (-counts[operation], operation))
 
-    def forget(self, peer: str) -> None:
-        """Forget what this session has seen of a peer."""
-        self._own.pop(peer, None)
-
     # -- what sessions tell each other ------------------------------------------------------
 
     def snapshot(self) -> Snapshot:
         """Return what this session itself has seen, the peer heard of last first."""
         operations: dict[str, dict[str, HealthEntry]] = {}
         checks: dict[str, tuple[int, int]] = {}
-        for peer, known in reversed(self._own.items()):
-            if not 1 <= len(peer) <= 200 or any(c.isspace() or not c.isprintable() for c in peer):
-                continue  # a name that no peer may have, and no session would read
-            if known.passed or known.failed:
-                checks[peer] = (known.passed, known.failed)
-            for operation, seen in reversed(known.operations.items()):
+        seen_here = (each for each in reversed(self._book) if _was_seen(each))
+        for peer in islice((each for each in seen_here if each.has_valid_name), MAX_TOLD):
+            if peer.checks_passed or peer.checks_failed:
+                checks[peer.name] = (peer.checks_passed, peer.checks_failed)
+            for operation, seen in reversed(peer.operations.items()):
                 if operation in operations or len(operations) < MAX_OPERATIONS:
-                    operations.setdefault(operation, {})[peer] = HealthEntry(
+                    operations.setdefault(operation, {})[peer.name] = HealthEntry(
                         count=seen.count,
                         failed=seen.failed,
                         on_time=_short(seen.on_time),
@@ -274,43 +264,36 @@ class Health:
 
     # -- inside -----------------------------------------------------------------------------
 
-    def _told_of(self, peer: str, operation: str) -> _Seen | None:
+    def _told_of(self, peer: str, operation: str) -> Seen | None:
         told = self._told.get((peer, operation))
         if told is None:
             for snapshot in self._others:
                 word = snapshot.operations.get(operation, {}).get(peer)
                 if word is not None:
-                    told = told or _Seen()
+                    told = told or Seen()
                     told.add(word)
             if told is not None:
                 self._told[peer, operation] = told
         return told
 
-    def _seen(self, peer: str, operation: str) -> _Seen:
-        operations = self._peer(peer).operations
-        seen = operations.get(operation)
-        if seen is None:
-            seen = operations[operation] = _Seen()
-            if len(operations) > MAX_OPERATIONS:
-                operations.popitem(last=False)
-        operations.move_to_end(operation)
+    def _seen(self, peer: str, operation: str, now: float) -> Seen:
+        operations = self._book.heard(peer, now).operations
+        seen = operations.pop(operation, None) or Seen()
+        if len(operations) >= MAX_OPERATIONS:
+            del operations[next(iter(operations))]
+        operations[operation] = seen
         return seen
 
-    def _peer(self, peer: str) -> _Peer:
-        known = self._own.get(peer)
-        if known is None:
-            known = self._own[peer] = _Peer()
-            if len(self._own) > MAX_PEERS:
-                self._own.popitem(last=False)
-        self._own.move_to_end(peer)
-        return known
+
+def _was_seen(peer: KnownPeer) -> bool:
+    return bool(peer.operations or peer.checks_passed or peer.checks_failed)
 
 
-def _both(own: _Seen, told: _Seen) -> _Seen:
+def _both(own: Seen, told: Seen) -> Seen:
     """Return own results and as much of others' word as is missing to :data:`ENOUGH`."""
     missing = ENOUGH - own.count - own.failed
     share = min(1.0, missing / max(1, told.count + told.failed))
-    both = _Seen(own.count, own.failed, own.on_time, own.seconds_per_megapixel, own.rtt)
+    both = Seen(own.count, own.failed, own.on_time, own.seconds_per_megapixel, own.rtt)
     both.sketch.merge(own.sketch.weights())
     both.add(
         HealthEntry(

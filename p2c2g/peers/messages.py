@@ -15,6 +15,7 @@ from typing import Annotated, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from p2c2g.errors import WireError
+from p2c2g.messaging.labels import MAX_NAME, MAX_REGION, Name
 
 #: Of both messages; what is of another version is refused.
 VERSION: Literal[2] = 2
@@ -22,8 +23,7 @@ VERSION: Literal[2] = 2
 MAX_ENROLMENT = 16_384
 MAX_BEAT = 2_048
 
-Text = Annotated[str, Field(max_length=200)]
-Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\s\x00-\x1f\x7f]+$")]
+Text = Annotated[str, Field(max_length=MAX_NAME)]
 Count = Annotated[int, Field(ge=0, le=2**40)]
 Seconds = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
 Rate = Annotated[float, Field(ge=0, le=1e12, allow_inf_nan=False)]
@@ -90,7 +90,7 @@ class Enrolment(_Told):
     v: Literal[2] = VERSION
     id: Name
     name: Text = ""
-    region: Annotated[str, Field(max_length=64)] = ""
+    region: Annotated[str, Field(max_length=MAX_REGION)] = ""
     instance: Name
     slots: Annotated[int, Field(ge=1, le=4096)] = 1
     queues: Annotated[tuple[Name, ...], Field(max_length=64)] = ()

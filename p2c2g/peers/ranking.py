@@ -10,7 +10,7 @@ on time   ``o``: share of its chunks in time      ``o²``; the first results bes
                                                   :data:`PRIOR` assumed ones
 speed     ``s``: seconds a megapixel, 95th        ``1 / (1 + s / 0.1)``
           percentile
-nearness  ``r``: seconds of travel                ``1 / (1 + r / 0.1)``
+nearness  ``r``: seconds of a round trip          ``1 / (1 + r / 0.1)``
 trust     ``n``: agreeing comparisons in a row    ``(1 + n / 10) / 2``, 1 from ten on
 breaker   its state                               closed 1, half-open 1/4, open 0
 ========  ======================================  ==========================================
@@ -26,29 +26,28 @@ from dataclasses import dataclass
 from math import prod
 
 from p2c2g.peers.breaker import State
+from p2c2g.peers.candidate import UNKNOWN_RTT, UNKNOWN_SECONDS_PER_MEGAPIXEL
 from p2c2g.peers.health import Record
 from p2c2g.peers.trust import ENOUGH
 
 #: Results that are assumed beside the real ones, and their share in time: a single late result
 #: of a new peer says little.
 PRIOR, PRIOR_ON_TIME = 5, 0.9
-#: Seconds a megapixel, and of travel, that halve a score.
+#: Seconds a megapixel, and of a round trip, that halve a score.
 HALF_SECONDS_PER_MEGAPIXEL = 0.1
 HALF_RTT = 0.1
-#: Assumed of a peer of which nothing is known.
-UNKNOWN_SECONDS_PER_MEGAPIXEL, UNKNOWN_RTT = 0.030, 0.020
 _BREAKER = {State.CLOSED: 1.0, State.HALF_OPEN: 0.25, State.OPEN: 0.0}
 #: A factor that costs less than this is not worth a word.
 _WORTH_A_WORD = 0.97
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: a session makes one of each peer twice a second
 class Merits:
     """What a score is made of.
 
     ``on_time`` is the share in time of ``results`` outcomes; ``seconds_per_megapixel`` the 95th
-    percentile; ``rtt`` seconds of travel; ``in_a_row`` comparisons in a row that agreed.  Times are
-    None where unknown.
+    percentile; ``rtt`` seconds of a round trip; ``in_a_row`` comparisons in a row that agreed.
+    Times are None where unknown.
     """
 
     on_time: float = 1.0
@@ -135,7 +134,7 @@ def _moved(given: Merits, factors: dict[str, float]) -> str:
         return f"late: {_percent(1 - given.on_time)} of its chunks"
     known = given.seconds_per_megapixel if worst == "speed" else given.rtt
     if known is None:
-        return f"unknown: no {'result' if worst == 'speed' else 'distance'} seen yet"
+        return f"unknown: no {'result' if worst == 'speed' else 'round trip'} seen yet"
     if worst == "speed":
         return f"slow: {_milliseconds(known)} a megapixel"
     return f"far: {_milliseconds(known)}"

@@ -9,36 +9,27 @@ key                          what it holds
 ===========================  ==========================================================
 
 The broker's own clock ends a peer's beat, so nobody's clock has to be trusted: a peer that is
-enrolled and has no beat is dead, and whoever sees that may sweep it.  A peer writes its own
-keys only, in one round trip a beat.
+enrolled and has no beat is dead, and anybody who sees that may sweep it.  A peer writes its
+own keys only, in one round trip a beat.
 
-A name belongs to whoever holds its beat.  So a beat is only ever *followed* by one of the same
-instance: who was away for longer than that, asleep perhaps, is told that it is not enrolled,
-and enrols again unless somebody else has the name by now.
+A name belongs to the instance that holds its beat.  So a beat is only ever *followed* by one of
+the same instance: who was away for longer than that, asleep perhaps, is told that it is not
+enrolled, and enrols again unless somebody else has the name by now.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-import redis
-
 from p2c2g.errors import BrokerUnavailableError, UsageError, WireError
-from p2c2g.peers import scripts
-from p2c2g.peers.keys import (
-    BANNED,
-    BINDINGS,
-    PEERS,
-    beat_key,
-    control_binding,
-    control_queue,
-    is_name,
-    own_queue,
-)
+from p2c2g.messaging import names
+from p2c2g.messaging.client import Client
+from p2c2g.messaging.errors import translated
+from p2c2g.messaging.labels import is_name
+from p2c2g.messaging.scripts import script
 from p2c2g.peers.messages import Beat, Enrolment, parse
 
 logger = logging.getLogger(__name__)
@@ -93,11 +84,11 @@ class Registry:
         client: bytes in, bytes out (``decode_responses`` off).
     """
 
-    def __init__(self, client: redis.Redis) -> None:
+    def __init__(self, client: Client) -> None:
         self._client = client
-        self._enrol = client.register_script(scripts.ENROL)
-        self._beat = client.register_script(scripts.BEAT)
-        self._leave = client.register_script(scripts.LEAVE)
+        self._enrol = client.register_script(script("whose", "enrol"))
+        self._beat = client.register_script(script("beat"))
+        self._leave = client.register_script(script("whose", "remove", "leave"))
         self._complaints: set[tuple[str, str]] = set()
 
     # -- what a peer does -----------------------------------------------------------------
@@ -115,16 +106,21 @@ class Registry:
             UsageError: a living peer of another instance has this id.
         """
         peer = enrolment.id
-        with _translated():
+        with translated():
             taken, reason = self._enrol(
-                keys=[PEERS, beat_key(peer), BANNED, *([BINDINGS] if control else [])],
+                keys=[
+                    names.peers(),
+                    names.beat(peer),
+                    names.banned(),
+                    *([names.control_bindings()] if control else []),
+                ],
                 args=[
                     peer,
                     enrolment.instance,
                     beat.model_dump_json(),
                     _lifetime(enrolment),
                     enrolment.model_dump_json(),
-                    control_binding(peer),
+                    names.control_binding(peer),
                 ],
             )
         if taken:
@@ -141,9 +137,9 @@ class Registry:
         enrol again.
         """
         peer = enrolment.id
-        with _translated():
+        with translated():
             enrolled, reason = self._beat(
-                keys=[PEERS, beat_key(peer), BANNED],
+                keys=[names.peers(), names.beat(peer), names.banned()],
                 args=[peer, enrolment.instance, beat.model_dump_json(), _lifetime(enrolment)],
             )
         return Standing(enrolled=bool(enrolled), banned=_text(reason))
@@ -157,33 +153,35 @@ class Registry:
                 what waits is dropped.
             instance: where given, nothing happens if the name belongs to another by now.
         """
-        with _translated():
-            self._leave(keys=self._traces(id, queues), args=[id, instance, control_binding(id)])
+        with translated():
+            self._leave(
+                keys=self._traces(id, queues), args=[id, instance, names.control_binding(id)]
+            )
 
     # -- what others see ------------------------------------------------------------------
 
     def ids(self) -> frozenset[str]:
         """Return the ids of all that are enrolled, living or dead."""
-        with _translated():
-            keys: Any = self._client.hkeys(PEERS)
+        with translated():
+            keys: Any = self._client.hkeys(names.peers())
         return frozenset(name for name in map(self._id, keys) if name is not None)
 
     def enrolments(self, ids: Collection[str]) -> dict[str, Enrolment]:
         """Return what these have told of themselves; what cannot be read is left out."""
         if not ids:
             return {}
-        with _translated():
-            rows: Any = self._client.hmget(PEERS, list(ids))
+        with translated():
+            rows: Any = self._client.hmget(names.peers(), list(ids))
         return self._read_enrolments(dict(zip(ids, rows, strict=True)))
 
     def beats(self, ids: Sequence[str]) -> dict[str, Pulse]:
         """Return how these are, in one round trip."""
         if not ids:
             return {}
-        with _translated(), self._client.pipeline(transaction=False) as pipe:
-            pipe.mget([beat_key(peer) for peer in ids])
+        with translated(), self._client.pipeline(transaction=False) as pipe:
+            pipe.mget([names.beat(peer) for peer in ids])
             for peer in ids:
-                pipe.llen(own_queue(peer))
+                pipe.llen(names.queue_key(names.own_queue(peer)))
             # A list's length is an error where a stranger has made it something else.
             beats, *waiting = pipe.execute(raise_on_error=False)
         if isinstance(beats, Exception):
@@ -195,9 +193,9 @@ class Registry:
 
     def records(self) -> list[PeerRecord]:
         """Return everything, in order of the ids: for operators and dashboards."""
-        with _translated(), self._client.pipeline(transaction=False) as pipe:
-            pipe.hgetall(PEERS)
-            pipe.hgetall(BANNED)
+        with translated(), self._client.pipeline(transaction=False) as pipe:
+            pipe.hgetall(names.peers())
+            pipe.hgetall(names.banned())
             peers, banned = pipe.execute()
         named = {self._id(key): data for key, data in peers.items()}
         enrolments = self._read_enrolments(
@@ -223,10 +221,11 @@ class Registry:
         """
         if not ids:
             return []
-        with _translated(), self._client.pipeline(transaction=False) as pipe:
+        sweep = script("remove", "sweep")
+        with translated(), self._client.pipeline(transaction=False) as pipe:
             for peer in ids:
                 traces = self._traces(peer, ())
-                pipe.eval(scripts.SWEEP, len(traces), *traces, peer, "", control_binding(peer))
+                pipe.eval(sweep, len(traces), *traces, peer, "", names.control_binding(peer))
             swept = pipe.execute(raise_on_error=False)
         for result in swept:
             if isinstance(result, Exception):
@@ -241,18 +240,18 @@ class Registry:
         """
         if not is_name(id):
             raise UsageError(f"{id!r} is no peer's id: give one such as cpu1@host.")
-        with _translated():
-            self._client.hset(BANNED, id, reason.strip()[:MAX_REASON])
+        with translated():
+            self._client.hset(names.banned(), id, reason.strip()[:MAX_REASON])
 
     def unban(self, id: str) -> None:  # noqa: A002
         """Let a peer back in; nothing happens where it is not banned."""
-        with _translated():
-            self._client.hdel(BANNED, id)
+        with translated():
+            self._client.hdel(names.banned(), id)
 
     def banned(self) -> dict[str, str]:
         """Return the reason of each ban, by the peer's id."""
-        with _translated():
-            rows: Any = self._client.hgetall(BANNED)
+        with translated():
+            rows: Any = self._client.hgetall(names.banned())
         return _reasons(rows)
 
     # -- reading what strangers wrote ---------------------------------------------------------
@@ -297,10 +296,16 @@ class Registry:
         logger.warning("Left out the %s of peer %s: %s", what, peer, why)
 
     @staticmethod
-    def _traces(peer: str, queues: Sequence[str]) -> list[str]:
-        """Return the keys that a peer has at the broker, and the queue that inherits."""
-        heir = [queues[0]] if queues else []
-        return [PEERS, beat_key(peer), own_queue(peer), control_queue(peer), BINDINGS, *heir]
+    def _traces(peer: str, heirs: Sequence[str]) -> list[str]:
+        """Return the keys that a peer has at the broker, and the queue that inherits, if any."""
+        queues = (names.own_queue(peer), names.control_queue(peer))
+        return [
+            names.peers(),
+            names.beat(peer),
+            *map(names.queue_key, queues),
+            names.control_bindings(),
+            *map(names.queue_key, heirs[:1]),
+        ]
 
 
 def _lifetime(enrolment: Enrolment) -> int:
@@ -316,11 +321,3 @@ def _reasons(rows: dict[bytes, bytes]) -> dict[str, str]:
 
 def _text(value: bytes | None) -> str | None:
     return None if value is None else value.decode(errors="replace")
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    try:
-        yield
-    except (redis.RedisError, OSError) as error:
-        raise BrokerUnavailableError(f"The broker does not answer: {error}.") from error

@@ -1,9 +1,9 @@
 """What sessions tell each other about peers, through the broker.
 
 One sorted set: its members are the peers whose breaker some session has opened, their scores
-the second of the *broker's* clock from which they may be probed.  The broker's clock is the
-one that all sessions have in common; each reckons with the difference to its own.  A peer
-that is not in it is closed.  The set is gone where there is nothing to tell.
+the second of the *broker's* clock from which they may be tried.  The broker's clock is the
+one that all sessions have in common; each knows the difference to its own.  A peer that is
+not in it is closed.  The set is gone where there is nothing to tell.
 """
 
 from __future__ import annotations
@@ -12,13 +12,12 @@ from collections.abc import Callable, Sequence
 from time import monotonic
 from typing import Any
 
-import redis
+from p2c2g.messaging import names
+from p2c2g.messaging.client import Client
+from p2c2g.messaging.errors import translated
+from p2c2g.peers.book import MAX_TOLD
+from p2c2g.peers.breaker import Change
 
-from p2c2g.errors import BrokerUnavailableError
-from p2c2g.peers.breaker import MAX_PEERS, Change
-
-#: The set's key.
-KEY = "p2c2g.breakers"
 #: Seconds after the last change at which it is forgotten.
 LIFETIME = 3600
 
@@ -31,13 +30,13 @@ class SharedBreakers:
         clock: seconds, monotonic.
     """
 
-    def __init__(self, client: redis.Redis, clock: Callable[[], float] = monotonic) -> None:
+    def __init__(self, client: Client, clock: Callable[[], float] = monotonic) -> None:
         self._client = client
         self._clock = clock
         self._ahead: float | None = None  # how far the broker's clock is ahead of ours
 
     def sync(self, changes: Sequence[Change]) -> dict[str, float]:
-        """Tell changes; return the seconds until each open peer may be probed.
+        """Tell changes; return the seconds until each open peer may be tried.
 
         One round trip, and one more the first time.
 
@@ -45,23 +44,22 @@ class SharedBreakers:
             BrokerUnavailableError: the broker does not answer; nobody can tell whether the
                 changes have arrived.
         """
-        try:
-            if self._ahead is None and changes:
+        key = names.breakers()
+        if self._ahead is None and changes:
+            with translated():
                 self._note(self._client.time())
-            with self._client.pipeline(transaction=False) as pipe:
-                for change in changes:
-                    if change.seconds:
-                        pipe.zadd(KEY, {change.peer: self._now() + change.seconds}, gt=True)
-                    else:
-                        pipe.zrem(KEY, change.peer)
-                if changes:
-                    pipe.zremrangebyrank(KEY, 0, -MAX_PEERS - 1)
-                    pipe.expire(KEY, LIFETIME)
-                pipe.time()
-                pipe.zrange(KEY, 0, -1, withscores=True)
-                *_, time, entries = pipe.execute()
-        except (redis.RedisError, OSError) as error:
-            raise BrokerUnavailableError(f"The broker does not answer: {error}.") from error
+        with translated(), self._client.pipeline(transaction=False) as pipe:
+            for change in changes:
+                if change.seconds:
+                    pipe.zadd(key, {change.peer: self._now() + change.seconds}, gt=True)
+                else:
+                    pipe.zrem(key, change.peer)
+            if changes:
+                pipe.zremrangebyrank(key, 0, -MAX_TOLD - 1)
+                pipe.expire(key, LIFETIME)
+            pipe.time()
+            pipe.zrange(key, 0, -1, withscores=True)
+            *_, time, entries = pipe.execute()
         self._note(time)
         return {
             peer.decode(errors="replace"): float(score) - self._now() for peer, score in entries

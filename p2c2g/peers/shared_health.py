@@ -3,8 +3,8 @@
 Each session writes one key of its own, ``p2c2g.health.<session>``, every few seconds: what it has
 seen itself, as JSON.  It is gone :data:`LIFETIME` seconds after it was written last, so that a new
 session also learns from those that have ended.  The set ``p2c2g.health`` names the sessions, so
-that nobody has to search the broker; a name without a key is removed by whoever finds it.  Where
-there are more than :data:`MAX_SESSIONS`, a reader asks that many of them, drawn by the broker.
+that nobody has to search the broker; a reader removes a name without a key.  Where there are more
+than :data:`MAX_SESSIONS`, a reader asks that many of them, drawn by the broker.
 
 What is longer than allowed, or not what it should be, is left out and logged.
 """
@@ -15,25 +15,23 @@ import logging
 from dataclasses import dataclass
 from typing import Any
 
-import redis
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from p2c2g.errors import BrokerUnavailableError
+from p2c2g.messaging import names
+from p2c2g.messaging.client import Client
+from p2c2g.messaging.errors import translated
+from p2c2g.messaging.labels import MAX_NAME
 from p2c2g.peers.health import Snapshot
 from p2c2g.peers.trust import TrustSnapshot
 
 logger = logging.getLogger(__name__)
 
-#: The set's key; with a dot and a session's name, that session's key.
-KEY = "p2c2g.health"
-#: Seconds after which what a session told is forgotten, and in which it tells it anew.
+#: Seconds after which what a session told is forgotten, and in which it tells it again.
 LIFETIME = 600
 INTERVAL = 5.0
 #: Sessions that a reader heeds, and bytes of one: 32 KB hold a hundred peers or so.
 MAX_SESSIONS = 16
 MAX_BYTES = 32_768
-#: Letters of a session's name.
-_MAX_NAME = 200
 
 
 class SessionSnapshot(BaseModel):
@@ -61,7 +59,7 @@ class SharedHealth:
         session: this session's name, whose word is not heard again; empty for who only reads.
     """
 
-    def __init__(self, client: redis.Redis, session: str = "") -> None:
+    def __init__(self, client: Client, session: str = "") -> None:
         self._client = client
         self._session = session
 
@@ -82,24 +80,22 @@ class SharedHealth:
         return self._exchange(None)
 
     def _exchange(self, word: bytes | None) -> OtherSessions:
-        try:
-            with self._client.pipeline(transaction=False) as pipe:
-                if word is not None and self._session:
-                    pipe.set(_key(self._session), word, ex=LIFETIME)
-                    pipe.sadd(KEY, self._session)
-                    pipe.expire(KEY, LIFETIME)
-                pipe.srandmember(KEY, MAX_SESSIONS + 1)
-                *_, names = pipe.execute()
-                others = sorted(name for name in map(_text, names) if name != self._session)
-                others = others[:MAX_SESSIONS]
-                for name in others:
-                    # One byte more than allowed tells what is too long, whatever its length.
-                    pipe.getrange(_key(name), 0, MAX_BYTES)
-                answers: list[Any] = pipe.execute(raise_on_error=False) if others else []
-                if gone := [n for n, a in zip(others, answers, strict=True) if a == b""]:
-                    self._client.srem(KEY, *gone)
-        except (redis.RedisError, OSError) as error:
-            raise BrokerUnavailableError(f"The broker does not answer: {error}.") from error
+        sessions = names.sessions()
+        with translated(), self._client.pipeline(transaction=False) as pipe:
+            if word is not None and self._session:
+                pipe.set(names.health(self._session), word, ex=LIFETIME)
+                pipe.sadd(sessions, self._session)
+                pipe.expire(sessions, LIFETIME)
+            pipe.srandmember(sessions, MAX_SESSIONS + 1)
+            *_, told = pipe.execute()
+            others = sorted(name for name in map(_text, told) if name != self._session)
+            others = others[:MAX_SESSIONS]
+            for name in others:
+                # One byte more than allowed tells what is too long, whatever its length.
+                pipe.getrange(names.health(name), 0, MAX_BYTES)
+            answers: list[Any] = pipe.execute(raise_on_error=False) if others else []
+            if gone := [n for n, a in zip(others, answers, strict=True) if a == b""]:
+                self._client.srem(sessions, *gone)
         words = [_unpacked(name, answer) for name, answer in zip(others, answers, strict=True)]
         heard = [each for each in words if each is not None]
         return OtherSessions(tuple(w.health for w in heard), tuple(w.trust for w in heard))
@@ -146,9 +142,5 @@ def _unpacked(name: str, answer: Any) -> SessionSnapshot | None:
     return None
 
 
-def _key(session: str) -> str:
-    return f"{KEY}.{session}"
-
-
 def _text(name: bytes) -> str:
-    return name.decode(errors="replace")[:_MAX_NAME]
+    return name.decode(errors="replace")[:MAX_NAME]

@@ -87,6 +87,6 @@ class Sketch:
 
     def _halve(self) -> None:
         self._weights = [weight / 2 for weight in self._weights]
-        # Summed anew, so that no error of rounding grows.
+        # Summed again, so that no error of rounding grows.
         self.total = sum(self._weights)
         self._below = sum(self._weights[: self._at])

@@ -1,36 +1,36 @@
-"""How far a peer's results are believed, and what they are compared with.
+"""How far a peer's results are believed.
 
 Pure; randomness is injected.  This is BOINC's adaptive replication (Anderson, "BOINC: A Platform
 for Volunteer Computing", Journal of Grid Computing, 2020): a new peer is not trusted until
 :data:`ENOUGH` comparisons in a row have agreed, and gets only copies of others' chunks before;
 after ``n`` of them it is compared with probability ``1/n``; one that did not agree takes it back
-to nothing.  Here ``n`` counts comparisons and not results, and stops at :data:`MOST`: whoever has
+to nothing.  Here ``n`` counts comparisons and not results, and stops at :data:`MOST`: who has
 been good for long is still compared now and then.
 
 Sessions share what they know (:meth:`Trust.merge`).  How often a peer has ever been caught goes
-before how often it has been good: the word of whoever saw the latest bad result outranks any
+before how often it has been good: the word of who saw the latest bad result outranks any
 number of good ones before it.
 """
 
 from __future__ import annotations
 
 import random
-from collections import OrderedDict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from itertools import islice
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from p2c2g.peers.messages import Name
+from p2c2g.messaging.labels import Name
+from p2c2g.peers.book import MAX_TOLD, PeerBook
 
 #: Comparisons in a row after which a peer is trusted, and that are counted at most.
 ENOUGH = 10
 MOST = 200
-#: Peers told apart; one more drops the one that was heard of least lately: a new one, then.
-MAX_PEERS = 256
 #: Bad results that are counted.
 MAX_CAUGHT = 1_000_000
+#: Of whom nothing was found out: never caught, and never compared.
+_NEW = (0, 0)
 
 Caught = Annotated[int, Field(ge=0, le=MAX_CAUGHT)]
 InARow = Annotated[int, Field(ge=0, le=MOST)]
@@ -42,7 +42,7 @@ class TrustSnapshot(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     v: Literal[1] = 1
-    peers: Annotated[dict[Name, tuple[Caught, InARow]], Field(max_length=MAX_PEERS)] = {}
+    peers: Annotated[dict[Name, tuple[Caught, InARow]], Field(max_length=MAX_TOLD)] = {}
 
 
 class Trust:
@@ -50,12 +50,13 @@ class Trust:
 
     Args:
         rng: draws whether a peer is compared.
+        book: the session's peers.
     """
 
-    def __init__(self, rng: random.Random) -> None:
+    def __init__(self, rng: random.Random, book: PeerBook) -> None:
         self._rng = rng
+        self._book = book
         # Caught, and good ones since: compared as pairs, so that later news outranks earlier.
-        self._own: OrderedDict[str, tuple[int, int]] = OrderedDict()
         self._others: dict[str, tuple[int, int]] = {}
 
     def in_a_row(self, peer: str) -> int:
@@ -85,113 +86,26 @@ class Trust:
         caught, _ = self._of(peer)
         self._put(peer, (min(caught + 1, MAX_CAUGHT), 0))
 
-    def forget(self, peer: str) -> None:
-        """Forget what this session knows of a peer; what others told of it stays."""
-        self._own.pop(peer, None)
-
     # -- what sessions tell each other ------------------------------------------------------
 
     def snapshot(self) -> TrustSnapshot:
         """Return what this session has found out itself, the peer heard of last first."""
-        return TrustSnapshot(peers=dict(reversed(self._own.items())))
+        compared = (
+            peer for peer in reversed(self._book) if peer.trust != _NEW and peer.has_valid_name
+        )
+        return TrustSnapshot(peers={peer.name: peer.trust for peer in islice(compared, MAX_TOLD)})
 
     def merge(self, others: Iterable[TrustSnapshot]) -> None:
         """Take what other sessions know, in place of what they told before."""
         told: dict[str, tuple[int, int]] = {}
         for snapshot in others:
             for peer, known in snapshot.peers.items():
-                told[peer] = max(told.get(peer, (0, 0)), known)
+                told[peer] = max(told.get(peer, _NEW), known)
         self._others = told
 
     def _of(self, peer: str) -> tuple[int, int]:
-        return max(self._own.get(peer, (0, 0)), self._others.get(peer, (0, 0)))
+        known = self._book.get(peer)
+        return max(_NEW if known is None else known.trust, self._others.get(peer, _NEW))
 
-    def _put(self, peer: str, known: tuple[int, int]) -> None:
-        self._own[peer] = known
-        self._own.move_to_end(peer)
-        if len(self._own) > MAX_PEERS:
-            self._own.popitem(last=False)
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class Canary:
-    """A chunk whose answer is known: its index, as it was sent, and as peers agreed on it.
-
-    ``ran`` is the pipeline that both of them ran.
-    """
-
-    chunk: int
-    payload: bytes
-    answer: bytes
-    ran: str = ""
-
-
-class Canaries:
-    """Chunks with known answers, of one session's present settings.  Not thread-safe.
-
-    They are sent again under another frame's name.  The oldest is dropped for a new one, so that
-    nobody learns them by heart: they are as young as the latest agreements.
-
-    Args:
-        capacity: canaries kept.
-        most_bytes: of all payloads and answers together.
-    """
-
-    def __init__(self, capacity: int = 16, most_bytes: int = 4 << 20) -> None:
-        self._capacity = capacity
-        self._most_bytes = most_bytes
-        self._settings = ""
-        self._held: OrderedDict[tuple[int, bytes], Canary] = OrderedDict()
-        self._bytes = 0
-
-    def __len__(self) -> int:
-        return len(self._held)
-
-    def learn(
-        self, settings: str, chunk: int, payload: bytes, answer: bytes, ran: str = ""
-    ) -> None:
-        """Keep a chunk on whose result two peers have agreed.
-
-        Args:
-            settings: whatever an answer depends on beside the payload, such as codec, quality,
-                size, operations and grid.  Others than before: what was kept is dropped.
-            chunk: its index.
-            payload: the chunk as it was sent.
-            answer: the result.  One for a payload that is known takes the place of the other.
-            ran: the pipeline by which it was made, where the choice was the peers'.
-        """
-        if settings != self._settings:
-            self.clear()
-            self._settings = settings
-        size = len(payload) + len(answer)
-        if size > self._most_bytes:
-            return
-        self._drop(self._held.pop((chunk, payload), None))
-        while self._held and (
-            len(self._held) >= self._capacity or self._bytes + size > self._most_bytes
-        ):
-            self._drop(self._held.popitem(last=False)[1])
-        self._held[chunk, payload] = Canary(chunk, payload, answer, ran)
-        self._bytes += size
-
-    def pick(self, settings: str, rng: random.Random, chunk: int | None = None) -> Canary | None:
-        """Return one at random, or None where there is none of these settings.
-
-        Args:
-            settings: as for :meth:`learn`.
-            rng: draws.
-            chunk: where given, only those of this index are drawn from.
-        """
-        if settings != self._settings:
-            return None
-        fit = [each for each in self._held.values() if chunk is None or each.chunk == chunk]
-        return rng.choice(fit) if fit else None
-
-    def clear(self) -> None:
-        """Drop all of them."""
-        self._held.clear()
-        self._bytes = 0
-
-    def _drop(self, canary: Canary | None) -> None:
-        if canary is not None:
-            self._bytes -= len(canary.payload) + len(canary.answer)
+    def _put(self, peer: str, trust: tuple[int, int]) -> None:
+        self._book.known(peer).trust = trust

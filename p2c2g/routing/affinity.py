@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Sequence
 
-from p2c2g.routing.candidate import Candidate, Job, Policy
+from p2c2g.peers.candidate import Candidate
+from p2c2g.routing.policy import Job, Policy
 
 #: Seconds that a region's own peer may be later than the best.
 GAIN = 0.005

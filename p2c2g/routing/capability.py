@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from p2c2g.routing.candidate import Candidate, Job
+from p2c2g.peers.candidate import Candidate
+from p2c2g.routing.policy import Job
 
 
 class Capability:
-    """Chooses nobody: whoever has a slot free first takes the chunk.
+    """Chooses nobody: who has a slot free first takes the chunk.
 
     When all are full the chunk waits at the broker, and no prediction is needed for the first
     slot that is free to be the one that gets it.

@@ -2,7 +2,7 @@
 
 Drawn by inversion: a uniform number is looked up among the running sums of the weights
 (Devroye, "Non-Uniform Random Variate Generation", 1986, chapter III.2), which takes
-O(log n) a draw and O(n) when the sums are made anew.
+O(log n) a draw and O(n) when the sums are made again.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from itertools import accumulate
 from random import Random
 
-from p2c2g.routing.candidate import Candidate
+from p2c2g.peers.candidate import Candidate
 from p2c2g.routing.prediction import speed
 
-#: Decisions after which the speeds are read anew: they drift, and a pool's table is dear.
+#: Decisions after which the speeds are read again: they drift, and a pool's table is dear.
 REBUILD_AFTER = 256
 
 
@@ -24,7 +24,7 @@ class Wheel:
 
     Args:
         random: where chance comes from.
-        rebuild_after: decisions after which the sectors are measured anew.
+        rebuild_after: decisions after which the sectors are measured again.
     """
 
     def __init__(self, random: Random, rebuild_after: int = REBUILD_AFTER) -> None:

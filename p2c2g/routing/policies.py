@@ -7,8 +7,8 @@ from random import Random
 
 from p2c2g.errors import UsageError
 from p2c2g.routing.affinity import Affinity
-from p2c2g.routing.candidate import Policy
 from p2c2g.routing.capability import Capability
+from p2c2g.routing.policy import Policy
 from p2c2g.routing.predictive import Predictive
 from p2c2g.routing.weighted import Weighted
 

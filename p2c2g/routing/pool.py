@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from p2c2g.routing.candidate import Candidate
+from p2c2g.peers.candidate import Candidate
 from p2c2g.routing.prediction import speed
 
 #: Members at least, where there are so many: each of a chunk's three runs has a peer of its own.
@@ -49,7 +49,7 @@ class SessionPool:
     ``EQUAL`` points the fastest.  Where ``most`` members are still too slow together, faster
     peers take the places of the slowest.
 
-    A member *leaves* at once when it is no longer among the ranked, or when its travel and the
+    A member *leaves* at once when it is no longer among the ranked, or when its round trip and the
     95th percentile of its work exceed the deadline.  It leaves after ``stay`` seconds or more
 
     * when its rank has fallen: somebody outside has ``BETTER`` points more and the pool stays

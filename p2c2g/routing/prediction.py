@@ -1,11 +1,12 @@
-"""What all policies reckon with: a peer's speed, and when it would be late.
+"""What all policies predict with: a peer's speed, and when it would be late.
 
 Pure.  The prediction itself is :meth:`Candidate.finish`; this is what follows from it.
 """
 
 from __future__ import annotations
 
-from p2c2g.routing.candidate import Candidate, Job
+from p2c2g.peers.candidate import Candidate
+from p2c2g.routing.policy import Job
 
 #: Seconds a megapixel below which a measured time is taken for this: nothing takes none.
 FASTEST = 1e-6

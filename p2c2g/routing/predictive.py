@@ -13,8 +13,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from random import Random
 
-from p2c2g.routing.candidate import Candidate, Job
+from p2c2g.peers.candidate import Candidate
 from p2c2g.routing.drawing import Wheel
+from p2c2g.routing.policy import Job
 from p2c2g.routing.prediction import unless_the_queue_is_better
 
 #: Peers up to which all are compared.
@@ -35,7 +36,7 @@ class Predictive:
     which it would be late if it took the peer's 95th percentile.  Of equal ones chance decides.
 
     In a pool larger than ``exact``, ``choices`` different peers are drawn.  One that had a run
-    of the chunk or would be late does not count as a choice, and is drawn anew, up to ``draws``
+    of the chunk or would be late does not count as a choice, and another is drawn, up to ``draws``
     draws in all.  Only where all drawn ones are used up are all peers compared.
 
     A peer that is silent, owing a result for much longer than usual, comes last until it

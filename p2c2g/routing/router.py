@@ -1,4 +1,4 @@
-"""The router of one session: keeps what is known of each peer, and asks the policy.
+"""The router of one session: keeps each peer's candidate up to date, and asks the policy.
 
 Pure; every call is told what time it is.  What it knows comes from three sides: the registry
 (:meth:`Router.learn`, every second or so), results (:meth:`Router.answered`), and its own count of
@@ -7,34 +7,26 @@ what is out (:meth:`Router.sent`, :meth:`Router.back`).
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from p2c2g.peers.book import KnownPeer, PeerBook
 from p2c2g.peers.breaker import Breakers, State
+from p2c2g.peers.candidate import SILENT_MOST, UNKNOWN_RTT, Candidate
 from p2c2g.peers.health import Health
-from p2c2g.peers.presence import Presence
 from p2c2g.peers.ranking import merits, rank
-from p2c2g.peers.trust import Trust
-from p2c2g.routing.candidate import (
-    SILENT_MOST,
-    UNKNOWN_RTT,
-    UNKNOWN_SECONDS_PER_MEGAPIXEL,
-    Candidate,
-    Job,
-    Policy,
-)
+from p2c2g.peers.trust import ENOUGH, Trust
+from p2c2g.routing.policy import Job, Policy
 from p2c2g.routing.pool import SPARE, SessionPool, share
 
-#: Results of a peer among which the shortest travel is its distance: more is a queue.
-_TRAVELS = 32
+#: Seconds for which an answer vouches that its peer lives: a message to a name that nobody has is
+#: a list that nobody reads.
+RECENT = 1.0
 #: Bits of a megapixel of results while none has come: JPEG at quality 85.
 UNKNOWN_BITS = 2e6
 _BITS_WEIGHT = 1 / 64
 #: The part of what is wanted that trusted peers must still have so that newcomers stay out.
 SLACK = 0.7
-#: Peers known from their results alone; one more drops the one that was heard of least lately.
-MAX_UNREGISTERED = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +34,8 @@ class Facts:
     """What the registry says of one living peer.
 
     ``ready`` is whether it takes chunks of this session's queue at all; ``busy`` the chunks of
-    all sessions that wait or run there; ``rtt`` the seconds of a chunk's travel there and back
-    as far as pings tell; ``seconds_per_megapixel`` what its probe promises, 0 where it promises
+    all sessions that wait or run there; ``rtt`` the seconds of a chunk's round trip as far as
+    pings tell; ``seconds_per_megapixel`` what its probe promises, 0 where it promises
     nothing; ``line`` the megapixels a second of results that its line to the broker
     takes, inf where unknown.
     """
@@ -54,7 +46,6 @@ class Facts:
     busy: int = 0
     rtt: float = UNKNOWN_RTT
     seconds_per_megapixel: float = 0.0
-    region: str = ""
     line: float = float("inf")
 
 
@@ -68,6 +59,7 @@ class Router:
         megapixels: of each chunk's result, by its index.
         need: megapixels a second that the session wants enhanced.
         deadline: seconds that a chunk has.
+        book: the session's peers, with the candidate of each.
         health: what was seen of the peers; the caller tells it results.
         trust: whose results count without a second opinion.
         breakers: the peers' breakers.
@@ -82,6 +74,7 @@ class Router:
         megapixels: Sequence[float],
         need: float,
         deadline: float,
+        book: PeerBook,
         health: Health,
         trust: Trust,
         breakers: Breakers,
@@ -92,19 +85,14 @@ class Router:
         self._megapixels = megapixels
         self._need = need
         self._deadline = deadline
+        self._book = book
         self._health = health
         self._trust = trust
         self._breakers = breakers
         #: Bits of a megapixel of results: a moving average.
         self.bits = UNKNOWN_BITS
         self._pool = SessionPool(max(megapixels))
-        self._presence = Presence()
-        self._facts: dict[str, Facts] = {}
-        self._candidates: OrderedDict[str, Candidate] = OrderedDict()
-        self._travels: dict[str, deque[float]] = {}
-        self._peaks: dict[str, int] = {}  # most chunks out at once since the last news
         self._trusted_suffice = False
-        self._stale = False
 
     @property
     def pool(self) -> Mapping[str, Candidate]:
@@ -112,13 +100,14 @@ class Router:
         return {candidate.id: candidate for candidate in self._pool.members}
 
     def candidate(self, peer: str) -> Candidate | None:
-        """Return what is known of a peer."""
-        return self._candidates.get(peer)
+        """Return what is known of a peer while it is there."""
+        known = self._book.get(peer)
+        return None if known is None else known.candidate
 
-    def travel(self, peer: str) -> float:
+    def rtt(self, peer: str) -> float:
         """Return the seconds to a peer and back; for an empty name, to the farthest of the pool."""
         if peer:
-            candidate = self._candidates.get(peer)
+            candidate = self.candidate(peer)
             return candidate.rtt if candidate else 0.0
         return max((member.rtt for member in self._pool.members), default=0.0)
 
@@ -130,19 +119,16 @@ class Router:
         Returns:
             Those of whom it spoke the last time, and no more: they are dead, or have left.
         """
-        before = self._facts.keys()
-        self._facts = {each.id: each for each in facts}
-        gone = frozenset(before - self._facts.keys())
-        for peer in gone:
-            self._forget(peer)
-        for each in self._facts.values():
-            candidate = self._of(each.id)
+        living = {each.id: each for each in facts}
+        gone = self._book.register(living)
+        for known, each in zip(self._book.registered, living.values(), strict=True):
+            known.is_ready = each.ready
+            candidate = _candidate(known)
             candidate.slots = each.slots
-            candidate.region = each.region
             candidate.line = each.line
             # As many of those were ours as were out at some time since the last beat.
-            ours = max(self._peaks.pop(each.id, 0), candidate.own)
-            candidate.others = max(0, each.busy - ours)
+            candidate.others = max(0, each.busy - max(candidate.peak, candidate.own))
+            candidate.peak = 0
             record = self._health.of(each.id, self._operation)
             standing = merits(
                 record,
@@ -151,7 +137,7 @@ class Router:
                 rtt=each.rtt,
             )
             candidate.score = rank(standing)
-            if each.id not in self._travels:
+            if not candidate.rtts:
                 candidate.rtt = each.rtt
             if each.seconds_per_megapixel and record is None:
                 candidate.seconds_per_megapixel = candidate.seconds_per_megapixel_p95 = (
@@ -160,33 +146,24 @@ class Router:
         self._choose_pool(now)
         return gone
 
-    def lose(self, peer: str, now: float) -> None:
-        """Note that a peer has left or died."""
-        self._facts.pop(peer, None)
-        self._forget(peer)
-        self._choose_pool(now)
-
-    def answered(self, peer: str, travel: float | None, now: float) -> float:
+    def answered(self, peer: str, rtt: float | None, now: float) -> float:
         """Note a result of a peer.
 
         Args:
             peer: whose.
-            travel: seconds of its way that were not work; None where nobody can tell.
+            rtt: seconds that it was away and not worked on; None where nobody can tell.
             now: seconds of the caller's clock.
 
         Returns:
-            The shortest travel of its latest results, in seconds: its distance.
+            The shortest round trip of its latest results, in seconds: more is a queue.
         """
-        candidate = self._of(peer)
+        candidate = _candidate(self._book.heard(peer, now))
         if self._breakers.state(peer, now) is not State.CLOSED:
             return candidate.rtt
-        self._presence.seen(peer, now)
         candidate.last_result = now
         candidate.owes_since = now if candidate.own else float("inf")
-        if travel is not None:
-            travels = self._travels.setdefault(peer, deque(maxlen=_TRAVELS))
-            travels.append(travel)
-            candidate.rtt = min(travels)
+        if rtt is not None:
+            candidate.note_rtt(rtt)
         record = self._health.of(peer, self._operation)
         if record is not None and record.seconds_per_megapixel > 0:
             candidate.seconds_per_megapixel = record.seconds_per_megapixel
@@ -198,21 +175,18 @@ class Router:
     def sent(self, peer: str, now: float) -> None:
         """Note a chunk that was sent to a peer's own queue."""
         if peer:
-            candidate = self._of(peer)
+            candidate = _candidate(self._book.known(peer))
             if not now - SILENT_MOST < candidate.owes_since <= now:
                 candidate.owes_since = now
             candidate.own += 1
-            self._peaks[peer] = max(self._peaks.get(peer, 0), candidate.own)
+            candidate.peak = max(candidate.peak, candidate.own)
 
     def overdue(self, peer: str, index: int, seconds: float) -> None:
-        """Note that nothing was heard of a chunk for so long: it travels that long at least."""
-        candidate = self._candidates.get(peer)
+        """Note that nothing was heard of a chunk for so long: its round trip is no shorter."""
+        candidate = self.candidate(peer)
         if candidate is not None:
-            travels = self._travels.setdefault(peer, deque(maxlen=_TRAVELS))
-            travels.append(
-                max(0.0, seconds - candidate.seconds_per_megapixel * self._megapixels[index])
-            )
-            candidate.rtt = min(travels)
+            work = candidate.seconds_per_megapixel * self._megapixels[index]
+            candidate.note_rtt(max(0.0, seconds - work))
 
     def measured(self, index: int, size: int) -> None:
         """Note the size of a chunk's result in bytes."""
@@ -221,7 +195,7 @@ class Router:
 
     def back(self, peer: str) -> None:
         """Note that a chunk which was sent there is no longer waited for."""
-        candidate = self._candidates.get(peer)
+        candidate = self.candidate(peer)
         if candidate is not None and candidate.own:
             candidate.own -= 1
 
@@ -238,20 +212,21 @@ class Router:
         last: it lives, has a slot free, and is as a rule one of the fast ones.
         """
         chosen = self._choose(index, deadline, tuple(used), now)
-        return chosen or self._presence.other(now, used, self._may_work(now)) or ""
+        return chosen or self._answered_last(used, now)
 
     def newcomer(self, busy: Collection[str], now: float) -> str:
-        """Return a peer that wants probe work, and is not ``busy`` with any; empty for none.
+        """Return a peer that has to show itself, and is not ``busy`` with that; empty for none.
 
         The one that has shown most: so one after another comes to be trusted, and early.
         """
         may_work = self._may_work(now)
-        wanting = (
-            peer
-            for peer, facts in self._facts.items()
-            if facts.ready and peer not in busy and not self._trust.is_trusted(peer)
-        )
-        return max(filter(may_work, wanting), key=self._trust.in_a_row, default="")
+        found, most = "", -1
+        for peer in self._book.registered:
+            if peer.is_ready and peer.name not in busy:
+                in_a_row = self._trust.in_a_row(peer.name)
+                if most < in_a_row < ENOUGH and may_work(peer.name):
+                    found, most = peer.name, in_a_row
+        return found
 
     def referee(self, used: Collection[str], now: float) -> str:
         """Return a peer for a second opinion, rather a trusted one; empty for none."""
@@ -266,16 +241,12 @@ class Router:
             key=lambda one: (self._trust.is_trusted(one.id), -one.backlog, one.last_result),
             default=None,
         )
-        if best is not None:
-            return best.id
-        return self._presence.other(now, used, may_work) or ""
+        return best.id if best is not None else self._answered_last(used, now)
 
     # -- inside -------------------------------------------------------------------------------
 
     def _choose(self, index: int, deadline: float, used: tuple[str, ...], now: float) -> str:
         job = Job(self._session, index, self._megapixels[index], deadline, used)
-        if self._stale:
-            self._choose_pool(now)
         for _ in range(2):
             chosen = self._policy.choose(job, self._pool.members, now)
             if chosen is None:
@@ -286,13 +257,12 @@ class Router:
         return ""
 
     def _choose_pool(self, now: float) -> None:
-        """Make the pool anew; newcomers are in it only where the trusted do not suffice."""
-        self._stale = False
+        """Make the pool again; newcomers are in it only where the trusted do not suffice."""
         may_work = self._may_work(now)
         eligible = [
-            self._candidates[peer]
-            for peer, facts in self._facts.items()
-            if facts.ready and may_work(peer)
+            peer.candidate
+            for peer in self._book.registered
+            if peer.is_ready and peer.candidate is not None and may_work(peer.name)
         ]
         trusted = [each for each in eligible if self._trust.is_trusted(each.id)]
         # Not to and fro: they have sufficed until they have clearly too little.
@@ -305,25 +275,27 @@ class Router:
     def _may_work(self, now: float) -> Callable[[str], bool]:
         return lambda peer: self._breakers.state(peer, now) is State.CLOSED
 
-    def _of(self, peer: str) -> Candidate:
-        candidate = self._candidates.get(peer)
-        if candidate is None:
-            candidate = Candidate(
-                peer,
-                seconds_per_megapixel=UNKNOWN_SECONDS_PER_MEGAPIXEL,
-                seconds_per_megapixel_p95=UNKNOWN_SECONDS_PER_MEGAPIXEL,
-            )
-            self._candidates[peer] = candidate
-            if len(self._candidates) > len(self._facts) + MAX_UNREGISTERED:
-                oldest = next(name for name in self._candidates if name not in self._facts)
-                self._forget(oldest)
-        elif peer not in self._facts:
-            self._candidates.move_to_end(peer)
-        return candidate
+    def _answered_last(self, used: Collection[str], now: float) -> str:
+        """Return the peer of the youngest answer, of those not ``used``; empty for none.
 
-    def _forget(self, peer: str) -> None:
-        self._candidates.pop(peer, None)
-        self._peaks.pop(peer, None)
-        self._travels.pop(peer, None)
-        self._presence.forget(peer)
-        self._stale = True
+        Who has just answered lives, has a slot free, and is as a rule one of the fast ones.
+        """
+        may_work = self._may_work(now)
+        lately = (peer.candidate for peer in self._book.heard_since(now - RECENT))
+        others = [
+            candidate
+            for candidate in lately
+            if candidate is not None
+            and now - candidate.last_result <= RECENT
+            and candidate.id not in used
+            and may_work(candidate.id)
+        ]
+        best = max(others, key=lambda one: one.last_result, default=None)
+        return best.id if best is not None else ""
+
+
+def _candidate(peer: KnownPeer) -> Candidate:
+    """Return a peer's candidate, made where it has none: it is there from now on."""
+    if peer.candidate is None:
+        peer.candidate = Candidate(peer.name)
+    return peer.candidate

@@ -19,7 +19,7 @@ from heapq import heappush, heapreplace, nsmallest
 from typing import Generic, NamedTuple, TypeVar
 
 from p2c2g.messaging.readahead import read_ahead
-from p2c2g.routing.candidate import SILENT_LEAST, SILENT_P95S, Candidate
+from p2c2g.peers.candidate import SILENT_LEAST, SILENT_P95S, Candidate
 
 K = TypeVar("K", bound=Hashable)
 
@@ -122,8 +122,8 @@ def kept(peer: Candidate, megapixels: float) -> int:
     It is the peer's own rule with what is known here: the distance through the broker to the
     session, about twice that to the broker alone, and so nothing is added to spare.
     """
-    service = peer.seconds_per_megapixel * megapixels
-    return peer.slots + read_ahead(peer.slots, service, peer.rtt, spare=1.0)
+    seconds = peer.seconds_per_megapixel * megapixels
+    return peer.slots + read_ahead(peer.slots, seconds, peer.rtt, spare=1.0)
 
 
 class _Takers:

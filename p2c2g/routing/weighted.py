@@ -11,8 +11,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from random import Random
 
-from p2c2g.routing.candidate import Candidate, Job
+from p2c2g.peers.candidate import Candidate
 from p2c2g.routing.drawing import Wheel
+from p2c2g.routing.policy import Job
 from p2c2g.routing.prediction import unless_the_queue_is_better
 
 #: Draws for one chunk at most; see :class:`Weighted`.

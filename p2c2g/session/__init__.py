@@ -1,6 +1,8 @@
 """Who sends and who puts together: one session, from a captured frame to a shown one.
 
-``dispatcher`` sends chunks and ``attempts`` counts their runs; results come to the
-``collector``, and the ``reassembler`` releases whole frames in order and on time.
-``session`` wires them, and ``report`` tells how it went.
+``core`` decides, over the tables that are named in ``tables``, and knows no thread and no
+socket: ``runs`` says what is sent and sent again, ``results`` what a result is worth,
+``reassembler`` what is shown when.  ``session`` wires its shells: the threads of ``collector``,
+``player`` and ``maintenance`` share the core through ``shell``, and ``sender`` carries out what
+was decided.  ``observer`` is how others hear of it, ``report`` tells how it went.
 """

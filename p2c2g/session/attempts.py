@@ -8,9 +8,11 @@ and never a fourth (:data:`MAX_ATTEMPTS`).  A hedge is a run like the others.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from enum import Enum
+
+from p2c2g.media.frame import ChunkKey
 
 #: Runs of one chunk at most.  Celery's ``max_retries=3`` would mean four.
 MAX_ATTEMPTS = 3
@@ -41,13 +43,14 @@ class RunState(Enum):
     FAILED = "failed"  # it was told, or came as no picture
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Run:
     """One run: when it was sent (seconds of the session's clock), to whom, and why.
 
     ``peer`` is empty where any peer of the capability queue may have taken it; ``moved_from``
     is the peer from whose own queue it was asked to be taken.  ``is_back`` is whether it no
-    longer counts as with its peer.
+    longer counts as with its peer.  ``budget`` is what it was sent with: the seconds for which
+    its result is of use.
     """
 
     sent_at: float
@@ -56,10 +59,11 @@ class Run:
     state: RunState = RunState.OUT
     moved_from: str = ""
     is_back: bool = False
+    budget: float = 0.0
 
 
 @dataclass(slots=True)
-class _Flight:
+class _Chunk:
     runs: list[Run] = field(default_factory=list)  # those granted so far, oldest first
     done: bool = False  # a good result has come
     exhausted: bool = False
@@ -67,8 +71,8 @@ class _Flight:
     def is_out(self) -> bool:
         return any(run.state is RunState.OUT for run in self.runs)
 
-
-ChunkKey = tuple[int, int]
+    def end(self, number: int, state: RunState) -> None:
+        self.runs[number - 1] = replace(self.runs[number - 1], state=state)
 
 
 class Attempts:
@@ -76,7 +80,7 @@ class Attempts:
 
     Every result and every failure that it is told of adds one to exactly one of
     ``accepted``, ``duplicate``, ``late`` and ``failed``.  It is as long as the chunks that
-    are open: whoever opens one closes it.
+    are open: who opens one closes it.
 
     Args:
         max_attempts: runs of one chunk at most, 1 or more.
@@ -90,7 +94,7 @@ class Attempts:
             raise ValueError(f"max_attempts={max_attempts} cannot be: give 1 or more")
         #: Runs of one chunk at most.
         self.most = max_attempts
-        self._flights: dict[ChunkKey, _Flight] = {}
+        self._chunks: dict[ChunkKey, _Chunk] = {}
         #: Accepted chunks by the number of the run that brought them.
         self.accepted: Counter[int] = Counter()
         #: Told after the chunk was closed.
@@ -109,7 +113,7 @@ class Attempts:
         self.hedges_won = 0
 
     def __len__(self) -> int:
-        return len(self._flights)
+        return len(self._chunks)
 
     def open(self, key: ChunkKey, now: float = 0.0) -> int:
         """Note a chunk's first run, sent at ``now``; return its number, 1.
@@ -117,9 +121,9 @@ class Attempts:
         Raises:
             KeyError: the chunk is in flight already.
         """
-        if key in self._flights:
+        if key in self._chunks:
             raise KeyError(f"chunk {key} is in flight already")
-        self._flights[key] = _Flight([Run(now)])
+        self._chunks[key] = _Chunk([Run(now)])
         return 1
 
     def succeed(self, key: ChunkKey, attempt: int) -> Verdict:
@@ -128,17 +132,17 @@ class Attempts:
         A stranger told us the number of the run: one that was never granted counts as the
         newest.
         """
-        flight = self._flights.get(key)
-        if flight is None:
+        chunk = self._chunks.get(key)
+        if chunk is None:
             self.late += 1
             return Verdict.LATE
-        number = min(max(attempt, 1), len(flight.runs))
-        run = flight.runs[number - 1]
+        number = min(max(attempt, 1), len(chunk.runs))
+        run = chunk.runs[number - 1]
         self.revived += run.state is RunState.SILENT
-        if flight.done:
+        if chunk.done:
             self.duplicate += 1
             return Verdict.DUPLICATE
-        flight.done = True
+        chunk.done = True
         self.accepted[number] += 1
         self.hedges_won += run.hedge
         return Verdict.ACCEPTED
@@ -154,44 +158,42 @@ class Attempts:
             now: seconds of the session's clock.
             may_rerun: whether another run could still come in time.
         """
-        flight = self._flights.get(key)
-        if flight is None:
+        chunk = self._chunks.get(key)
+        if chunk is None:
             self.late += 1
             return Decision.IGNORE
-        granted = len(flight.runs)
-        if attempt < 1 or (
-            attempt <= granted and flight.runs[attempt - 1].state is RunState.FAILED
-        ):
+        granted = len(chunk.runs)
+        if attempt < 1 or (attempt <= granted and chunk.runs[attempt - 1].state is RunState.FAILED):
             self.duplicate += 1
             return Decision.IGNORE
         self.failed += 1
         if attempt > granted:
             return Decision.IGNORE  # A run that was never granted grants none.
-        flight.runs[attempt - 1].state = RunState.FAILED
-        return self._next(flight, now, may_rerun=may_rerun)
+        chunk.end(attempt, RunState.FAILED)
+        return self._next(chunk, now, may_rerun=may_rerun)
 
     def give_up(self, key: ChunkKey, attempt: int, now: float) -> Decision:
         """Judge a run of which nothing was heard for too long; RETRY as in :meth:`fail`."""
-        flight = self._flights.get(key)
-        if flight is None or not 1 <= attempt <= len(flight.runs):
+        chunk = self._chunks.get(key)
+        if chunk is None or not 1 <= attempt <= len(chunk.runs):
             return Decision.IGNORE
-        run = flight.runs[attempt - 1]
-        if flight.done or run.state is not RunState.OUT:
+        run = chunk.runs[attempt - 1]
+        if chunk.done or run.state is not RunState.OUT:
             return Decision.IGNORE
-        run.state = RunState.SILENT
+        chunk.end(attempt, RunState.SILENT)
         self.silent += 1
-        return self._next(flight, now, may_rerun=True)
+        return self._next(chunk, now, may_rerun=True)
 
-    def _next(self, flight: _Flight, now: float, *, may_rerun: bool) -> Decision:
-        if flight.done:
+    def _next(self, chunk: _Chunk, now: float, *, may_rerun: bool) -> Decision:
+        if chunk.done:
             return Decision.IGNORE
-        if flight.is_out():
+        if chunk.is_out():
             return Decision.WAIT
-        if len(flight.runs) < self.most and may_rerun:
-            flight.runs.append(Run(now))
+        if len(chunk.runs) < self.most and may_rerun:
+            chunk.runs.append(Run(now))
             return Decision.RETRY
-        if not flight.exhausted and all(run.state is RunState.FAILED for run in flight.runs):
-            flight.exhausted = True
+        if not chunk.exhausted and all(run.state is RunState.FAILED for run in chunk.runs):
+            chunk.exhausted = True
             self.exhausted += 1
         return Decision.GIVE_UP
 
@@ -207,12 +209,12 @@ class Attempts:
         Returns:
             Its number, or None where the chunk is done, not in flight, or has had its runs.
         """
-        flight = self._flights.get(key)
-        if flight is None or flight.done or len(flight.runs) >= self.most:
+        chunk = self._chunks.get(key)
+        if chunk is None or chunk.done or len(chunk.runs) >= self.most:
             return None
-        flight.runs.append(Run(now, peer, hedge=hedge))
+        chunk.runs.append(Run(now, peer, hedge=hedge))
         self.hedges += hedge
-        return len(flight.runs)
+        return len(chunk.runs)
 
     def examine(self, key: ChunkKey, peer: str, now: float) -> int | None:
         """Grant one more run of a chunk that may have its result, to examine ``peer``.
@@ -220,17 +222,45 @@ class Attempts:
         Returns:
             Its number, or None where the chunk is not in flight, or has had its runs.
         """
-        flight = self._flights.get(key)
-        if flight is None or len(flight.runs) >= self.most:
+        chunk = self._chunks.get(key)
+        if chunk is None or len(chunk.runs) >= self.most:
             return None
-        flight.runs.append(Run(now, peer))
-        return len(flight.runs)
+        chunk.runs.append(Run(now, peer))
+        return len(chunk.runs)
+
+    def assign(self, key: ChunkKey, number: int, peer: str, budget: float) -> None:
+        """Note to whom a granted run goes, and for how long its result is of use there."""
+        runs = self._chunks[key].runs
+        runs[number - 1] = replace(runs[number - 1], peer=peer, budget=budget)
+
+    def move(self, key: ChunkKey, source: str, to: str) -> int:
+        """Note that a chunk's runs which are out at ``source`` go to ``to``; return how many."""
+        runs = self._chunks[key].runs
+        moved = 0
+        for place, run in enumerate(runs):
+            if run.peer == source and run.state is RunState.OUT:
+                runs[place] = replace(run, peer=to, moved_from=source)
+                moved += 1
+        return moved
+
+    def returned(self, key: ChunkKey, number: int) -> str:
+        """Note that a run is with its peer no longer.
+
+        Returns:
+            That peer, or "" where it was noted before, or nobody knows who has it.
+        """
+        runs = self._chunks[key].runs
+        run = runs[number - 1]
+        if run.is_back or not run.peer:
+            return ""
+        runs[number - 1] = replace(run, is_back=True)
+        return run.peer
 
     def out(self) -> Iterator[tuple[ChunkKey, int, Run]]:
         """Give the runs that are out, of chunks without a result, with their numbers."""
-        for key, flight in self._flights.items():
-            if not flight.done:
-                for number, run in enumerate(flight.runs, 1):
+        for key, chunk in self._chunks.items():
+            if not chunk.done:
+                for number, run in enumerate(chunk.runs, 1):
                     if run.state is RunState.OUT:
                         yield key, number, run
 
@@ -238,10 +268,18 @@ class Attempts:
         """Return the runs that are out at one peer, of chunks without a result."""
         return [(key, number) for key, number, run in self.out() if run.peer == peer]
 
-    def runs(self, key: ChunkKey) -> list[Run]:
+    def runs(self, key: ChunkKey) -> Sequence[Run]:
         """Return a chunk's runs, oldest first; none where it is not in flight."""
-        flight = self._flights.get(key)
-        return flight.runs if flight is not None else []
+        chunk = self._chunks.get(key)
+        return chunk.runs if chunk is not None else ()
+
+    def run(self, key: ChunkKey, attempt: int) -> Run | None:
+        """Return the run that a stranger calls ``attempt``; None where the chunk is not in flight.
+
+        A number that was never granted is taken for the nearest one.
+        """
+        runs = self.runs(key)
+        return runs[min(max(attempt, 1), len(runs)) - 1] if runs else None
 
     def run_of(self, key: ChunkKey, peer: str) -> int:
         """Return the number of the run whose failure ``peer`` tells without naming it.
@@ -256,15 +294,11 @@ class Attempts:
                     return number
         return len(runs)
 
-    def attempt_of(self, key: ChunkKey) -> int | None:
-        """Return the number of a chunk's newest run, or None where it is not in flight."""
-        return len(self.runs(key)) or None
-
     def is_done(self, key: ChunkKey) -> bool:
         """Tell whether nobody waits for a chunk: it has a result, or is not in flight."""
-        flight = self._flights.get(key)
-        return flight is None or flight.done
+        chunk = self._chunks.get(key)
+        return chunk is None or chunk.done
 
     def close(self, key: ChunkKey) -> None:
         """Forget a chunk: its frame has been shown or dropped."""
-        self._flights.pop(key, None)
+        self._chunks.pop(key, None)

@@ -1,14 +1,13 @@
-"""What a session is asked to do, and what it keeps of a frame while it does it."""
+"""What a session is asked to do to every frame."""
 
 from __future__ import annotations
 
-import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from p2c2g.errors import UsageError
 from p2c2g.media.chunker import Grid, plan_chunks
 from p2c2g.media.codecs import codec
-from p2c2g.media.frame import Chunk, Frame, Pixels, Size
+from p2c2g.media.frame import Chunk, Size
 from p2c2g.media.operations import Pipeline
 from p2c2g.routing.policies import POLICIES
 
@@ -69,53 +68,7 @@ class SessionConfig:
         """Return the chunks of every frame."""
         return plan_chunks(self.operations.resolve(self.size), self.grid)
 
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """An accepted chunk: its payload and the times of its way, in the session's seconds."""
-
-    payload: bytes
-    sent: float
-    queue: float
-    decode: float
-    process: float
-    result: float
-    arrived: float
-
-    def stages(self, frame: Frame, ready: float) -> tuple[float, ...]:
-        """Return the seconds of each stage of :data:`p2c2g.session.tally.STAGES`."""
-        return (
-            frame.grabbed_at - frame.captured_at,
-            self.sent - frame.grabbed_at,
-            self.queue,
-            self.decode,
-            self.process,
-            self.result,
-            ready - self.arrived,
-        )
-
-
-@dataclass(slots=True)
-class FrameInFlight:
-    """A frame that is being put together: its source, what is sent, and its canvas.
-
-    ``due`` and ``deadline`` are when it is shown complete, and whatever came, in seconds of
-    the session's clock.  Who writes to the canvas holds ``painting`` and sees that it is not
-    ``closed``; then it is shown, and nobody writes to it.
-    """
-
-    frame: Frame
-    payloads: tuple[bytes, ...]
-    canvas: Pixels
-    due: float
-    deadline: float
-    was_sent: bool
-    missing: int
-    completed_at: float | None = None
-    closed: bool = False
-    painting: threading.Lock = field(default_factory=threading.Lock)
-
     @property
-    def number(self) -> int:
-        """Return the frame's number."""
-        return self.frame.number
+    def answer_settings(self) -> str:
+        """Return whatever a result depends on beside its chunk."""
+        return f"{self.codec} {self.quality} {self.size} {self.operations.text} {self.grid}"

@@ -10,11 +10,12 @@ buckets run dry and the overload is not fed.
 from __future__ import annotations
 
 import heapq
-from collections import deque
 from collections.abc import Callable
 from enum import Enum
 
-from p2c2g.session.attempts import ChunkKey
+from p2c2g.media.frame import ChunkKey
+from p2c2g.timing.bucket import TokenBucket
+from p2c2g.timing.recent import RecentTimes
 
 #: Of recent chunks' times: beyond this share of them a run is slow.
 SLOW = 0.95
@@ -29,80 +30,13 @@ SILENCE_MOST = 0.6
 LAST_CHANCE = 1.25
 
 
-class RecentTimes:
-    """The seconds that the latest chunks took, the oldest forgotten.
-
-    Args:
-        length: how many are kept.
-        every: percentiles are reckoned anew after so many more.
-    """
-
-    def __init__(self, length: int = 256, every: int = 8) -> None:
-        self._times: deque[float] = deque(maxlen=length)
-        self._every = every
-        self._new = 0
-        self._sorted: list[float] = []
-
-    def __len__(self) -> int:
-        return len(self._times)
-
-    def add(self, seconds: float) -> None:
-        """Note how long one took."""
-        self._times.append(seconds)
-        self._new += 1
-
-    def quantile(self, share: float) -> float | None:
-        """Return the time that ``share`` (0 to 1) of them did not exceed; None of none."""
-        if not self._times:
-            return None
-        if self._new >= self._every or len(self._sorted) < self._every:
-            self._sorted = sorted(self._times)
-            self._new = 0
-        return self._sorted[min(int(share * len(self._sorted)), len(self._sorted) - 1)]
-
-
-class TokenBucket:
-    """Leave for a share of what is done, and for a burst of some at once.
-
-    Args:
-        share: tokens that each chunk earns, from 0 to 1.
-        burst: tokens kept at most, and at the start.
-    """
-
-    def __init__(self, share: float, burst: float) -> None:
-        if not 0 <= share <= 1 or burst < 0:
-            raise ValueError(f"share={share}, burst={burst} cannot be: give 0 to 1, and 0 or more")
-        self._share = share
-        self._burst = burst
-        self._tokens = burst
-        #: What was asked for and not granted.
-        self.refused = 0
-
-    def earn(self, chunks: int = 1) -> None:
-        """Note chunks that were sent for the first time."""
-        self._tokens = min(self._burst, self._tokens + self._share * chunks)
-
-    @property
-    def is_empty(self) -> bool:
-        """Tell whether there is no token to take."""
-        return self._tokens < 1
-
-    def take(self) -> bool:
-        """Take a token, if there is one."""
-        if self._tokens < 1:
-            self.refused += 1
-            return False
-        self._tokens -= 1
-        return True
-
-
 class Hedging:
     """The policy of one session.
 
     Args:
         deadline: seconds from capture to the latest showing.
         hedge_share: hedges as a share of chunks.
-        rerun_share: reruns of silent chunks, likewise.
+        rerun_share: the same of silent chunks' reruns.
         burst: of either at once.
     """
 

@@ -1,169 +1,174 @@
-"""A session's housekeeping: whatever has to wait for the broker and is in no hurry.
+"""A session's maintenance: whatever has to wait for the broker, or takes long, and is in no hurry.
 
-A thread of its own, so that neither the capture nor the results wait with it: it reconnects
-the sending side, follows the registry, judges examinations, shares what is known of peers with
-the other sessions, and asks peers to leave the capability queue and to come back.
+A thread of its own, so that neither the capture nor the results wait with it: it reconnects the
+sending side, shares breakers with the other sessions, follows the registry, compares answers to
+examinations, and tells the other sessions what it has seen of the peers.  The simulator has the
+same rounds, over a broker that answers at once.
 """
 
 from __future__ import annotations
 
 import logging
-import threading
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from threading import Event
+from typing import Any, Protocol
 
-from celery import Celery
-from kombu.exceptions import OperationalError
-
-from p2c2g.errors import BrokerUnavailableError
-from p2c2g.messaging.pipelining import CONNECTION_ERRORS
-from p2c2g.peers.breaker import Breakers, Change
-from p2c2g.peers.health import Health
-from p2c2g.peers.shared_breakers import SharedBreakers
-from p2c2g.peers.shared_health import SharedHealth
-from p2c2g.peers.trust import Trust
-from p2c2g.session.dispatcher import SOCKET_TIMEOUT, Dispatcher
+from p2c2g.errors import BrokerUnavailableError, ChunkError
+from p2c2g.peers.breaker import Change
+from p2c2g.peers.health import Snapshot
+from p2c2g.peers.shared_health import OtherSessions
+from p2c2g.peers.trust import TrustSnapshot
+from p2c2g.session.actions import Send
+from p2c2g.session.core import Core
 from p2c2g.session.registry_follower import RegistryFollower
-from p2c2g.verify.examiner import Examiner
+from p2c2g.verify.examination import Comparer
 
 logger = logging.getLogger(__name__)
 
 #: Seconds between two rounds, and rounds between two looks at the registry, and between two
 #: exchanges of what is known of peers.
 INTERVAL = 0.25
-WATCH_EVERY = 2
+LOOK_EVERY = 2
 TELL_EVERY = 20
 
 
+class CoreAccess(Protocol):
+    """A core, held for as long as the block lasts, and somebody who carries out its decisions."""
+
+    def __enter__(self) -> Core[Any, Any]:
+        """Hold the core."""
+
+    def __exit__(self, *exception: Any) -> None:
+        """Let it go."""
+
+    def perform(self, actions: Iterable[Send[Any]]) -> None:
+        """Carry out what was decided."""
+
+
+class SharedBreakersLike(Protocol):
+    """What sessions tell each other of breakers (:mod:`p2c2g.peers.shared_breakers`)."""
+
+    def sync(self, changes: list[Change]) -> dict[str, float]:
+        """Tell changes; return the seconds until each peer that is not closed may be tried."""
+
+
+class SharedHealthLike(Protocol):
+    """What sessions tell each other of peers (:mod:`p2c2g.peers.shared_health`)."""
+
+    def sync(self, health: Snapshot, trust: TrustSnapshot) -> OtherSessions:
+        """Tell what this session has seen, and hear the others."""
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What lies around a session: each may raise BrokerUnavailableError.
+
+    ``reconnect`` connects the sending side where it is not; ``ask`` asks peers to leave the
+    capability queue, or to come back to it; ``comparer`` compares two answers, and waits for
+    nobody.
+    """
+
+    reconnect: Callable[[], None]
+    breakers: SharedBreakersLike
+    ask: Callable[[list[Change]], None]
+    registry: RegistryFollower
+    comparer: Comparer
+    health: SharedHealthLike
+
+
 class Maintenance:
-    """The thread.
+    """The maintenance of one session.  Belongs to one thread.
 
     Args:
-        app: the Celery application.
-        queue: the capability queue.
-        dispatcher: is reconnected where it has lost its connection.
-        breakers: the session's breakers.
-        shared: what sessions tell each other of them.
-        registry_follower: follows the registry.
-        examiner: has answers to be judged.
-        shared_health: what sessions tell each other of the next two.
-        health: what was seen of the peers.
-        trust: how far they are believed.
-        lock: guards these and the breakers.
+        shell: the session's core.
+        around: what it waits for.
         clock: seconds, monotonic.
     """
 
-    def __init__(
-        self,
-        app: Celery,
-        queue: str,
-        dispatcher: Dispatcher,
-        breakers: Breakers,
-        shared: SharedBreakers,
-        registry_follower: RegistryFollower,
-        examiner: Examiner,
-        shared_health: SharedHealth,
-        health: Health,
-        trust: Trust,
-        lock: threading.Lock,
-        clock: Callable[[], float],
-    ) -> None:
-        self._app = app
-        self._queue = queue
-        self._dispatcher = dispatcher
-        self._breakers = breakers
-        self._shared = shared
-        self._registry_follower = registry_follower
-        self._examiner = examiner
-        self._shared_health = shared_health
-        self._health = health
-        self._trust = trust
-        self._lock = lock
+    def __init__(self, shell: CoreAccess, around: Surroundings, clock: Callable[[], float]) -> None:
+        self._shell = shell
+        self._around = around
         self._clock = clock
         self._lost = False
         self._round = 0
-        self._ending = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="p2c2g-keeper", daemon=True)
+        self._ending = Event()
 
-    def start(self) -> None:
-        """Start the thread."""
-        self._thread.start()
+    def run(self) -> None:
+        """Do a round at once, since who waits for its first frame wants its peers known.
 
-    def close(self) -> None:
-        """End the thread; what peers have done until now is still told."""
-        self._ending.set()
-        if self._thread.is_alive():
-            self._thread.join(5 * SOCKET_TIMEOUT)
-
-    def _run(self) -> None:
-        # At once: whoever waits for its first frame would like its peers to be known.
+        Then one every :data:`INTERVAL` until :meth:`finish`, and a last one: what peers have
+        done until then is still told.
+        """
         self.round()
         while not self._ending.wait(INTERVAL):
             self.round()
         self.round()
 
+    def finish(self) -> None:
+        """Have :meth:`run` return after one more round; from any thread."""
+        self._ending.set()
+
     def round(self) -> None:
         """Do once whatever is to be done."""
+        ending = self._ending.is_set()
         try:
-            if not self._ending.is_set():
-                self._dispatcher.connect()
-            self._share()
-            self._examiner.judge(self._clock())
-            if self._round % WATCH_EVERY == 0:
-                self._registry_follower.round()
-            if self._round % TELL_EVERY == 0 or self._ending.is_set():
+            if not ending:
+                self._around.reconnect()
+            self._share_breakers()
+            self._compare()
+            if self._round % LOOK_EVERY == 0:
+                self._look()
+            if self._round % TELL_EVERY == 0 or ending:
                 self._tell()
             self._round += 1
         except BrokerUnavailableError as error:
             self._lost = True
             logger.debug("%s", error)
 
-    def _share(self) -> None:
-        with self._lock:
+    def _share_breakers(self) -> None:
+        with self._shell as core:
             if self._lost:
-                self._breakers.forget_shared(self._clock())
+                core.broker_came_back(self._clock())
                 self._lost = False
-            changes = self._breakers.take_changes()
+            changes = core.take_changes()
         try:
-            left = self._shared.sync(changes)
+            left = self._around.breakers.sync(changes)
         except BrokerUnavailableError:
-            with self._lock:
-                self._breakers.put_back(changes)
+            with self._shell as core:
+                core.put_back(changes)
             raise
-        with self._lock:
-            self._breakers.share(left, self._clock())
+        with self._shell as core:
+            core.shared(left, self._clock())
         if changes:
-            self._ask(changes)
+            self._around.ask(changes)
+
+    def _compare(self) -> None:
+        with self._shell as core:
+            answers = core.take_answers()
+        for compare in answers:
+            agree: bool | None = None
+            try:
+                agree = self._around.comparer.agree(compare.examination, compare.answer)
+            except ChunkError as error:
+                logger.warning("Peer %s failed an examination: %s", compare.examination.peer, error)
+            with self._shell as core:
+                core.compared(compare, agree, self._clock())
+
+    def _look(self) -> None:
+        with self._shell as core:
+            router = core.tables.router
+            pool, bits = tuple(router.pool), router.bits
+        news = self._around.registry.look(pool, bits)
+        with self._shell as core:
+            sends = core.registry_said(news.facts, news.banned, self._clock())
+        self._shell.perform(sends)
+        if news.dead:
+            self._around.registry.sweep(news.dead)
 
     def _tell(self) -> None:
-        """Tell what was seen of the peers, and hear what others have seen."""
-        with self._lock:
-            health, trust = self._health.snapshot(), self._trust.snapshot()
-        heard = self._shared_health.sync(health, trust)
-        with self._lock:
-            self._health.merge(heard.health)
-            self._trust.merge(heard.trust)
-
-    def _ask(self, changes: list[Change]) -> None:
-        """Ask the peers to leave the capability queue, or to come back to it."""
-        try:
-            with self._app.connection_for_write(transport_options=self._options()) as connection:
-                for change in changes:
-                    control = self._app.control
-                    ask = control.cancel_consumer if change.seconds else control.add_consumer
-                    ask(self._queue, destination=[change.peer], connection=connection)
-                    logger.warning(
-                        "Peer %s is asked to %s the queue %r.",
-                        change.peer,
-                        "leave" if change.seconds else "come back to",
-                        self._queue,
-                    )
-        except (*CONNECTION_ERRORS, OperationalError) as error:
-            raise BrokerUnavailableError(f"The broker does not answer: {error}.") from error
-
-    def _options(self) -> dict[str, Any]:
-        return {
-            **self._app.conf.broker_transport_options,
-            "socket_timeout": SOCKET_TIMEOUT,
-            "socket_connect_timeout": SOCKET_TIMEOUT,
-        }
+        with self._shell as core:
+            health, trust = core.words()
+        others = self._around.health.sync(health, trust)
+        with self._shell as core:
+            core.heard(others)

@@ -9,7 +9,7 @@ al., 1994), and what Moonlight does for games.
 
 from __future__ import annotations
 
-from p2c2g.session.hedging import RecentTimes
+from p2c2g.timing.recent import RecentTimes
 
 #: Share of recent frames that are complete by the time they are shown.
 ON_TIME = 0.98

@@ -1,71 +1,88 @@
-"""What a session learns of its peers from the registry, and what it tells others of them.
+"""What a session learns of its peers from the registry.
 
-Belongs to the keeper's thread, which has the time to wait for the broker.  A round costs two
-round trips, however many peers there are; beats are asked of the session's own pool each time and
-of the others in turn.
+A look costs two round trips, however many peers there are; beats are asked of the session's own
+pool each time and of the others in turn.
 """
 
 from __future__ import annotations
 
 import logging
-import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 from time import monotonic
+from typing import Protocol
 
-from p2c2g.peers.breaker import Breakers
 from p2c2g.peers.messages import Capabilities, Enrolment, PeerState
-from p2c2g.peers.registry import Pulse, Registry
-from p2c2g.routing.router import Facts, Router
-from p2c2g.session.config import FrameInFlight, SessionConfig
-from p2c2g.session.runs import Runs
+from p2c2g.peers.registry import Pulse
+from p2c2g.routing.router import Facts
+from p2c2g.session.config import SessionConfig
 
 logger = logging.getLogger(__name__)
 
 #: Beats that are asked for at once, beside the pool's.
 SLICE = 256
-#: Enrolments that are read anew each time, one after another: a peer may have learnt something.
-ANEW = 8
+#: Enrolments that are read again each time, one after another: a peer may have learnt something.
+READ_AGAIN = 8
+
+
+class PeerRegistry(Protocol):
+    """Where peers enrol; every method may raise BrokerUnavailableError."""
+
+    def ids(self) -> frozenset[str]:
+        """Return who is enrolled."""
+
+    def enrolments(self, ids: Collection[str]) -> dict[str, Enrolment]:
+        """Return what these have enrolled with."""
+
+    def banned(self) -> dict[str, str]:
+        """Return who is banned, and why."""
+
+    def beats(self, ids: Sequence[str]) -> dict[str, Pulse]:
+        """Return the latest beats of these."""
+
+    def sweep(self, ids: Collection[str]) -> list[str]:
+        """Remove those of them that are dead, and return them."""
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """What one look at the registry said: of living peers, of banned ones, and who is dead."""
+
+    facts: tuple[Facts, ...]
+    banned: frozenset[str]
+    dead: tuple[str, ...]
 
 
 class RegistryFollower:
-    """Follows the registry on behalf of one session.
+    """Follows the registry on behalf of one session.  Belongs to one thread.
 
     Args:
         registry: where peers enrol.
-        plan: the session's.
-        router: is told what is known.
-        breakers: is told who is banned.
-        runs: is told who has gone.
-        lock: guards all of these.
+        config: the session's.
         clock: seconds, monotonic.
     """
 
     def __init__(
         self,
-        registry: Registry,
-        plan: SessionConfig,
-        router: Router,
-        breakers: Breakers,
-        runs: Runs[FrameInFlight],
-        lock: threading.Lock,
+        registry: PeerRegistry,
+        config: SessionConfig,
         clock: Callable[[], float] = monotonic,
     ) -> None:
         self._registry = registry
-        self._plan = plan
-        self._router = router
-        self._breakers = breakers
-        self._runs = runs
-        self._lock = lock
+        self._config = config
         self._clock = clock
         self._enrolments: dict[str, Enrolment] = {}
         self._promised: dict[str, float] = {}
         self._facts: dict[str, Facts] = {}
         self._turn = 0
         self._rotation = 0
-        self._banned: frozenset[str] = frozenset()
 
-    def round(self) -> None:
-        """Learn once what is new; have others run what was with peers that have gone.
+    def look(self, pool: Collection[str], bits: float) -> News:
+        """Return what the registry says now.
+
+        Args:
+            pool: the session's, whose beats are asked for each time.
+            bits: of a megapixel of results, by which a peer's line is judged.
 
         Raises:
             BrokerUnavailableError: the broker does not answer.
@@ -75,64 +92,65 @@ class RegistryFollower:
         for peer in self._enrolments.keys() - ids:
             self._drop(peer)
         known = sorted(self._enrolments)
-        anew = {known[(self._turn + count) % len(known)] for count in range(ANEW) if known}
-        for peer, enrolment in self._registry.enrolments(unknown | anew).items():
+        again = {known[(self._turn + count) % len(known)] for count in range(READ_AGAIN) if known}
+        for peer, enrolment in self._registry.enrolments(unknown | again).items():
             self._enrolments[peer] = enrolment
-            self._promised[peer] = promised(enrolment.capabilities, self._plan)
-        self._turn += ANEW
-        self._banned = frozenset(self._registry.banned())
-        asked = self._asked()
+            self._promised[peer] = promised(enrolment.capabilities, self._config)
+        self._turn += READ_AGAIN
+        banned = frozenset(self._registry.banned())
+        asked = self._asked(pool)
         began = self._clock()
         pulses = self._registry.beats(asked)
-        way = self._clock() - began
+        rtt = self._clock() - began
         dead = []
         for peer, pulse in pulses.items():
             if pulse.beat is None:
                 dead.append(peer)
-            elif (facts := self._read(peer, pulse, way)) is not None:
+            elif (facts := self._read(peer, pulse, banned, rtt, bits)) is not None:
                 self._facts[peer] = facts
         for peer in [p for p in self._facts if p not in self._enrolments or p in dead]:
             del self._facts[peer]
-        now = self._clock()
-        with self._lock:
-            self._breakers.ban(self._banned)
-            gone = self._router.learn(self._facts.values(), now)
-        for peer in gone:
-            self._runs.gone(peer, now)
-        if dead:
-            swept = self._registry.sweep(dead)
-            for peer in swept:
-                logger.warning("Peer %s has died; what it had goes to others.", peer)
-                self._drop(peer)
+        return News(tuple(self._facts.values()), banned, tuple(dead))
 
-    def _asked(self) -> list[str]:
+    def sweep(self, dead: Collection[str]) -> None:
+        """Remove the dead from the registry.
+
+        Raises:
+            BrokerUnavailableError: the broker does not answer.
+        """
+        for peer in self._registry.sweep(dead):
+            logger.warning("Peer %s has died.", peer)
+            self._drop(peer)
+
+    def _asked(self, pool: Collection[str]) -> list[str]:
         """Return whose beats are asked for: the pool's, and a slice of all others."""
-        pool = [peer for peer in self._router.pool if peer in self._enrolments]
-        inside = set(pool)
+        mine = [peer for peer in pool if peer in self._enrolments]
+        inside = set(mine)
         others = sorted(peer for peer in self._enrolments if peer not in inside)
         if len(others) > SLICE:
             start = self._rotation % len(others)
             self._rotation = start + SLICE
             others = (others + others)[start : start + SLICE]
-        return pool + others
+        return mine + others
 
-    def _read(self, peer: str, pulse: Pulse, way: float) -> Facts | None:
+    def _read(
+        self, peer: str, pulse: Pulse, banned: frozenset[str], rtt: float, bits: float
+    ) -> Facts | None:
         enrolment, beat = self._enrolments[peer], pulse.beat
-        # Of another instance: it has enrolled anew, and will be read anew.
+        # Of another instance: it has enrolled again, and will be read again.
         if beat is None or beat.instance != enrolment.instance:
             self._drop(peer)
             return None
         return Facts(
             id=peer,
             ready=beat.state is PeerState.READY
-            and self._plan.queue in enrolment.queues
-            and peer not in self._banned,
+            and self._config.queue in enrolment.queues
+            and peer not in banned,
             slots=enrolment.slots,
             busy=beat.in_flight + pulse.waiting,
-            rtt=way + beat.rtt,
+            rtt=rtt + beat.rtt,
             seconds_per_megapixel=self._promised[peer],
-            region=enrolment.region,
-            line=enrolment.capabilities.up / self._router.bits or float("inf"),
+            line=enrolment.capabilities.up / bits or float("inf"),
         )
 
     def _drop(self, peer: str) -> None:
@@ -140,15 +158,12 @@ class RegistryFollower:
         self._promised.pop(peer, None)
 
 
-def promised(capabilities: Capabilities, plan: SessionConfig) -> float:
-    """Return the seconds a megapixel of a plan's result that a probe promises.
+def promised(capabilities: Capabilities, config: SessionConfig) -> float:
+    """Return the seconds a megapixel of a session's result that a probe promises.
 
     Each step is taken at the result's size, which is a little too long; 0 where the probe has
     not measured all of them.
     """
-    names = [
-        f"{step.name}:{step.method}" if step.method else step.name
-        for step in plan.operations.resolve(plan.size).steps
-    ]
-    speeds = [*map(capabilities.speeds.get, names), capabilities.codecs.get(plan.codec)]
+    names = [step.processor for step in config.operations.resolve(config.size).steps]
+    speeds = [*map(capabilities.speeds.get, names), capabilities.codecs.get(config.codec)]
     return sum(1 / speed for speed in speeds if speed) if all(speeds) else 0.0

@@ -24,7 +24,8 @@ def build_report(session: Session, settings: Mapping[str, object]) -> dict[str, 
         session: the session.
         settings: what was asked for, to stand in the report.
     """
-    attempts, hedging = session.attempts, session.hedging
+    tables = session.tables
+    attempts, hedging, admission = tables.attempts, tables.hedging, tables.admission
     return {
         **session.tally.summary(),
         "attempts": {str(number): attempts.accepted[number] for number in (1, 2, 3)},
@@ -45,8 +46,8 @@ def build_report(session: Session, settings: Mapping[str, object]) -> dict[str, 
         "breakers": session.breakers(),
         "routing": session.routing(),
         "admission": {
-            "refused": session.admission.refused,
-            "window": round(session.admission.window, 1),
+            "refused": admission.refused,
+            "window": round(admission.window, 1),
         },
         "session": session.id,
         "settings": dict(settings),

@@ -1,335 +1,275 @@
 """Decides the runs of chunks: the first, those that replace one, hedges, and moves.
 
 The table of attempts says whether there may be another run, the hedging policy when, the router
-who gets it; they meet here.  Nothing here knows pixels, sockets or threads but for one lock: the
-session and the simulator both drive it.
+who gets it; they meet here.  Pure: what is to be sent or moved is returned.
 """
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable
 from typing import Generic
 
-from p2c2g.peers.breaker import Breakers, Outcome
-from p2c2g.peers.health import Health
-from p2c2g.routing.router import Router
+from p2c2g.media.frame import ChunkKey
+from p2c2g.peers.breaker import Outcome
 from p2c2g.routing.stealing import Move, Waiting, moves
-from p2c2g.session.attempts import Attempts, ChunkKey, Decision, Run, RunState, Verdict
-from p2c2g.session.hedging import Hedging, Moment, Watch
-from p2c2g.session.orders import F, RunRequest, Send
+from p2c2g.session.actions import Result, RunRequest, Send, Steal
+from p2c2g.session.attempts import Decision, RunState, Verdict
+from p2c2g.session.frames import FrameInFlight, P, S
+from p2c2g.session.hedging import Moment, Watch
+from p2c2g.session.tables import Tables
 
 #: Seconds between two looks at a chunk that waits at a peer for longer than was predicted.
 STEAL_INTERVAL = 0.004
 
 
-class Runs(Generic[F]):
+class Runs(Generic[S, P]):
     """The runs of one session.
 
     Args:
-        operation: what is done to every chunk: the pipeline's text.
-        megapixels: of each chunk's result, by its index.
-        send: sends.
-        attempts: the one table.
-        hedging: when a run is slow, or silent, and how many more there may be.
-        breakers: is told how each peer did.
-        health: likewise, with the times.
-        router: who gets a run.
-        flight_of: gives a frame that has not been shown.
-        steal: moves what still waits in one peer's own queue to another's; None where the
-            broker cannot.
-        lock: guards all of these; methods that say so want it held, the others take it.
+        tables: the session's.
+        stealing: whether what waits in one peer's own queue may be moved to another's.
     """
 
-    def __init__(
-        self,
-        operation: str,
-        megapixels: Sequence[float],
-        send: Send[F],
-        attempts: Attempts,
-        hedging: Hedging,
-        breakers: Breakers,
-        health: Health,
-        router: Router,
-        flight_of: Callable[[int], F | None],
-        lock: threading.Lock,
-        steal: Callable[[Sequence[Move[ChunkKey]]], None] | None = None,
-    ) -> None:
-        self._operation = operation
-        self._megapixels = megapixels
-        self._send = send
-        self._attempts = attempts
-        self._hedging = hedging
-        self._breakers = breakers
-        self._health = health
-        self._router = router
-        self._flight_of = flight_of
-        self._steal = steal
-        self._lock = lock
+    def __init__(self, tables: Tables[S, P], *, stealing: bool) -> None:
+        self._operation = tables.config.operations.text
+        self._megapixels = tables.config.megapixels
+        self._attempts = tables.attempts
+        self._hedging = tables.hedging
+        self._breakers = tables.breakers
+        self._health = tables.health
+        self._router = tables.router
+        self._frame_of = tables.frames.frame
+        self._observers = tables.observers
+        self._stealing = stealing
         self._watch = Watch()
         #: Chunks that were moved from one peer's own queue to another's, as far as asked for.
         self.stolen = 0
 
     # -- a frame's life ------------------------------------------------------------------------
 
-    def open(self, flight: F, now: float) -> None:
-        """Grant the first run of each chunk of a frame, and choose its peer.  The lock is held."""
+    def open(self, frame: FrameInFlight[S], now: float) -> list[RunRequest]:
+        """Grant the first run of each chunk of a frame, and choose its peer."""
+        requests = []
         for index in range(len(self._megapixels)):
-            key = (flight.number, index)
+            key = (frame.number, index)
             self._attempts.open(key, now)
-            self._place(flight, key, 1, self._router.first(index, flight.deadline, now), now)
+            peer = self._router.first(index, frame.deadline, now)
+            requests.append(self._request(frame, key, 1, peer, now))
         self._hedging.sent(len(self._megapixels))
-
-    def send_first(self, flight: F) -> bool:
-        """Send the first run of each chunk; tell whether they have left."""
-        with self._lock:
-            orders = [
-                RunRequest(index, 1, runs[0].peer)
-                for index in range(len(self._megapixels))
-                if (runs := self._attempts.runs((flight.number, index)))
-            ]
-        if self._send(flight, orders):
-            return True
-        with self._lock:
-            self.close(flight.number, None)
-        return False
+        return requests
 
     def close(self, number: int, now: float | None) -> None:
-        """Forget a frame's chunks: it is shown at ``now``, or never left.  The lock is held."""
+        """Forget a frame's chunks: it is shown at ``now``, or never left."""
         for index in range(len(self._megapixels)):
             key = (number, index)
             missing = not self._attempts.is_done(key)
-            for run in self._attempts.runs(key):
+            for attempt, run in enumerate(self._attempts.runs(key), 1):
                 owed = missing and run.peer and not run.is_back and not run.moved_from
                 if owed and now is not None:
                     self._router.overdue(run.peer, index, now - run.sent_at)
-                self._back(run)
+                self._returned(key, attempt)
             self._attempts.close(key)
+
+    def examine(
+        self, key: ChunkKey, number: int, peer: str, budget: float, now: float
+    ) -> RunRequest:
+        """Give a run that nobody waits for, granted to examine a peer, to that peer."""
+        self._attempts.assign(key, number, peer, budget)
+        self._router.sent(peer, now)
+        for observer in self._observers:
+            observer.run_sent(key, number, peer)
+        return RunRequest(key[1], number, peer, budget)
 
     # -- what comes back -----------------------------------------------------------------------
 
-    def succeeded(
-        self,
-        key: ChunkKey,
-        attempt: int,
-        peer: str,
-        seconds_per_chunk: float,
-        size: int,
-        now: float,
-    ) -> Verdict:
-        """Judge a good result.  The lock is held.
-
-        Args:
-            key: the chunk.
-            attempt: the number of the run, as the peer tells it.
-            peer: who brings it.
-            seconds_per_chunk: seconds of work on it, as the peer tells it.
-            size: bytes of the result.
-            now: seconds of the session's clock.
-        """
-        runs = self._attempts.runs(key)
-        run = runs[min(max(attempt, 1), len(runs)) - 1] if runs else None
-        verdict = self._attempts.succeed(key, attempt)
+    def succeeded(self, result: Result, now: float) -> Verdict:
+        """Judge a result that shows its chunk and arrived at ``now``."""
+        key, peer = result.key, result.peer
+        run = self._attempts.run(key, result.attempt)
+        verdict = self._attempts.succeed(key, result.attempt)
         late = run is None or run.state is RunState.SILENT
         if late:
             self._breakers.record(peer, Outcome.LATE, now)
         elif verdict is Verdict.ACCEPTED:
             self._breakers.record(peer, Outcome.GOOD, now)
-            self._router.measured(key[1], size)
+            self._router.measured(key[1], result.size)
         if run is None:
             self._health.failed(peer, self._operation, now)
             self._router.answered(peer, None, now)
             return verdict
         took = now - run.sent_at
         self._hedging.took(took)
-        self._back(run)
-        seconds_per_chunk = min(max(seconds_per_chunk, 0.0), took)
-        # The shortest travel of late: the rest of this one was waiting.
-        travel = self._router.answered(peer, took - seconds_per_chunk, now)
-        self._health.result(
-            peer, self._operation, self._megapixels[key[1]], seconds_per_chunk, travel,
-            on_time=not late, now=now,
-        )  # fmt: skip
+        self._returned(key, min(max(result.attempt, 1), len(self._attempts.runs(key))))
+        self._learn(key[1], peer, result.seconds, took, now, on_time=not late)
         return verdict
 
-    def examined(
-        self, index: int, peer: str, seconds_per_chunk: float, took: float, now: float
-    ) -> None:
-        """Learn from an examination how fast a peer is.  The lock is held.
+    def examined(self, result: Result, took: float, now: float) -> None:
+        """Learn from the answer to an examination how fast a peer is, ``took`` seconds in all.
 
         So one that gets nothing else, since its first chunks were slow, can show that it has
         warmed up.
-
-        Args:
-            index: the chunk's.
-            peer: who was examined.
-            seconds_per_chunk: seconds of work on it, as the peer tells it.
-            took: seconds from when it was sent until its answer came.
-            now: seconds of the session's clock.
         """
-        seconds_per_chunk = min(max(seconds_per_chunk, 0.0), took)
-        travel = self._router.answered(peer, took - seconds_per_chunk, now)
-        self._health.result(
-            peer, self._operation, self._megapixels[index], seconds_per_chunk, travel,
-            on_time=True, now=now,
-        )  # fmt: skip
+        self._learn(result.key[1], result.peer, result.seconds, took, now, on_time=True)
 
     def failed(
-        self, key: ChunkKey, attempt: int | None, peer: str, now: float, *, is_probe: bool = False
-    ) -> Decision | None:
-        """Judge a failed run, and send the next one where there may be one.
+        self, key: ChunkKey, attempt: int | None, peer: str, now: float, *, is_trial: bool = False
+    ) -> tuple[Decision | None, list[Send[S]]]:
+        """Judge a failed run.
 
         Args:
             key: the chunk.
             attempt: the number of the run, or None where the peer does not tell.
             peer: whose run it was; empty where nobody knows.
             now: seconds of the session's clock.
-            is_probe: whether its breaker has been told already.
+            is_trial: whether its breaker has been told already.
 
         Returns:
-            What followed; None where the frame has been shown.
+            What follows, None where the frame has been shown; and what is to be sent.
         """
         attempts = self._attempts
-        with self._lock:
-            if peer and not is_probe:
-                self._breakers.record(peer, Outcome.BAD, now)
-                self._health.failed(peer, self._operation, now)
-            flight = self._flight_of(key[0])
-            if flight is None or not attempts.runs(key):
-                attempts.late += 1
-                return None
-            if attempt is None:
-                attempt = attempts.run_of(key, peer)
-            runs = attempts.runs(key)
-            if 1 <= attempt <= len(runs):
-                self._back(runs[attempt - 1])
-            in_time = self._hedging.in_time(now, flight.deadline)
-            decision = attempts.fail(key, attempt, now, may_rerun=in_time)
-            order = self._order(flight, key, now) if decision is Decision.RETRY else None
-        if order is not None:
-            self._send(flight, [order])
-        return decision
+        if peer and not is_trial:
+            self._breakers.record(peer, Outcome.BAD, now)
+            self._health.failed(peer, self._operation, now)
+        frame = self._frame_of(key[0])
+        if frame is None or not attempts.runs(key):
+            attempts.late += 1
+            return None, []
+        if attempt is None:
+            attempt = attempts.run_of(key, peer)
+        if 1 <= attempt <= len(attempts.runs(key)):
+            self._returned(key, attempt)
+        in_time = self._hedging.in_time(now, frame.deadline)
+        decision = attempts.fail(key, attempt, now, may_rerun=in_time)
+        return decision, self._again(frame, key, now) if decision is Decision.RETRY else []
 
-    def gone(self, peer: str, now: float) -> None:
+    def gone(self, peer: str, now: float) -> list[Send[S]]:
         """Have others run at once what a peer had that died or left."""
-        with self._lock:
-            orders: list[tuple[F, RunRequest]] = []
-            for key, number in self._attempts.out_at(peer):
-                flight = self._flight_of(key[0])
-                if flight is None or not self._hedging.in_time(now, flight.deadline):
-                    continue
-                if self._attempts.give_up(key, number, now) is Decision.RETRY:
-                    orders.append((flight, self._order(flight, key, now)))
-        for flight, order in orders:
-            self._send(flight, [order])
+        sends: list[Send[S]] = []
+        for key, number in self._attempts.out_at(peer):
+            frame = self._frame_of(key[0])
+            if frame is None or not self._hedging.in_time(now, frame.deadline):
+                continue
+            if self._attempts.give_up(key, number, now) is Decision.RETRY:
+                sends += self._again(frame, key, now)
+        return sends
 
     # -- what does not come back -----------------------------------------------------------------
 
     def next_look(self) -> float | None:
-        """Return when :meth:`look` is due, or None.  The lock is held."""
+        """Return when :meth:`look` is due, or None."""
         return self._watch.next(self._attempts.is_done)
 
-    def look(self, now: float) -> None:
+    def look(self, now: float) -> list[Send[S] | Steal]:
         """Move what waits too long, hedge what is slow by now, and rerun what is silent."""
-        with self._lock:
-            orders: list[tuple[F, RunRequest]] = []
-            waits = False
-            for moment, key, attempt in self._watch.due(now):
-                flight = self._flight_of(key[0])
-                if flight is None or self._attempts.is_done(key):
-                    continue
-                order = None
-                if moment is Moment.WAITING:
-                    waits |= self._still_waits(key, attempt, now)
-                elif moment is Moment.SLOW:
-                    order = self._hedge(flight, key, attempt, now)
-                else:
-                    order = self._give_up(flight, key, attempt, now)
-                if order is not None:
-                    orders.append((flight, order))
-            steals = self._steals(now) if waits else []
-        if steals and self._steal is not None:
-            self._steal(steals)
-        for flight, order in orders:
-            self._send(flight, [order])
+        sends: list[Send[S] | Steal] = []
+        waits = False
+        for moment, key, attempt in self._watch.due(now):
+            frame = self._frame_of(key[0])
+            if frame is None or self._attempts.is_done(key):
+                continue
+            if moment is Moment.WAITING:
+                waits |= self._still_waits(key, attempt, now)
+            elif moment is Moment.SLOW:
+                sends += self._hedge(frame, key, attempt, now)
+            else:
+                sends += self._give_up(frame, key, attempt, now)
+        steals = self._steals(now) if waits else ()
+        return [Steal(tuple(steals)), *sends] if steals else sends
 
-    # -- inside; the lock is held -----------------------------------------------------------------
+    # -- inside ------------------------------------------------------------------------------------
 
-    def _place(self, flight: F, key: ChunkKey, number: int, peer: str, now: float) -> None:
-        """Note to whom a run goes, and when to look at it."""
-        self._attempts.runs(key)[number - 1].peer = peer
+    def _request(
+        self, frame: FrameInFlight[S], key: ChunkKey, number: int, peer: str, now: float
+    ) -> RunRequest:
+        """Give a granted run to a peer, and note when to look at it."""
+        budget = max(0.0, frame.deadline - now - self._router.rtt(peer))
+        self._attempts.assign(key, number, peer, budget)
         self._router.sent(peer, now)
-        slow_at = self._hedging.hedge_at(now, flight.deadline)
+        slow_at = self._hedging.hedge_at(now, frame.deadline)
         if slow_at is None:
             self._watch.add(now + self._hedging.silent_after, Moment.SILENT, key, number)
         else:
             self._watch.add(slow_at, Moment.SLOW, key, number)
-        self._watch_waiting(key, number, peer, now)
-
-    def _watch_waiting(self, key: ChunkKey, number: int, peer: str, now: float) -> None:
-        candidate = self._router.candidate(peer) if peer and self._steal is not None else None
+        candidate = self._router.candidate(peer) if peer and self._stealing else None
         if candidate is not None:
             due = now + candidate.finish(self._megapixels[key[1]])
             self._watch.add(due, Moment.WAITING, key, number)
+        for observer in self._observers:
+            observer.run_sent(key, number, peer)
+        return RunRequest(key[1], number, peer, budget)
 
-    def _back(self, run: Run) -> None:
-        if run.peer and not run.is_back:
-            run.is_back = True
-            self._router.back(run.peer)
+    def _again(self, frame: FrameInFlight[S], key: ChunkKey, now: float) -> list[Send[S]]:
+        """Choose who gets the run that was granted last, in another's place."""
+        number = len(self._attempts.runs(key))
+        peer = self._router.second(key[1], frame.deadline, self._used(key), now)
+        return [Send(frame, (self._request(frame, key, number, peer, now),))]
 
-    def _used(self, key: ChunkKey) -> set[str]:
-        runs = self._attempts.runs(key)
-        return {run.peer for run in runs} | {run.moved_from for run in runs if run.moved_from}
-
-    def _hedge(self, flight: F, key: ChunkKey, attempt: int, now: float) -> RunRequest | None:
+    def _hedge(
+        self, frame: FrameInFlight[S], key: ChunkKey, attempt: int, now: float
+    ) -> Iterable[Send[S]]:
         runs = self._attempts.runs(key)
         run = runs[attempt - 1]
         silent_at = run.sent_at + self._hedging.silent_after
         self._watch.add(max(silent_at, now), Moment.SILENT, key, attempt)
         if run.state is not RunState.OUT or len(runs) >= self._attempts.most:
-            return None
-        peer = self._router.second(key[1], flight.deadline, self._used(key), now)
-        if not peer or not self._can_make_it(peer, key, flight, now):
-            return None
+            return ()
+        peer = self._router.second(key[1], frame.deadline, self._used(key), now)
+        if not peer or not self._can_make_it(peer, key, frame, now):
+            return ()
         if not self._hedging.hedges.take():
-            return None
+            return ()
         number = self._attempts.add(key, peer, now)
         if number is None:
-            return None
-        self._place(flight, key, number, peer, now)
-        return RunRequest(key[1], number, peer)
+            return ()
+        return (Send(frame, (self._request(frame, key, number, peer, now),)),)
 
-    def _give_up(self, flight: F, key: ChunkKey, attempt: int, now: float) -> RunRequest | None:
+    def _give_up(
+        self, frame: FrameInFlight[S], key: ChunkKey, attempt: int, now: float
+    ) -> Iterable[Send[S]]:
         runs = self._attempts.runs(key)
         run = runs[attempt - 1]
-        if run.state is not RunState.OUT or not self._hedging.in_time(now, flight.deadline):
-            return None
+        if run.state is not RunState.OUT or not self._hedging.in_time(now, frame.deadline):
+            return ()
         alone = sum(other.state is RunState.OUT for other in runs) == 1
         if alone and len(runs) < self._attempts.most and not self._hedging.reruns.take():
-            return None
+            return ()
         if run.peer and not run.moved_from:  # Of a moved one nobody knows who kept it.
             self._breakers.record(run.peer, Outcome.LATE, now)
+        for observer in self._observers:
+            observer.run_given_up(key, attempt, run.peer)
         if self._attempts.give_up(key, attempt, now) is Decision.RETRY:
-            return self._order(flight, key, now)
-        return None
+            return self._again(frame, key, now)
+        return ()
 
-    def _can_make_it(self, peer: str, key: ChunkKey, flight: F, now: float) -> bool:
+    def _can_make_it(self, peer: str, key: ChunkKey, frame: FrameInFlight[S], now: float) -> bool:
         """Tell whether a run that is sent now would, by what is known of its peer, be in time."""
         candidate = self._router.candidate(peer)
         if candidate is None or candidate.last_result == float("-inf"):
-            return self._hedging.in_time(now, flight.deadline)
-        return now + candidate.finish(self._megapixels[key[1]]) < flight.deadline
+            return self._hedging.in_time(now, frame.deadline)
+        return now + candidate.finish(self._megapixels[key[1]]) < frame.deadline
 
-    def _order(self, flight: F, key: ChunkKey, now: float) -> RunRequest:
-        """Choose who gets the run that was granted last, in another's place."""
-        number = len(self._attempts.runs(key))
-        peer = self._router.second(key[1], flight.deadline, self._used(key), now)
-        self._place(flight, key, number, peer, now)
-        return RunRequest(key[1], number, peer)
+    def _learn(
+        self, index: int, peer: str, seconds: float, took: float, now: float, *, on_time: bool
+    ) -> None:
+        """Note how long a peer worked on a chunk that was away for ``took`` seconds."""
+        seconds = min(max(seconds, 0.0), took)
+        # The shortest round trip of late: the rest of this one was waiting.
+        rtt = self._router.answered(peer, took - seconds, now)
+        self._health.result(
+            peer, self._operation, self._megapixels[index], seconds, rtt, on_time=on_time, now=now
+        )
+
+    def _returned(self, key: ChunkKey, number: int) -> None:
+        peer = self._attempts.returned(key, number)
+        if peer:
+            self._router.back(peer)
+
+    def _used(self, key: ChunkKey) -> set[str]:
+        runs = self._attempts.runs(key)
+        return {run.peer for run in runs} | {run.moved_from for run in runs if run.moved_from}
 
     def _still_waits(self, key: ChunkKey, attempt: int, now: float) -> bool:
-        run = self._attempts.runs(key)[attempt - 1]
-        if run.state is not RunState.OUT:
+        if self._attempts.runs(key)[attempt - 1].state is not RunState.OUT:
             return False
         self._watch.add(now + STEAL_INTERVAL, Moment.WAITING, key, attempt)
         return True
@@ -339,18 +279,18 @@ class Runs(Generic[F]):
         pool = self._router.pool
         waiting = []
         for key, _number, run in self._attempts.out():
-            flight = self._flight_of(key[0])
+            frame = self._frame_of(key[0])
             # What a move has not found is being worked on; it stays where it is.
-            if flight is not None and run.peer in pool and not run.moved_from:
+            if frame is not None and run.peer in pool and not run.moved_from:
                 size = self._megapixels[key[1]]
                 used = tuple(self._used(key) - {run.peer})
-                waiting.append(Waiting(key, run.peer, run.sent_at, flight.deadline, size, used))
+                waiting.append(Waiting(key, run.peer, run.sent_at, frame.deadline, size, used))
         chosen = moves(waiting, pool, now)
         for move in chosen:
-            for run in self._attempts.runs(move.key):
-                if run.peer == move.source and run.state is RunState.OUT:
-                    self._router.back(move.source)
-                    self._router.sent(move.to, now)
-                    run.peer, run.moved_from = move.to, move.source
+            for _ in range(self._attempts.move(move.key, move.source, move.to)):
+                self._router.back(move.source)
+                self._router.sent(move.to, now)
+            for observer in self._observers:
+                observer.chunk_moved(move.key, move.source, move.to)
         self.stolen += len(chosen)
         return chosen

@@ -3,95 +3,71 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
 
 from p2c2g.errors import BrokerUnavailableError
+from p2c2g.media.frame import Pixels
 from p2c2g.media.wire import ChunkHeader
-from p2c2g.routing.stealing import Move
-from p2c2g.session.attempts import ChunkKey
-from p2c2g.session.config import FrameInFlight, SessionConfig
-from p2c2g.session.dispatcher import Dispatcher, Message
-from p2c2g.session.orders import RunRequest
-from p2c2g.session.tally import Tally
+from p2c2g.messaging.dispatcher import QUEUE_LEAST, QUEUE_LENGTH, Dispatcher, Message
+from p2c2g.session.actions import RunRequest, Send, Steal
+from p2c2g.session.config import SessionConfig
 
 logger = logging.getLogger(__name__)
 
 
 class Sender:
-    """The sending of one session's runs; no method waits or raises.
+    """The sending of one session's runs; no method waits.
 
     Args:
         session: the session's id.
-        plan: the session's.
+        config: the session's.
         dispatcher: sends.
-        tally: counts what could not be sent.
-        travel: returns the seconds to a peer and back, about; for an empty name to any.
-        clock: seconds, monotonic.
     """
 
-    def __init__(
-        self,
-        session: str,
-        plan: SessionConfig,
-        dispatcher: Dispatcher,
-        tally: Tally,
-        travel: Callable[[str], float],
-        clock: Callable[[], float],
-    ) -> None:
+    def __init__(self, session: str, config: SessionConfig, dispatcher: Dispatcher) -> None:
         self._session = session
-        self._plan = plan
-        self._chunks = plan.chunks
+        self._config = config
+        self._chunks = config.chunks
         self._dispatcher = dispatcher
-        self._tally = tally
-        self._travel = travel
-        self._clock = clock
-        self._last_budget = plan.deadline
 
-    def send(self, flight: FrameInFlight, orders: Sequence[RunRequest]) -> bool:
-        """Send runs of one frame, in one write; tell whether they have left."""
-        left = flight.deadline - self._clock()
-        messages = []
-        for order in orders:
-            self._last_budget = max(0.0, left - self._travel(order.peer))
-            messages.append(self._message(flight.number, order, flight.payloads[order.chunk]))
-        return self._send(flight.number, messages)
+    def send(self, send: Send[Pixels]) -> None:
+        """Send runs of one frame, in one write.
 
-    def send_picture(self, number: int, order: RunRequest, payload: bytes) -> bool:
-        """Send one run with a picture of its own: nobody can tell it from the frame's.
-
-        So its budget is that of the last one that counted.
+        Raises:
+            BrokerUnavailableError: they have not left, or nobody can tell.
         """
-        return self._send(number, [self._message(number, order, payload)])
+        frame = send.frame
+        messages = [
+            self._message(frame.number, request, send.payload or frame.payloads[request.chunk])
+            for request in send.requests
+        ]
+        if send.is_first:
+            # While nothing comes back, what stands in the queue waits for nobody.
+            least = max(QUEUE_LEAST, len(self._chunks))
+            self._dispatcher.queue_length = (
+                least if send.nothing_returns else max(QUEUE_LENGTH, least)
+            )
+        self._dispatcher.send(frame.number, messages)
 
-    def move(self, moves: Sequence[Move[ChunkKey]]) -> None:
+    def steal(self, steal: Steal) -> None:
         """Ask the broker to move what still waits in one peer's own queue to another's."""
         try:
-            self._dispatcher.move([(*move.key, move.source, move.to) for move in moves])
+            self._dispatcher.move([(*move.key, move.source, move.to) for move in steal.moves])
         except BrokerUnavailableError as error:
             logger.debug("Chunks were not moved: %s", error)
 
-    def _message(self, number: int, order: RunRequest, payload: bytes) -> Message:
-        chunk = self._chunks[order.chunk]
+    def _message(self, number: int, request: RunRequest, payload: bytes) -> Message:
+        chunk = self._chunks[request.chunk]
         header = ChunkHeader(
             session=self._session,
             frame=number,
-            chunk=order.chunk,
-            attempt=order.attempt,
-            codec=self._plan.codec,
-            quality=self._plan.quality,
-            operations=self._plan.operations.text,
-            frame_size=self._plan.size,
+            chunk=request.chunk,
+            attempt=request.attempt,
+            codec=self._config.codec,
+            quality=self._config.quality,
+            operations=self._config.operations.text,
+            frame_size=self._config.size,
             padded=chunk.padded,
             crop=chunk.crop,
-            budget_us=int(1e6 * self._last_budget),
+            budget_us=int(1e6 * request.budget),
         )
-        return (order.chunk, header.pack(), payload, order.peer)
-
-    def _send(self, number: int, messages: Sequence[Message]) -> bool:
-        try:
-            self._dispatcher.send(number, messages)
-        except BrokerUnavailableError as error:
-            logger.debug("Frame %d was not sent: %s", number, error)
-            self._tally.failure("", type(error).__name__)
-            return False
-        return True
+        return (request.chunk, header.pack(), payload, request.peer)

@@ -1,155 +1,124 @@
 """One session: frames in, pictures out, with peers in between.
 
-Four threads, of which only the last ever waits for the broker on purpose: the caller's, which
-captures, cuts, encodes and sends (:meth:`Session.submit`); the collector's, which takes results
-as they come and has chunks run again; the player's, which shows frames on their schedule; and
-the keeper's, which reconnects and tells other sessions of bad peers.  They share the tables
-below one lock, held for microseconds.
+Four threads around one decision core (:mod:`p2c2g.session.core`), of which only the last ever
+waits for the broker on purpose: the caller's, which captures, cuts, encodes and sends
+(:meth:`Session.submit`); the collector's, which takes results as they come; the player's, which
+shows frames on their schedule; and the maintenance's, which does whatever may wait.
 """
 
 from __future__ import annotations
 
 import logging
-import threading
-from collections.abc import Callable
-from math import ceil
+from collections.abc import Callable, Sequence
 from random import Random, SystemRandom
 from time import monotonic
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 from uuid import uuid4
 
-import numpy as np
-import redis
-from celery import Celery
-
-from p2c2g.errors import BrokerUnavailableError
 from p2c2g.logs import rebind
 from p2c2g.media.chunker import cut
 from p2c2g.media.codecs import codec
 from p2c2g.media.frame import Frame, Picture
+from p2c2g.messaging.broker import Broker
+from p2c2g.messaging.dispatcher import Dispatcher
 from p2c2g.messaging.inbox import Inbox
-from p2c2g.peers.breaker import Breakers
-from p2c2g.peers.health import Health
+from p2c2g.peers.breaker import Change
 from p2c2g.peers.registry import Registry
 from p2c2g.peers.shared_breakers import SharedBreakers
 from p2c2g.peers.shared_health import SharedHealth
-from p2c2g.peers.trust import Trust
-from p2c2g.routing.policies import make
-from p2c2g.routing.router import Router
-from p2c2g.session.admission import Admission
-from p2c2g.session.attempts import Attempts
 from p2c2g.session.collector import Collector
-from p2c2g.session.config import FrameInFlight, Part, SessionConfig
-from p2c2g.session.dispatcher import QUEUE_LEAST, QUEUE_LENGTH, Dispatcher
-from p2c2g.session.hedging import Hedging
-from p2c2g.session.maintenance import Maintenance
+from p2c2g.session.config import SessionConfig
+from p2c2g.session.core import Core
+from p2c2g.session.event_log import EventLog
+from p2c2g.session.maintenance import Maintenance, Surroundings
+from p2c2g.session.observer import Observer
 from p2c2g.session.player import Player
-from p2c2g.session.reassembler import Pending
 from p2c2g.session.registry_follower import RegistryFollower
-from p2c2g.session.runs import Runs
 from p2c2g.session.sender import Sender
+from p2c2g.session.shell import SessionCore, Shell
 from p2c2g.session.tally import Tally
+from p2c2g.system.threads import SupervisedThread
 from p2c2g.verify.examination import PictureComparer
-from p2c2g.verify.examiner import Examiner
-
-__all__ = ["Session", "SessionConfig"]
+from p2c2g.verify.results import ResultReader
 
 logger = logging.getLogger(__name__)
 
-#: Seconds between attempts to reach a broker that is away.
-_REOPEN_INTERVAL = 0.1
+#: Seconds beyond its own work that a thread may take to end.
+_PATIENCE = 5.0
 
 
 class Session:
-    """The gamer's side of the pool.
+    """The gamer's side of the pool.  Use it as a context manager, or start and close it.
 
     Args:
-        app: the Celery application.
-        client: a client of the same broker, for the results stream.
-        plan: what is done to each frame.
+        broker: the pool's.
+        config: what is done to each frame.
         sink: called with each picture in order, on the player's thread; must not block.
         clock: seconds, monotonic.
-        random: where its chance comes from.
+        random: where its chance comes from; peers must not be able to predict it.
+        observers: hear what is decided (:class:`p2c2g.session.observer.Observer`).
     """
 
     def __init__(
         self,
-        app: Celery,
-        client: redis.Redis,
-        plan: SessionConfig,
+        broker: Broker,
+        config: SessionConfig,
         sink: Callable[[Picture], None],
         clock: Callable[[], float] = monotonic,
         random: Random | None = None,
+        observers: Sequence[Observer] = (),
     ) -> None:
-        # A liar shall not foresee when it is examined.
-        random = random or SystemRandom()
         self.id = uuid4().hex[:12]
-        self.plan = plan
-        self.tally = Tally()
-        self.attempts = Attempts()
-        self.admission = Admission(ceil(plan.deadline * plan.fps) + 1, plan.deadline)
-        self.hedging = Hedging(plan.deadline)
-        self.breakers = Breakers()
-        self.health = Health()
-        self.trust = Trust(random)
-        self._chunks = plan.chunks
-        self._codec = codec(plan.codec)
+        self.config = config
+        self.tally = Tally(config.queue)
+        self._chunks = config.chunks
+        self._codec = codec(config.codec)
         self._clock = clock
-        self._lock = threading.Lock()
-        self._dispatcher = Dispatcher(app, self.id, plan.queue, plan.deadline, clock)
-        self._inbox = Inbox(client, self.id)
-        self.player = Player(plan, self.tally, self._lock, sink, self._released, clock)
-        self.router = Router(
-            make(plan.policy, random),
-            session=self.id,
-            operation=plan.operations.text,
-            megapixels=plan.megapixels,
-            need=plan.fps * sum(plan.megapixels),
-            deadline=plan.deadline,
-            health=self.health,
-            trust=self.trust,
-            breakers=self.breakers,
-        )
-        self._sender = Sender(
-            self.id, plan, self._dispatcher, self.tally, self.router.travel, clock
-        )
-        self._runs = Runs(
-            plan.operations.text, plan.megapixels, self._sender.send, self.attempts, self.hedging,
-            self.breakers, self.health, self.router, self.player.flight, self._lock,
-            self._sender.move,
+        self._broker = broker
+        core: SessionCore = Core(
+            self.id, config, random or SystemRandom(),
+            (self.tally, EventLog(config.queue), *observers),
         )  # fmt: skip
-        self._examiner = Examiner(
-            plan, self.attempts, self.breakers, self.health, self.trust, self.router, self._lock,
-            random, PictureComparer(plan),
-        )  # fmt: skip
-        self._collector = Collector(
-            plan, self.attempts, self.admission, self.breakers, self._runs, self._examiner,
-            self._sender, self.player, self.tally, self._lock, clock,
-        )  # fmt: skip
-        registry_follower = RegistryFollower(
-            Registry(client), plan, self.router, self.breakers, self._runs, self._lock, clock
-        )
+        #: The tables, for reports and tests; the session's threads change them.
+        self.tables = core.tables
+        self._inbox = Inbox(broker.client, self.id)
+        self._dispatcher = Dispatcher(broker.app, self.id, config.queue, config.deadline, clock)
+        self._shell = Shell(core, Sender(self.id, config, self._dispatcher), self._inbox.wake)
+        reader = ResultReader(config.codec, config.quality, config.operations.resolve(config.size))
+        self._collector = Collector(self._inbox, self._shell, reader, self._chunks, clock)
+        self._player = Player(config, self._shell, sink, clock)
         self._maintenance = Maintenance(
-            app, plan.queue, self._dispatcher, self.breakers, SharedBreakers(client, clock),
-            registry_follower, self._examiner, SharedHealth(client, self.id), self.health, self.trust,
-            self._lock, clock,
-        )  # fmt: skip
-        self._looks_at = float("-inf")  # when the collector looks again by itself
-        self._ending = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="p2c2g-collector", daemon=True)
-        self._crash: BaseException | None = None
+            self._shell,
+            Surroundings(
+                reconnect=self._dispatcher.connect,
+                breakers=SharedBreakers(broker.client, clock),
+                ask=self._ask,
+                registry=RegistryFollower(Registry(broker.client), config, clock),
+                comparer=PictureComparer(reader, self._chunks),
+                health=SharedHealth(broker.client, self.id),
+            ),
+            clock,
+        )
+        self._threads = [
+            SupervisedThread(f"p2c2g-{name}", self._named(run))
+            for name, run in (
+                ("collector", self._collector.run),
+                ("player", self._player.run),
+                ("maintenance", self._maintenance.run),
+            )
+        ]
 
     def start(self) -> None:
-        """Open the results stream and start collecting.
+        """Open the results stream, connect, and start the threads.
 
         Raises:
             BrokerUnavailableError: the broker does not answer.
         """
         self._inbox.open()
         self._dispatcher.connect()
-        self._thread.start()
-        self.player.start()
-        self._maintenance.start()
+        for thread in self._threads:
+            thread.start()
 
     def submit(self, frame: Frame) -> None:
         """Cut, encode and send one frame; it will be shown, in order, by its deadline.
@@ -159,155 +128,82 @@ class Session:
         Raises:
             RuntimeError: a thread of the session has died.
         """
-        crash = self._crash or self.player.crash
-        if crash is not None:
-            raise RuntimeError("a thread of the session has died") from crash
+        for thread in self._threads:
+            thread.check()
         payloads = tuple(
-            self._codec.encode(cut(frame.pixels, chunk), self.plan.quality)
+            self._codec.encode(cut(frame.pixels, chunk), self.config.quality)
             for chunk in self._chunks
         )
-        canvas = np.empty((self.plan.output.height, self.plan.output.width, 3), np.uint8)
-        now = self._clock()
-        self.tally.captured = frame.number + 1
-        with self._lock:
-            send = self._dispatcher.is_connected and self.admission.admit(
-                frame.number, range(len(self._chunks)), now
-            )
-            due = frame.captured_at + self.player.delay
-            flight = FrameInFlight(
-                frame,
-                payloads,
-                canvas,
-                due=due,
-                deadline=frame.captured_at + self.plan.deadline,
-                was_sent=send,
-                missing=len(self._chunks),
-            )
-            self.player.expect(flight)
-            wake = False
-            if send:
-                self._bound_queue()
-                self._runs.open(flight, now)
-                look = self._runs.next_look()
-                wake = look is not None and look < self._looks_at
-        if not send:
-            return
-        if not self._runs.send_first(flight):
-            with self._lock:
-                flight.was_sent = False
-                self.admission.forget(frame.number)
-                self.player.hopeless(flight)
-            return
-        with self._lock:
-            probe = self._examiner.probe(flight, now)
-        if probe is not None:
-            self._sender.send(flight, [probe])
-        if wake:
-            self._inbox.wake()
+        connected = self._dispatcher.is_connected
+        with self._shell as core:
+            sends = core.submit(
+                frame.number, frame.pixels, payloads, frame.captured_at, frame.grabbed_at,
+                self._clock(), connected=connected,
+            )  # fmt: skip
+        self._shell.perform(sends)
 
-    def _bound_queue(self) -> None:
-        """While nothing comes back, what stands in the queue waits for nobody."""
-        least = max(QUEUE_LEAST, len(self._chunks))
-        self._dispatcher.queue_length = (
-            least if self.admission.is_lost else max(QUEUE_LENGTH, least)
-        )
+    @property
+    def frames_in_flight(self) -> int:
+        """Return how many frames have not been shown."""
+        with self._shell as core:
+            return core.frames_in_flight
 
     def live(self) -> dict[str, Any]:
         """Return the figures of the last seconds."""
-        return self.tally.live(self._clock(), len(self.player))
+        return self.tally.live(self._clock(), self.frames_in_flight)
 
     def breakers(self) -> dict[str, dict[str, Any]]:
         """Return the state of each peer's breaker, and how often this session opened it."""
-        with self._lock:
-            states = self.breakers.states(self._clock())
-        return {
-            peer: {"state": state.value, "opened": opened}
-            for peer, (state, opened) in sorted(states.items())
-        }
+        with self._shell as core:
+            return core.breaker_states(self._clock())
 
     def routing(self) -> dict[str, Any]:
         """Return who is in the session's pool and how they stand, and what became of moves."""
-        with self._lock:
-            pool = {
-                peer: {
-                    "score": round(candidate.score, 1),
-                    "ms_per_megapixel": round(candidate.seconds_per_megapixel * 1e3, 2),
-                    "rtt_ms": round(candidate.rtt * 1e3, 2),
-                    "in_a_row": self.trust.in_a_row(peer),
-                }
-                for peer, candidate in self.router.pool.items()
-            }
-            examiner = self._examiner
-            return {
-                "policy": self.plan.policy,
-                "pool": pool,
-                "stolen": self._runs.stolen,
-                "examinations": {
-                    "begun": examiner.begun,
-                    "canaries": examiner.canaries,
-                    "agreed": examiner.agreed,
-                    "differed": examiner.differed,
-                    "incomparable": examiner.incomparable,
-                },
-            }
+        with self._shell as core:
+            return core.routing()
 
-    def close(self, due: int) -> None:
+    def close(self, due: int | None = None) -> None:
         """Show what is still in flight, end the threads and leave nothing at the broker.
 
         Args:
-            due: frames that the source was due in all; those never submitted count as
-                captured and dropped.
+            due: frames that the source was due in all, where that is more than were submitted;
+                those never submitted count as captured and dropped.
         """
-        self.player.finish()
-        self._ending.set()
-        self._inbox.wake()
-        if self._thread.is_alive():
-            self._thread.join(5)
-        self.tally.captured = due
-        self._maintenance.close()
+        collector, player, maintenance = self._threads
+        self._player.finish()
+        player.join(self.config.deadline + _PATIENCE)
+        self._collector.finish()
+        collector.join(_PATIENCE)
+        if due is not None:
+            self.tally.captured = due
+        self._maintenance.finish()
+        maintenance.join(_PATIENCE)
         self._dispatcher.close()
         self._inbox.close()
 
-    def _released(self, pending: Pending[FrameInFlight, Part]) -> None:
-        """Close a frame's chunks, for the player; the lock is held."""
-        self._runs.close(pending.number, self._clock())
-        if pending.frame.was_sent:
-            self.admission.shown(complete=pending.complete, now=self._clock())
+    def __enter__(self) -> Self:
+        self.start()
+        return self
 
-    # -- the collector's thread ----------------------------------------------------------
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
 
-    def _run(self) -> None:
-        rebind(session=self.id)
-        try:
-            while not self._ending.is_set():
-                self._turn()
-        except BaseException as error:
-            self._crash = error
-            logger.exception("The collector died")
-            raise
+    def _ask(self, changes: list[Change]) -> None:
+        """Ask peers to leave the capability queue, or to come back to it."""
+        for change in changes:
+            ask = self._broker.leave_queue if change.seconds else self._broker.join_queue
+            ask(self.config.queue, change.peer)
 
-    def _turn(self) -> None:
-        """Wait for results or the next look at what is missing, and deal with either."""
-        with self._lock:
-            look = self._runs.next_look()
-            self._looks_at = float("inf") if look is None else look
-        timeout = None if look is None else max(0.0, look - self._clock())
-        try:
-            if self._inbox.wait(timeout):
-                for arrival in self._inbox.read():
-                    self._collector.take(arrival, self._clock())
-        except BrokerUnavailableError as error:
-            logger.warning("%s Frames are shown from the base layer.", error)
-            self._reopen()
-        with self._lock:
-            self._looks_at = float("-inf")
-        self._runs.look(self._clock())
+    def _named(self, run: Callable[[], None]) -> Callable[[], None]:
+        """Return what a thread runs: its lines in the log name the session."""
 
-    def _reopen(self) -> None:
-        while not self._ending.is_set():
-            try:
-                self._inbox.open()
-            except BrokerUnavailableError:
-                self._ending.wait(_REOPEN_INTERVAL)
-            else:
-                return
+        def named() -> None:
+            rebind(session=self.id)
+            run()
+
+        return named

@@ -10,7 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from p2c2g.media.frame import FrameState
+from p2c2g.media.frame import ChunkKey, FrameState
+from p2c2g.session.attempts import Decision
+from p2c2g.session.frames import Shown
+from p2c2g.session.observer import Observer
 
 #: The stages of a frame's way, in order; they add up to its latency.
 STAGES = ("capture", "encode", "queue", "decode", "process", "result", "reassemble")
@@ -49,7 +52,6 @@ class PeerTally:
     ``ran`` counts the chunks by the pipeline that was run, where the choice was the peer's.
     """
 
-    queue: str
     chunks: int = 0
     failed: int = 0
     ran: Counter[str] = field(default_factory=Counter)
@@ -63,11 +65,16 @@ class _Shown:
     state: FrameState
 
 
-class Tally:
-    """The counters of one session.  Thread-safe."""
+class Tally(Observer):
+    """The counters of one session.  Thread-safe.
 
-    def __init__(self) -> None:
-        #: Frames that the source was due; the session sets it.
+    Args:
+        queue: the capability queue that its peers serve.
+    """
+
+    def __init__(self, queue: str = "") -> None:
+        self._queue = queue
+        #: Frames that the source was due.
         self.captured = 0
         self.states: Counter[FrameState] = Counter()
         self.order_violations = 0
@@ -85,83 +92,68 @@ class Tally:
         self._last_at = 0.0
         self._lock = threading.Lock()
 
-    def shown(
-        self,
-        number: int,
-        state: FrameState,
-        captured_at: float,
-        ready_at: float,
-        stages: Sequence[float] | None,
-        *,
-        shown_at: float | None = None,
-        due: float = float("inf"),
-        deadline: float = float("inf"),
-    ) -> None:
-        """Count a frame that was shown.
+    def frame_submitted(self, number: int, *, sent: bool) -> None:
+        """Count the frames until this one as captured."""
+        self.captured = number + 1
 
-        Args:
-            number: the frame's; one not above all earlier ones is an order violation.
-            state: how it ended.
-            captured_at: when it was captured, in seconds of the session's clock.
-            ready_at: when it was ready to show, likewise.
-            stages: seconds of each of :data:`STAGES`, or None where they are not known.
-            shown_at: when it was shown, likewise; when it was ready if None.
-            due: when it was to be shown; it was off its schedule if it came later by more than
-                :data:`TOLERANCE`.
-            deadline: when it was to be shown at the latest; it was late beyond that tolerance.
+    def frame_shown(self, shown: Shown[Any, Any]) -> None:
+        """Count a frame that is shown.
 
-        Raises:
-            ValueError: as many stages as there are were not given; nothing is counted.
+        One that does not come after all earlier ones is an order violation.  One that comes
+        :data:`TOLERANCE` after its moment is off its schedule, and so long after its deadline
+        it is late.
         """
-        if stages is not None and len(stages) != len(STAGES):
-            raise ValueError(f"a frame has {len(STAGES)} stages, not {len(stages)}")
+        frame = shown.frame
+        state = FrameState.COMPLETE if shown.complete else FrameState.DEGRADED
         with self._lock:
-            if number <= self._last_shown:
-                self.order_violations += 1
-            self._last_shown = max(number, self._last_shown)
+            self.order_violations += frame.number <= self._last_shown
+            self._last_shown = max(frame.number, self._last_shown)
             self.states[state] += 1
-            shown_at = ready_at if shown_at is None else shown_at
-            self._playout.append(shown_at - captured_at)
-            self.late += shown_at > deadline + TOLERANCE
-            self.off_schedule += shown_at > due + TOLERANCE
-            latency = ready_at - captured_at
+            self._playout.append(shown.shown_at - frame.captured_at)
+            self.late += shown.shown_at > frame.deadline + TOLERANCE
+            self.off_schedule += shown.shown_at > frame.due + TOLERANCE
+            latency = shown.ready_at - frame.captured_at
             self._latencies.append(latency)
-            self._recent.append(_Shown(ready_at, latency, state))
+            self._recent.append(_Shown(shown.ready_at, latency, state))
             if self._first_at is None:
-                self._first_at = ready_at
-            self._last_at = ready_at
-            for name, seconds in zip(STAGES, stages or (), strict=False):
+                self._first_at = shown.ready_at
+            self._last_at = shown.ready_at
+            for name, seconds in zip(STAGES, shown.stages or (), strict=False):
                 self._stages[name].append(seconds)
 
-    def chunk(self, peer: str, queue: str, seconds: float, ran: str = "") -> None:
+    def chunk_accepted(self, key: ChunkKey, peer: str, seconds: float, ran: str) -> None:
         """Count an accepted chunk of a peer, ``seconds`` after it was sent, made by ``ran``."""
         with self._lock:
             tally = self._peer(peer)
             if ran:
                 tally.ran[ran] += 1
-            tally.queue = queue
             tally.chunks += 1
             tally.times.append(seconds)
 
-    def failure(self, peer: str, error: str) -> None:
-        """Count a failed run.
-
-        Args:
-            peer: the peer whose run it was; empty where it reached none.
-            error: the kind of error; what follows a colon is not looked at.
-        """
+    def run_failed(
+        self, key: ChunkKey, attempt: int | None, peer: str, error: str, decision: Decision
+    ) -> None:
+        """Count a failed run of a peer by its kind of error: what stands before a colon."""
         with self._lock:
             if peer:
                 self._peer(peer).failed += 1
-            kind = error.partition(":")[0][:80]
-            if kind not in self.errors and len(self.errors) >= MAX_ERRORS:
-                kind = OTHERS
-            self.errors[kind] += 1
+            self._error(error)
+
+    def frame_not_sent(self, number: int, error: str) -> None:
+        """Count a frame whose chunks could not be sent."""
+        with self._lock:
+            self._error(error)
+
+    def _error(self, error: str) -> None:
+        kind = error.partition(":")[0][:80]
+        if kind not in self.errors and len(self.errors) >= MAX_ERRORS:
+            kind = OTHERS
+        self.errors[kind] += 1
 
     def _peer(self, name: str) -> PeerTally:
         if name not in self.peers and len(self.peers) >= MAX_PEERS:
             name = OTHERS
-        return self.peers.setdefault(name, PeerTally(""))
+        return self.peers.setdefault(name, PeerTally())
 
     def frames(self, in_flight: int = 0) -> dict[str, int]:
         """Return frames by how they ended.
@@ -187,7 +179,7 @@ class Tally:
             shown = list(self._recent)
             first_at = self._first_at
             frames = self._frames(in_flight)
-            peers = [(name, tally.queue, tally.chunks) for name, tally in self.peers.items()]
+            peers = [(name, tally.chunks) for name, tally in self.peers.items()]
         latencies = [each.latency for each in shown if now - window < each.at <= now]
         span = min(window, now - first_at) if first_at is not None else 0.0
         return {
@@ -195,8 +187,8 @@ class Tally:
             "latency_ms": percentiles(latencies, 50, 99),
             "frames": frames,
             "peers": [
-                {"id": name, "queue": queue, "chunks": chunks}
-                for name, queue, chunks in sorted(peers)
+                {"id": name, "queue": self._queue, "chunks": chunks}
+                for name, chunks in sorted(peers)
             ],
         }
 
@@ -224,7 +216,7 @@ class Tally:
                 "peers": [
                     {
                         "id": peer,
-                        "queue": tally.queue,
+                        "queue": self._queue,
                         "chunks": tally.chunks,
                         "failed": tally.failed,
                         "ran": dict(tally.ran),

@@ -1,6 +1,6 @@
 """The simulated broker: the capability queue, each peer's own, and the reads that wait there.
 
-As Redis has it: whoever has waited longest gets the next message; a queue is bounded and its
+As Redis has it: who has waited longest gets the next message; a queue is bounded and its
 oldest message goes first; a peer that vanished still has its reads there, and what they are
 given is lost.
 """
@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator
 
+from p2c2g.messaging.dispatcher import DIRECT_LENGTH, QUEUE_LENGTH
 from p2c2g.peers.breaker import Change
 from p2c2g.peers.messages import PeerState
-from p2c2g.session.dispatcher import DIRECT_LENGTH, QUEUE_LENGTH
 from p2c2g.simulator.engine import Engine
 from p2c2g.simulator.peers import Message, Peer
 
@@ -70,13 +70,13 @@ class Broker:
             self._push(peer.own.pop(), is_next=True)
         return True
 
-    def share(self, changes: Iterable[Change]) -> dict[str, float]:
+    def sync(self, changes: Iterable[Change]) -> dict[str, float]:
         """Take breakers that a session has opened and closed; return what all have opened.
 
-        Whoever is opened is asked to leave the capability queue until it is closed again.
+        Whose breaker is opened is asked to leave the capability queue until it is closed again.
 
         Returns:
-            Seconds until each peer may be probed; below 0 where it may be.
+            Seconds until each peer may be tried; below 0 where it may be.
         """
         now = self._engine.now
         for change in changes:

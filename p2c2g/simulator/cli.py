@@ -73,7 +73,7 @@ def simulate(
         ),
     ] = None,
 ) -> int:
-    """Reckon what a pool would do: the session's own decisions under a clock that jumps."""
+    """Simulate what a pool would do: the session's own decisions under a clock that jumps."""
     from p2c2g.errors import UsageError
     from p2c2g.simulator import plot, report
     from p2c2g.simulator.distributions import Machines

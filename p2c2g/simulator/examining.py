@@ -21,4 +21,4 @@ class SimulatedComparer:
         """
         if answer.startswith(GROSS):
             raise CheckError("it shows something else.")
-        return answer == examination.answer
+        return answer == examination.known

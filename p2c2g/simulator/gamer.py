@@ -1,49 +1,34 @@
-"""One simulated session: the real one's tables, policies and decisions, without its threads.
+"""One simulated session: the real one's decisions and maintenance, carried out on a heap of events.
 
-What is left out is what touches pixels, sockets and threads.  Each method here stands for one of
-`session/`: :meth:`Gamer.submit` for `Session.submit`, :meth:`Gamer.arrive` for `Collector.take`,
-:meth:`Gamer.wake` for the collector's look and the player, :meth:`Gamer.keep` for the keeper.
+What is left out is what touches pixels, sockets and threads: here is only a shell around the same
+:class:`~p2c2g.session.core.Core` that the session's threads share.
 """
 
 from __future__ import annotations
 
-import threading
-from collections import Counter
-from collections.abc import Sequence
-from math import ceil
+from collections.abc import Iterable
 from random import Random
-from typing import cast
+from types import TracebackType
 
-import numpy as np
-
-from p2c2g.media.frame import Frame, FrameState
-from p2c2g.peers.breaker import Breakers, State
-from p2c2g.peers.health import Health
-from p2c2g.peers.registry import Registry
-from p2c2g.peers.trust import Trust
-from p2c2g.routing.policies import make
-from p2c2g.routing.router import Router
-from p2c2g.routing.stealing import Move
-from p2c2g.session.admission import Admission
-from p2c2g.session.attempts import Attempts, ChunkKey, Verdict
-from p2c2g.session.config import FrameInFlight
+from p2c2g.peers.breaker import Change
+from p2c2g.peers.health import Snapshot
+from p2c2g.peers.shared_health import OtherSessions
+from p2c2g.peers.trust import TrustSnapshot
+from p2c2g.session.actions import Result, RunRequest, Send, Steal, Verify
+from p2c2g.session.core import Core
 from p2c2g.session.hedging import Hedging
-from p2c2g.session.maintenance import INTERVAL, TELL_EVERY, WATCH_EVERY
-from p2c2g.session.orders import RunRequest
-from p2c2g.session.playout import Playout
-from p2c2g.session.reassembler import Pending, Reassembler
+from p2c2g.session.maintenance import INTERVAL, Maintenance, Surroundings
 from p2c2g.session.registry_follower import RegistryFollower
-from p2c2g.session.runs import Runs
 from p2c2g.simulator.broker import Broker
 from p2c2g.simulator.engine import Engine
 from p2c2g.simulator.examining import SimulatedComparer
-from p2c2g.simulator.peers import GOOD, GROSS, Message, Outcome
+from p2c2g.simulator.figures import Figures
+from p2c2g.simulator.peers import GROSS, Message, Outcome
 from p2c2g.simulator.registry import Notices, SimulatedRegistry
 from p2c2g.simulator.scenario import Scenario
-from p2c2g.verify.examiner import Examiner
 
-#: Pixels that nobody sees.
-_NOTHING = np.zeros((1, 1, 3), np.uint8)
+#: A bucket that is never filled: no second runs.
+_NO_SECOND_RUNS: dict[str, float] = {"hedge_share": 0.0, "rerun_share": 0.0, "burst": 0.0}
 
 
 class Gamer:
@@ -69,82 +54,88 @@ class Gamer:
         begins: float,
         source: Random,
     ) -> None:
-        plan = scenario.plan()
+        config = scenario.config()
         self.name = name
         self._scenario = scenario
         self._engine = engine
         self._broker = broker
         self._notices = notices
         self._begins = begins
-        self._chunks = len(plan.chunks)
-        self._megapixels = plan.megapixels
+        self._count = len(config.chunks)
+        self._megapixels = config.megapixels
         self._half = scenario.gamer_rtt / 2
-        lock = threading.Lock()
-        self._breakers = Breakers()
-        self._health = Health()
-        self.trust = Trust(source)
-        self.attempts = Attempts()
-        self._admission = Admission(ceil(plan.deadline * plan.fps) + 1, plan.deadline)
-        self.hedging = (
-            Hedging(plan.deadline)
-            if scenario.second_runs
-            else Hedging(plan.deadline, hedge_share=0.0, rerun_share=0.0, burst=0.0)
+        #: What came of it.
+        self.figures = Figures()
+        hedging = Hedging(config.deadline, **({} if scenario.second_runs else _NO_SECOND_RUNS))
+        self.core: Core[None, bytes] = Core(
+            name, config, source, (self.figures,), hedging=hedging, stealing=scenario.stealing
         )
-        self._playout = Playout(plan.deadline)
-        self._frames: Reassembler[FrameInFlight, bytes] = Reassembler()
-        self._router = Router(
-            make(plan.policy, source),
-            session=name,
-            operation=plan.operations.text,
-            megapixels=plan.megapixels,
-            need=plan.fps * sum(plan.megapixels),
-            deadline=plan.deadline,
-            health=self._health,
-            trust=self.trust,
-            breakers=self._breakers,
-        )
-        self.runs: Runs[FrameInFlight] = Runs(
-            plan.operations.text, plan.megapixels, self._send, self.attempts, self.hedging,
-            self._breakers, self._health, self._router, self._frames.frame, lock,
-            self._steal if scenario.stealing else None,
-        )  # fmt: skip
-        self._examiner = Examiner(
-            plan, self.attempts, self._breakers, self._health, self.trust, self._router, lock, source,
-            SimulatedComparer(),
-        )  # fmt: skip
-        registry = SimulatedRegistry(engine, broker, plan, scenario.gamer_rtt)
-        self._registry_follower = RegistryFollower(
-            cast("Registry", registry), plan, self._router, self._breakers, self.runs, lock,
+        registry = SimulatedRegistry(engine, broker, config, scenario.gamer_rtt)
+        self._maintenance = Maintenance(
+            self,
+            Surroundings(
+                reconnect=_nothing,
+                breakers=broker,
+                ask=_asked_already,
+                registry=RegistryFollower(registry, config, engine.clock),
+                comparer=SimulatedComparer(),
+                health=_Words(name, notices),
+            ),
             engine.clock,
-        )  # fmt: skip
+        )
         self._wakes_at = float("inf")
-        self._looks = 0
-        #: Frames by how they ended, and chunks: enhanced, late, or never sent.
-        self.states: Counter[FrameState] = Counter()
-        self.chunks: Counter[str] = Counter()
-        #: Runs sent of each chunk in flight, and chunks by how many runs they had.
-        self._sent: Counter[ChunkKey] = Counter()
-        self.runs_of_chunks: Counter[int] = Counter()
-        #: Seconds from capture to complete, or to the deadline.
-        self.latencies: list[float] = []
-        #: Complete and other frames by the second of their capture.
-        self.timeline: Counter[tuple[int, FrameState]] = Counter()
-        self.lies_found = 0
-        self.lies_shown = 0
-        self.order_violations = 0
-        self._last_shown = -1
+        self._wakes = 0
 
     def start(self) -> None:
         """Begin: the registry first, as the real one does."""
-        self.keep()
+        self._maintain()
         self._engine.at(self._begins, self.submit, 0)
 
     @property
     def is_over(self) -> bool:
         """Tell whether every frame has been shown."""
-        return self.states.total() == self._scenario.frames
+        return self.figures.states.total() == self._scenario.frames
 
-    # -- the caller's thread -----------------------------------------------------------------------
+    # -- the shell: the core, held by the one thread that there is ---------------------------------
+
+    def __enter__(self) -> Core[None, bytes]:
+        return self.core
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._rest()
+
+    def perform(self, actions: Iterable[Send[None] | Steal]) -> None:
+        """Carry out what was decided: it reaches the broker after half a round trip."""
+        for action in actions:
+            if isinstance(action, Steal):
+                for move in action.moves:
+                    what = (self.name, move.key)
+                    self._engine.after(self._half, self._broker.move, what, move.source, move.to)
+                continue
+            frame = action.frame
+            for request in action.requests:
+                picture = action.payload or frame.payloads[request.chunk]
+                self._send(frame.number, request, picture)
+
+    def _send(self, number: int, request: RunRequest, picture: bytes) -> None:
+        message = Message(
+            self.name,
+            (number, request.chunk),
+            request.attempt,
+            self._megapixels[request.chunk],
+            picture,
+            self._scenario.sent // self._count,
+            self._scenario.returned // self._count,
+            self._at_broker,
+        )
+        self._engine.after(self._half, self._broker.send, message, request.peer)
+
+    # -- what happens ------------------------------------------------------------------------------
 
     def submit(self, number: int) -> None:
         """Capture a frame and send its chunks."""
@@ -152,158 +143,80 @@ class Gamer:
         if number + 1 < self._scenario.frames:
             tick = self._begins + (number + 1) / self._scenario.fps
             self._engine.at(tick, self.submit, number + 1)
-        sent = self._admission.admit(number, range(self._chunks), now)
-        due = now + self._playout.delay
-        flight = FrameInFlight(
-            Frame(number, _NOTHING, now, now),
-            tuple(b"%d.%d" % (number, index) for index in range(self._chunks)),
-            _NOTHING,
-            due=due,
-            deadline=now + self._scenario.deadline,
-            was_sent=sent,
-            missing=self._chunks,
-        )
-        self._frames.open(number, flight, self._chunks, flight.deadline if sent else due, due)
-        if sent:
-            self.runs.open(flight, now)
-            self.runs.send_first(flight)
-            probe = self._examiner.probe(flight, now)
-            if probe is not None:
-                self._send(flight, [probe])
-        self._rest()
-
-    def _send(self, flight: FrameInFlight, orders: Sequence[RunRequest]) -> bool:
-        for order in orders:
-            self._send_picture(flight.number, order, flight.payloads[order.chunk])
-        return True
-
-    def _send_picture(self, number: int, order: RunRequest, picture: bytes) -> None:
-        key = (number, order.chunk)
-        self._sent[key] += 1
-        message = Message(
-            self.name,
-            key,
-            order.attempt,
-            self._megapixels[order.chunk],
-            picture,
-            self._scenario.sent // self._chunks,
-            self._scenario.returned // self._chunks,
-            self._at_broker,
-        )
-        self._engine.after(self._half, self._broker.send, message, order.peer)
-
-    def _steal(self, moves: Sequence[Move[ChunkKey]]) -> None:
-        for move in moves:
-            what = (self.name, move.key)
-            self._engine.after(self._half, self._broker.move, what, move.source, move.to)
-
-    # -- the collector's thread --------------------------------------------------------------------
+        payloads = tuple(b"%d.%d" % (number, index) for index in range(self._count))
+        with self as core:
+            sends = core.submit(number, None, payloads, now, now, now, connected=True)
+        self.perform(sends)
 
     def _at_broker(self, outcome: Outcome) -> None:
         self._engine.after(self._half, self.arrive, outcome)
 
     def arrive(self, outcome: Outcome) -> None:
-        """Judge one result."""
+        """Have one result judged."""
         now = self._engine.now
-        key, peer = outcome.key, outcome.peer
-        examination = self._examiner.take(peer, key, outcome.attempt)
-        if examination is not None:
-            self._examiner.put(examination, outcome.answer)
-            took = now - examination.sent_at
-            self.runs.examined(key[1], peer, outcome.seconds_per_chunk, took, now)
-            return
-        self._admission.returned(*key)
-        probe = self._examiner.take_probe(peer, key)
-        trusted = probe is not None or self._breakers.state(peer, now) is State.CLOSED
-        is_found = outcome.answer.startswith(GROSS)
-        flight = self._frames.frame(key[0])
-        # A result that nobody needs is not looked at; a probe always is.
-        looked_at = probe is not None or (flight is not None and not self.attempts.is_done(key))
-        if not trusted or (is_found and looked_at):
-            self.lies_found += is_found and looked_at
-            if probe is not None:
-                self._breakers.probed(peer, now, good=False)
-            self.runs.failed(key, outcome.attempt, peer, now, is_probe=probe is not None)
-            self._rest()
-            return
-        if probe is not None:
-            self._breakers.probed(peer, now, good=now <= probe.flight.deadline)
-        size = self._scenario.returned // self._chunks
-        verdict = self.runs.succeeded(
-            key, outcome.attempt, peer, outcome.seconds_per_chunk, size, now
+        result = Result(
+            key=outcome.key,
+            claimed=outcome.key,
+            attempt=outcome.attempt,
+            peer=outcome.peer,
+            ran="",
+            payload=outcome.answer,
+            size=self._scenario.returned // self._count,
+            started=outcome.done - outcome.seconds_per_chunk,
+            done=outcome.done,
+            decode=0.0,
+            process=outcome.seconds_per_chunk,
         )
-        if verdict is Verdict.ACCEPTED and flight is not None:
-            self._accept(flight, outcome, now)
-        self._rest()
-
-    def _accept(self, flight: FrameInFlight, outcome: Outcome, now: float) -> None:
-        number, index = outcome.key
-        wanted = self._examiner.accepted(flight, index, outcome.peer, outcome.answer, now)
-        self._frames.place(number, index, outcome.answer)
-        flight.missing -= 1
-        if not flight.missing:
-            flight.completed_at = now
-        if wanted is not None:
-            self._send_picture(number, *wanted)
-
-    # -- the moments that come by themselves -------------------------------------------------------
+        with self as core:
+            for action in core.arrived(result, now):
+                if not isinstance(action, Verify):
+                    self.perform([action])
+                elif outcome.answer.startswith(GROSS):
+                    self.figures.lies_found += 1
+                    self.perform(core.refused(action, "CheckError: a lie", now))
+                else:
+                    self.perform(core.verified(action, outcome.answer, now))
 
     def _rest(self) -> None:
         """See to it that the next moment is not missed."""
-        look, release = self.runs.next_look(), self._frames.next_release
+        look, release = self.core.next_look(), self.core.next_release()
         due = min(each for each in (look, release, float("inf")) if each is not None)
         if due < self._wakes_at:
             self._wakes_at = due
-            self._looks += 1
-            self._engine.at(due, self.wake, self._looks)
+            self._wakes += 1
+            self._engine.at(due, self.wake, self._wakes)
 
-    def wake(self, look: int) -> None:
+    def wake(self, wake: int) -> None:
         """Look at what is missing, and show what is due; a wake that was overtaken does nothing."""
-        if look != self._looks:
+        if wake != self._wakes:
             return
         now = self._engine.now
         self._wakes_at = float("inf")
-        self.runs.look(now)
-        for pending in self._frames.release(now):
-            self._show(pending, now)
-        self._rest()
+        with self as core:
+            self.perform(core.look(now))
+            core.release(now)
 
-    def _show(self, pending: Pending[FrameInFlight, bytes], now: float) -> None:
-        flight, number = pending.frame, pending.number
-        captured = flight.frame.captured_at
-        done = flight.completed_at if pending.complete else None
-        if flight.was_sent:
-            self._playout.took(float("inf") if done is None else done - captured, now)
-            self._admission.shown(complete=pending.complete, now=now)
-        for index in range(self._chunks):
-            answer = pending.parts.get(index)
-            if answer is not None:
-                self.chunks["enhanced"] += 1
-                self.lies_shown += not answer.startswith(GOOD)
-            else:
-                self.chunks["late" if flight.was_sent else "unsent"] += 1
-            self.runs_of_chunks[self._sent.pop((number, index), 0)] += 1
-        self.runs.close(number, now)
-        state = FrameState.COMPLETE if pending.complete else FrameState.DEGRADED
-        self.states[state] += 1
-        self.timeline[int(captured), state] += 1
-        self.latencies.append((now if done is None else done) - captured)
-        self.order_violations += number <= self._last_shown
-        self._last_shown = number
-
-    # -- the keeper's thread -----------------------------------------------------------------------
-
-    def keep(self, round_number: int = 0) -> None:
-        """Judge examinations, share breakers, and now and then read the registry."""
-        now = self._engine.now
-        self._examiner.judge(now)
-        self._breakers.share(self._broker.share(self._breakers.take_changes()), now)
-        if round_number % WATCH_EVERY == 0:
-            self._registry_follower.round()
-        if round_number % TELL_EVERY == 0:
-            heard = self._notices.sync(self.name, self._health.snapshot(), self.trust.snapshot())
-            self._health.merge(heard.health)
-            self.trust.merge(heard.trust)
-        self._rest()
+    def _maintain(self) -> None:
+        self._maintenance.round()
         if not self.is_over:
-            self._engine.after(INTERVAL, self.keep, round_number + 1)
+            self._engine.after(INTERVAL, self._maintain)
+
+
+class _Words:
+    """What this session tells the others of its peers, and hears."""
+
+    def __init__(self, name: str, notices: Notices) -> None:
+        self._name = name
+        self._notices = notices
+
+    def sync(self, health: Snapshot, trust: TrustSnapshot) -> OtherSessions:
+        """Tell what this session has seen, and hear the others."""
+        return self._notices.sync(self._name, health, trust)
+
+
+def _nothing() -> None:
+    """Do nothing: the simulated line is never lost."""
+
+
+def _asked_already(changes: list[Change]) -> None:
+    """Do nothing: the simulated broker redirects a peer when its breaker is shared."""

@@ -14,9 +14,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from p2c2g.media.frame import ChunkKey
 from p2c2g.messaging.readahead import SPARE, Window
 from p2c2g.peers.messages import PeerState
-from p2c2g.session.attempts import ChunkKey
 from p2c2g.simulator.distributions import Machine
 from p2c2g.simulator.engine import Engine
 
@@ -39,14 +39,15 @@ GOOD, GROSS, SUBTLE = b"+", b"-", b"~"
 class Outcome:
     """One result as it reaches the broker: whose run it was, its seconds of work, its answer.
 
-    Pictures are not reckoned, only what they are: :data:`GOOD` and the picture that was sent,
-    or a lie.
+    ``done`` is when the peer was done with it.  Pictures are not computed, only what they are:
+    :data:`GOOD` and the picture that was sent, or a lie.
     """
 
     key: ChunkKey
     attempt: int
     peer: str
     seconds_per_chunk: float
+    done: float
     answer: bytes
 
 
@@ -252,7 +253,7 @@ class Peer:
         begins = max(now, self._up_free)
         self._up_free = begins + 8 * message.back / self.machine.up
         answer = self._answer(message.picture)
-        outcome = Outcome(message.key, message.attempt, self.id, seconds, answer)
+        outcome = Outcome(message.key, message.attempt, self.id, seconds, now, answer)
         self._engine.at(self._up_free + self.machine.rtt / 2, message.deliver, outcome)
         self._work()
         self._read()

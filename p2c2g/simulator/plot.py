@@ -101,7 +101,7 @@ def _pyplot() -> Any:
 
 def _latency(axes: Any, world: World) -> None:
     """Draw the share of the frames that were ready within so many milliseconds."""
-    latencies = np.sort([each for gamer in world.gamers for each in gamer.latencies]) * 1e3
+    latencies = np.sort([each for gamer in world.gamers for each in gamer.figures.latencies]) * 1e3
     shares = np.arange(1, len(latencies) + 1) / len(latencies)
     deadline = world.scenario.deadline * 1e3
     axes.step(latencies, shares, where="post", color=_BLUE)
@@ -113,12 +113,15 @@ def _latency(axes: Any, world: World) -> None:
 
 def _frames(axes: Any, world: World) -> None:
     """Draw complete and degraded frames by the second, and how many peers there were."""
-    begin = min(second for gamer in world.gamers for second, _ in gamer.timeline)
-    end = max(second for gamer in world.gamers for second, _ in gamer.timeline) + 1
+    begin = min(second for gamer in world.gamers for second, _ in gamer.figures.timeline)
+    end = max(second for gamer in world.gamers for second, _ in gamer.figures.timeline) + 1
     seconds = range(begin, end)
 
     def counted(state: FrameState) -> list[int]:
-        return [sum(gamer.timeline[second, state] for gamer in world.gamers) for second in seconds]
+        return [
+            sum(gamer.figures.timeline[second, state] for gamer in world.gamers)
+            for second in seconds
+        ]
 
     at = [second - begin for second in seconds]
     complete, degraded = counted(FrameState.COMPLETE), counted(FrameState.DEGRADED)

@@ -20,27 +20,24 @@ from p2c2g.simulator.peers import BEAT, BEATS_MISSED, Peer
 
 
 class SimulatedRegistry:
-    """What `peers/registry.py` answers to a session's keeper.
+    """What `peers/registry.py` answers to a session's maintenance.
 
     Args:
         engine: the clock.
         broker: who is there.
-        plan: what peers have been probed for.
-        gamer_rtt: seconds of whoever asks, to the broker and back; the keeper measures it while
+        config: what peers have been probed for.
+        gamer_rtt: seconds of who asks, to the broker and back; the maintenance measures it while
             it waits, which takes no time here.
     """
 
     def __init__(
-        self, engine: Engine, broker: Broker, plan: SessionConfig, gamer_rtt: float
+        self, engine: Engine, broker: Broker, config: SessionConfig, gamer_rtt: float
     ) -> None:
         self._engine = engine
         self._peers = broker.peers
         self._broker = broker
-        self._plan = plan
-        self._names = [
-            f"{step.name}:{step.method}" if step.method else step.name
-            for step in plan.operations.resolve(plan.size).steps
-        ]
+        self._config = config
+        self._names = [step.processor for step in config.operations.resolve(config.size).steps]
         self._gamer_rtt = gamer_rtt
 
     def ids(self) -> frozenset[str]:
@@ -90,7 +87,7 @@ class SimulatedRegistry:
         part = (len(self._names) + 1) / peer.machine.seconds_per_megapixel
         capabilities = Capabilities.model_construct(
             speeds=dict.fromkeys(self._names, part),
-            codecs={self._plan.codec: part},
+            codecs={self._config.codec: part},
             up=peer.machine.up,
             down=peer.machine.down,
             rtt=peer.machine.rtt,
@@ -99,7 +96,7 @@ class SimulatedRegistry:
             id=peer.id,
             instance=peer.id,
             slots=peer.machine.slots,
-            queues=(self._plan.queue,),
+            queues=(self._config.queue,),
             interval=BEAT,
             capabilities=capabilities,
         )

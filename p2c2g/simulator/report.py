@@ -39,13 +39,13 @@ def build_report(world: World) -> dict[str, Any]:
     sessions, that of their complete frames.
     """
     gamers, scenario = world.gamers, world.scenario
-    states = _total(gamer.states for gamer in gamers)
-    chunks = _total(gamer.chunks for gamer in gamers)
+    states = _total(gamer.figures.states for gamer in gamers)
+    chunks = _total(gamer.figures.chunks for gamer in gamers)
     frames, all_chunks = states.total(), chunks.total()
     captured = scenario.frames * scenario.sessions
-    latencies = [latency for gamer in gamers for latency in gamer.latencies]
-    runs = _total(gamer.runs_of_chunks for gamer in gamers)
-    attempts = [gamer.attempts for gamer in gamers]
+    latencies = [latency for gamer in gamers for latency in gamer.figures.latencies]
+    runs = _total(gamer.figures.runs_of_chunks for gamer in gamers)
+    attempts = [gamer.core.tables.attempts for gamer in gamers]
     stayed = [peer for peer in world.peers[: scenario.peers] if peer.is_alive]
     return {
         "frames": {
@@ -73,22 +73,24 @@ def build_report(world: World) -> dict[str, Any]:
         "hedges": {
             "sent": sum(each.hedges for each in attempts),
             "won": sum(each.hedges_won for each in attempts),
-            "refused": sum(gamer.hedging.hedges.refused for gamer in gamers),
-            "reruns_refused": sum(gamer.hedging.reruns.refused for gamer in gamers),
+            "refused": sum(gamer.core.tables.hedging.hedges.refused for gamer in gamers),
+            "reruns_refused": sum(gamer.core.tables.hedging.reruns.refused for gamer in gamers),
         },
         "steals": {
-            "asked": sum(gamer.runs.stolen for gamer in gamers),
+            "asked": sum(gamer.core.runs.stolen for gamer in gamers),
             "moved": world.broker.moved,
             "too_late": world.broker.missed,
         },
         "lies": {
             "told": sum(peer.lies for peer in world.peers),
-            "found": sum(gamer.lies_found for gamer in gamers),
-            "shown": sum(gamer.lies_shown for gamer in gamers),
+            "found": sum(gamer.figures.lies_found for gamer in gamers),
+            "shown": sum(gamer.figures.lies_shown for gamer in gamers),
         },
         "fairness": {
             "peers": round(jain([peer.worked / peer.machine.slots for peer in stayed]), 4),
-            "sessions": round(jain([float(gamer.states[_COMPLETE]) for gamer in gamers]), 4),
+            "sessions": round(
+                jain([float(gamer.figures.states[_COMPLETE]) for gamer in gamers]), 4
+            ),
         },
         "pool": {
             "joined": len(world.peers),
@@ -99,7 +101,7 @@ def build_report(world: World) -> dict[str, Any]:
             "least": min(world.population.values()),
             "dropped_messages": world.broker.dropped,
         },
-        "order_violations": sum(gamer.order_violations for gamer in gamers),
+        "order_violations": sum(gamer.figures.order_violations for gamer in gamers),
         "events": world.engine.events,
         "settings": scenario.as_dict(),
         "version": __version__,

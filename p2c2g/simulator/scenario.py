@@ -101,7 +101,7 @@ class Scenario:
         _between("stall (seconds)", self.stall, 0, 60)
         _between("stall_every (seconds)", self.stall_every, 0.1, 3600)
         _between("jitter", self.jitter, 0, 2)
-        self.plan()
+        self.config()
         _whole("bytes sent", self.sent, 0, 2**30)
         _whole("bytes returned", self.returned, 0, 2**30)
         _between("gamer's round trip (seconds)", self.gamer_rtt, 0, 10)
@@ -127,7 +127,7 @@ class Scenario:
         """Return the frames of each session."""
         return max(1, round(self.seconds * self.fps))
 
-    def plan(self) -> SessionConfig:
+    def config(self) -> SessionConfig:
         """Return what each session does to its frames.
 
         Raises:

@@ -1,13 +1,14 @@
 """Programs that must not outlive us: a broker, a display, a game, a worker.
 
 ``start`` gives a child that the kernel ends when this process ends, however it ends, even by
-``kill -9`` (Linux, ``PR_SET_PDEATHSIG``; elsewhere the caller's ``stop`` has to do).  Two traps
+``kill -9`` (Linux, ``PR_SET_PDEATHSIG``; elsewhere only the caller's ``stop`` ends it).  Two traps
 of that call are dealt with here:
 
 * The kernel watches the *thread* that forked, not the process.  All children are therefore
   forked by one thread, which lives as long as the process.
 * It must be called in the child.  Python code between fork and exec may deadlock where there
-  are threads, so a small launcher makes the call and becomes the program: same process id.
+  are threads, so a small launcher makes the call and then becomes the program, with the same
+  process id.
 """
 
 from __future__ import annotations
@@ -71,8 +72,8 @@ def start(
 ) -> subprocess.Popen[bytes]:
     """Start a program that ends with this process; its standard input is empty.
 
-    The child leads a process group of its own: Ctrl-C in the terminal reaches us and not it,
-    and ``stop`` reaches its children too.  ``death_signal`` is what the kernel sends it when
+    The child leads a process group of its own: Ctrl-C in the terminal reaches only us, and
+    ``stop`` reaches the child's children too.  ``death_signal`` is what the kernel sends it when
     this process ends.  The other arguments are ``subprocess.Popen``'s.
 
     Raises:
@@ -88,7 +89,7 @@ def start(
         command = [*launcher, str(int(death_signal)), str(os.getpid()), path, *argv]
 
     def fork() -> subprocess.Popen[bytes]:
-        return subprocess.Popen(  # noqa: S603 - only the callers' own words, no shell
+        return subprocess.Popen(  # noqa: S603 - only the callers' own arguments, no shell
             command,
             env=env,
             cwd=cwd,
@@ -105,7 +106,7 @@ def start(
 def stop(process: subprocess.Popen[bytes], timeout: float = 5.0) -> int:
     """End a process of ``start`` and its group: SIGTERM, and SIGKILL after ``timeout`` seconds.
 
-    Does nothing to one that has ended.  Returns its exit status, negative for a signal.
+    Does nothing if it has ended already.  Returns its exit status, negative for a signal.
     """
     if process.poll() is None:
         _signal_group(process, signal.SIGTERM)

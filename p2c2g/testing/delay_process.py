@@ -17,15 +17,15 @@ from typing import Final, cast
 
 HOST: Final = "127.0.0.1"
 
-#: Bytes that one direction of one connection holds on their way: enough for 400 MB/s at a
+#: Bytes in flight that one direction of one connection holds: enough for 400 MB/s at a
 #: round trip of 40 ms.  Policy: nothing is dropped; beyond it the sender has to wait.
 BUFFER = 8 << 20
 #: Connections at a time.  Policy: one more is closed at once.  (``select`` takes 1,024 files.)
 MAX_CONNECTIONS = 400
-#: With a bandwidth, bytes travel in pieces of this many seconds of it, and no less than a packet.
+#: With a bandwidth, bytes are sent in pieces of this many seconds of it, at least one packet.
 _PIECE_SECONDS, _PACKET = 0.001, 1448
-#: Seconds that a sleeping process takes to wake and write (measured): timers are set so much
-#: early, and what is due within it goes at once.
+#: Seconds that a sleeping process takes to wake and write (measured): timers are set this much
+#: early, and what is due within it is sent at once.
 _WAKE = 0.00025
 
 
@@ -216,7 +216,7 @@ class _End(asyncio.Protocol):
 
 
 async def _serve() -> None:
-    """Obey standard input, one JSON line a command, until it ends; the first is where to."""
+    """Carry out the commands on standard input, one JSON line each; the first names the target."""
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)

@@ -1,11 +1,11 @@
 """Help for tests and benchmarks: a slow network on one machine.
 
-:class:`DelayProxy` is a TCP proxy on loopback that holds back every byte, so that a peer next
-door is a peer 20 ms away.  It runs in a process of its own: in the caller's process it would
-wait for the caller's interpreter lock, 5 ms at a time.
+:class:`DelayProxy` is a TCP proxy on loopback that holds back every byte, so that a peer on the
+same machine behaves as one 20 ms away.  It runs in a process of its own: in the caller's process
+it would wait for the caller's interpreter lock, 5 ms at a time.
 
-It models distance, bandwidth, a silence and a cut.  It does not model loss, TCP's slow start or
-the round trip of a connection's first handshake.
+It models the round trip, bandwidth, a silence and a cut.  It does not model loss, TCP's slow
+start or the round trip of a connection's first handshake.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ class DelayProxy:
 
     Every byte is delayed by half of ``rtt_ms`` (milliseconds) in each direction and arrives in
     order.  ``bandwidth_bps`` (bits per second, None for no limit) is shared by all connections
-    in one direction, as a peer's line is.  Both may be set while it runs; bytes that are on
-    their way keep the delay that they left with.
+    in one direction, as a peer's line is.  Both may be set while it runs; bytes in flight keep
+    the delay that they left with.
 
     Every method returns when the proxy has done it.
 
     Raises:
-        UsageError: a number that cannot be, or a call while it is not open.
+        UsageError: a number out of its range, or a call while it is not open.
         UnavailableError: its process does not start or has ended.
     """
 
@@ -95,7 +95,7 @@ class DelayProxy:
         return int(self._ask("connections"))
 
     def cut(self) -> None:
-        """Reset every connection, with all that is on its way; new ones are welcome."""
+        """Reset every connection and drop all bytes in flight; new connections are accepted."""
         self._ask("cut")
 
     def pause(self) -> None:
@@ -103,7 +103,7 @@ class DelayProxy:
         self._ask("pause")
 
     def resume(self) -> None:
-        """Deliver again, what has waited first."""
+        """Deliver again, first what has waited."""
         self._ask("resume")
 
     def open(self) -> None:
@@ -112,7 +112,7 @@ class DelayProxy:
             raise UsageError("The delay proxy is open already: close it first.")
         root = str(Path(__file__).resolve().parents[1])
         inherited = os.environ.get("PYTHONPATH")
-        # It ends when its standard input does, so it outlives no parent, however that one ends.
+        # It ends when its standard input does, so it never outlives its parent, even a killed one.
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", "p2c2g.testing.delay_process"],
             env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, [root, inherited]))},

@@ -57,7 +57,7 @@ _AROUND = 6
 _ALIASED, _ALIASED_SHIFT = 2.0, 4.0
 #: What a game's own net makes of pictures that it was never taught may be further off: 1.43
 #: times behind JPEG 85, 2.5 times behind a lossless codec, whose limits are narrower.  An honest
-#: peer shall not pay for it.
+#: peer must not pay for it.
 _OWN, _OWN_LOSSLESS = 1.5, 3.0
 #: Squared gradient a cell that stands against a shift, so that a flat picture has none.
 _STIFFNESS = 0.3
@@ -128,7 +128,7 @@ class Checker:
         for step in plan.steps:
             scale_x, scale_y = scale_x * step.scale_x, scale_y * step.scale_y
             smallest_x, smallest_y = min(smallest_x, scale_x), min(smallest_y, scale_y)
-            aliased |= step.method == "nearest" and min(step.scale_x, step.scale_y) < 1
+            aliased |= step.leaves_out
         self._scale_x, self._scale_y = smallest_x, smallest_y
         slack, slack_shift = (_ALIASED, _ALIASED_SHIFT) if aliased else (1.0, 1.0)
         if any(step.weights for step in plan.steps):

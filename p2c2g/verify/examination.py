@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
-import numpy as np
-
-from p2c2g.errors import ChunkError
-from p2c2g.media.codecs import codec
-from p2c2g.media.frame import Pixels
-from p2c2g.peers.breaker import PROBE_TIMEOUT
-from p2c2g.session.attempts import ChunkKey
-from p2c2g.session.config import FrameInFlight, SessionConfig
+from p2c2g.media.frame import Chunk, ChunkKey
+from p2c2g.peers.breaker import TRIAL_TIMEOUT
 from p2c2g.verify.agreement import same_picture
-from p2c2g.verify.checks import Checker
+from p2c2g.verify.results import ResultReader
 
 #: Seconds after which an examination has not been answered.
 TIMEOUT = 2.0
@@ -22,40 +17,54 @@ TIMEOUT = 2.0
 
 @dataclass(frozen=True, slots=True)
 class BreakerTrial:
-    """A run that is to show whether a peer is to be trusted again."""
+    """A run that is to show whether a peer is to be trusted again.
+
+    ``deadline`` is its frame's, in seconds of the session's clock, and ``source`` the frame
+    itself; nobody here opens it.
+    """
 
     key: ChunkKey
     attempt: int
-    flight: FrameInFlight
+    peer: str
+    deadline: float
+    source: Any
 
     def is_over(self, now: float) -> bool:
         """Tell whether nobody waits for it any more."""
-        return now > self.flight.deadline + PROBE_TIMEOUT
+        return now > self.deadline + TRIAL_TIMEOUT
 
 
 @dataclass(frozen=True, slots=True)
 class Examination:
     """A run whose answer is compared with another.
 
-    ``picture`` is what was sent, ``answer`` the answer to it of the peer ``by``, empty where it
-    is a canary, and ``ran`` the pipeline by which that was made; ``frame`` is the frame that a
-    copy was cut from.
+    ``picture`` is what was sent, ``known`` the answer to it of the peer ``by``, empty where it
+    is a canary, and ``ran`` the pipeline by which that was made; ``source`` is the frame that a
+    copy was cut from, None for a canary; nobody here opens it.
     """
 
     key: ChunkKey
     attempt: int
     peer: str
     picture: bytes
-    answer: bytes
+    known: bytes
     by: str
     until: float
-    frame: Pixels | None
+    source: Any
     ran: str = ""
 
     @property
     def sent_at(self) -> float:
         """Return when it was sent, in seconds of the session's clock."""
         return self.until - TIMEOUT
+
+
+@dataclass(frozen=True, slots=True)
+class Compare:
+    """Compare the answer to an examination with the one that is known: slow, and not urgent."""
+
+    examination: Examination
+    answer: bytes
 
 
 class Comparer(Protocol):
@@ -73,13 +82,13 @@ class PictureComparer:
     """Compares the answers to one session's chunks.  Without state: any thread may ask.
 
     Args:
-        plan: the session's.
+        reader: of the session's results.
+        chunks: of its frames.
     """
 
-    def __init__(self, plan: SessionConfig) -> None:
-        self._chunks = plan.chunks
-        self._codec = codec(plan.codec)
-        self._checker = Checker(plan.codec, plan.quality, plan.operations.resolve(plan.size))
+    def __init__(self, reader: ResultReader, chunks: Sequence[Chunk]) -> None:
+        self._reader = reader
+        self._chunks = chunks
 
     def agree(self, examination: Examination, answer: bytes) -> bool:
         """Tell whether an answer is the same picture as the one that is known.
@@ -87,18 +96,12 @@ class PictureComparer:
         Raises:
             ChunkError: it is no picture of its chunk in the first place.
         """
-        if answer == examination.answer:
+        if answer == examination.known:
             return True
-        chunk = self._chunks[examination.key[1]]
-        pixels = self._decode(chunk.index, answer)
-        if examination.frame is not None:
-            self._checker.check(examination.frame, chunk, pixels)
-        return same_picture(self._decode(chunk.index, examination.answer), pixels)
-
-    def _decode(self, index: int, answer: bytes) -> Pixels:
-        size = self._chunks[index].target.size
-        if self._codec.size_of(answer) != size:
-            raise ChunkError(f"its picture is not of {size}.")
-        pixels = np.empty((size.height, size.width, 3), np.uint8)
-        self._codec.decode(answer, out=pixels)
-        return pixels
+        chunk, source = self._chunks[examination.key[1]], examination.source
+        pixels = (
+            self._reader.decode(chunk, answer)
+            if source is None
+            else self._reader.read(chunk, answer, source)
+        )
+        return same_picture(self._reader.decode(chunk, examination.known), pixels)

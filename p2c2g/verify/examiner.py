@@ -2,139 +2,144 @@
 
 Work that shows whether a peer is to be believed, beside the check that every result passes:
 
-* a *probe* goes to a peer whose breaker is half-open: a copy of a chunk, judged by itself;
+* a *trial* goes to a peer whose breaker is half-open: a copy of a chunk, judged by itself;
 * a *copy* of a chunk that one peer has answered goes to another, and the two answers are
   compared.  A newcomer gets copies of what trusted peers did before any work that counts; a
-  trusted peer is compared ever more seldom (:mod:`p2c2g.peers.trust`);
+  trusted peer is compared more and more seldom (:mod:`p2c2g.peers.trust`);
 * a *canary* is a chunk of some time ago, on whose answer two peers have agreed.
 
-Nobody who gets one can tell it from work.  Each is one of the three runs of its chunk; nobody
-waits for its answer, and it is judged on the keeper's thread.
+Nobody who gets one can tell it from work.  Each is one of the three runs of its chunk, and nobody
+waits for its answer.  Pure: who compares two answers takes them by :meth:`Examiner.take_answers`
+and tells what came of it.
 """
 
 from __future__ import annotations
 
-import logging
-import threading
 from collections import deque
+from collections.abc import Callable, Collection
 from random import Random
+from typing import Any, Protocol
 
-from p2c2g.errors import ChunkError
+from p2c2g.media.frame import ChunkKey
 from p2c2g.peers.breaker import Breakers, Outcome
 from p2c2g.peers.health import Health
-from p2c2g.peers.trust import Canaries, Canary, Trust
-from p2c2g.routing.router import Router
-from p2c2g.session.attempts import Attempts, ChunkKey
-from p2c2g.session.config import FrameInFlight, SessionConfig
-from p2c2g.session.hedging import TokenBucket
-from p2c2g.session.orders import RunRequest
-from p2c2g.verify.examination import TIMEOUT, BreakerTrial, Comparer, Examination
-
-logger = logging.getLogger(__name__)
+from p2c2g.peers.trust import Trust
+from p2c2g.timing.bucket import TokenBucket
+from p2c2g.verify.canaries import Canaries, Canary
+from p2c2g.verify.examination import TIMEOUT, BreakerTrial, Compare, Examination
 
 #: Examinations as a share of chunks, and of some at once.
 SHARE = 0.05
 BURST = 4.0
 #: Examinations under way, one a peer; one more is not begun.
 MAX_UNDER_WAY = 16
-#: Answers that wait for their judgement; one more is not judged.
+#: Answers that wait to be compared; one more is not compared.
 MAX_WAITING = 16
+
+#: Grants a chunk one more run, for a peer; gives its number, or None where it has had its runs.
+Grant = Callable[[ChunkKey, str], int | None]
+
+
+class Referees(Protocol):
+    """Knows who can take an examination."""
+
+    def referee(self, used: Collection[str], now: float) -> str:
+        """Return a peer for a second opinion that is not ``used``; empty for none."""
+
+    def newcomer(self, busy: Collection[str], now: float) -> str:
+        """Return a peer that wants to be examined and is not ``busy``; empty for none."""
 
 
 class Examiner:
-    """The examinations of one session.
+    """The examinations of one session.  Not thread-safe.
 
     Args:
-        plan: the session's.
-        attempts: the one table.
+        settings: whatever an answer depends on beside the chunk, such as codec and operations.
         breakers: the peers' breakers.
         health: is told what came of an examination.
         trust: says who wants one, and learns from it.
-        router: says who can take one.
-        lock: guards all of these; methods that say so want it held, the others take it.
+        referees: says who can take one.
         random: draws canaries.
-        comparer: compares two answers.
     """
 
     def __init__(
         self,
-        plan: SessionConfig,
-        attempts: Attempts,
+        settings: str,
         breakers: Breakers,
         health: Health,
         trust: Trust,
-        router: Router,
-        lock: threading.Lock,
+        referees: Referees,
         random: Random,
-        comparer: Comparer,
     ) -> None:
-        self._settings = f"{plan.codec} {plan.quality} {plan.size} {plan.operations} {plan.grid}"
-        self._chunks = plan.chunks
-        self._comparer = comparer
-        self._attempts = attempts
+        self._settings = settings
         self._breakers = breakers
         self._health = health
         self._trust = trust
-        self._router = router
-        self._lock = lock
+        self._referees = referees
         self._random = random
         self._budget = TokenBucket(SHARE, BURST)
-        self._probes: dict[str, BreakerTrial] = {}
+        self._trials: dict[str, BreakerTrial] = {}
         self._under_way: dict[str, Examination] = {}
-        self._answered: deque[tuple[Examination, bytes, str]] = deque(maxlen=MAX_WAITING)
+        self._answered: deque[Compare] = deque(maxlen=MAX_WAITING)
         self._canaries = Canaries()
         #: Examinations begun, of them with canaries, and how they ended as far as they did.
         self.begun = self.canaries = self.agreed = self.differed = self.incomparable = 0
 
-    # -- probes of breakers that are half-open ---------------------------------------------------
+    # -- trials of breakers that are half-open ---------------------------------------------------
 
-    def probe(self, flight: FrameInFlight, now: float) -> RunRequest | None:
-        """Return a probe that is to go out with a frame, or None.  The lock is held."""
-        self._budget.earn(len(self._chunks))
-        peer = self._breakers.probe(now)
+    def sent(self, chunks: int) -> None:
+        """Note chunks that were sent for the first time: they pay for examinations."""
+        self._budget.earn(chunks)
+
+    def trial(
+        self, key: ChunkKey, source: Any, deadline: float, grant: Grant, now: float
+    ) -> BreakerTrial | None:
+        """Return a trial that is to go out with a chunk of the frame ``source``, or None."""
+        peer = self._breakers.trial(now)
         if peer is None:
             return None
-        key = (flight.number, self._chunks[-1].index)
-        number = self._attempts.add(key, peer, now, hedge=False)
+        number = grant(key, peer)
         if number is None:
-            self._breakers.unprobe(peer)
+            self._breakers.withdraw_trial(peer)
             return None
-        # One that is not answered would keep its frame.
-        for name in [n for n, probe in self._probes.items() if probe.is_over(now)]:
-            del self._probes[name]
-        self._probes[peer] = BreakerTrial(key, number, flight)
-        return RunRequest(key[1], number, peer)
+        for name in [n for n, trial in self._trials.items() if trial.is_over(now)]:
+            del self._trials[name]
+        self._trials[peer] = trial = BreakerTrial(key, number, peer, deadline, source)
+        return trial
 
-    def take_probe(self, peer: str, key: ChunkKey) -> BreakerTrial | None:
-        """Take the probe that a result of ``peer`` answers, if it does.  The lock is held."""
-        probe = self._probes.get(peer)
-        if probe is None or probe.key != key:
+    def withdraw(self, number: int) -> None:
+        """Note that the trials of a frame were not sent after all."""
+        for peer in [p for p, trial in self._trials.items() if trial.key[0] == number]:
+            del self._trials[peer]
+            self._breakers.withdraw_trial(peer)
+
+    def take_trial(self, peer: str, key: ChunkKey) -> BreakerTrial | None:
+        """Take the trial that a result of ``peer`` answers, if it does."""
+        trial = self._trials.get(peer)
+        if trial is None or trial.key != key:
             return None
-        return self._probes.pop(peer)
+        return self._trials.pop(peer)
 
     # -- copies and canaries -------------------------------------------------------------------
 
     def accepted(
-        self,
-        flight: FrameInFlight,
-        index: int,
-        peer: str,
-        answer: bytes,
-        now: float,
-        ran: str = "",
-    ) -> tuple[RunRequest, bytes] | None:
-        """Choose whether an accepted result leads to an examination.  The lock is held.
+        self, key: ChunkKey, peer: str, payload: bytes, answer: bytes, source: Any, ran: str,
+        grant: Grant, now: float,
+    ) -> Examination | None:  # fmt: skip
+        """Choose whether an accepted result leads to an examination.
 
         Args:
-            flight: the frame.
-            index: the chunk's.
+            key: the chunk.
             peer: whose result it is.
+            payload: the chunk as it was sent.
             answer: the result, encoded.
+            source: the frame that the chunk was cut from.
+            ran: the pipeline by which the result was made, where the choice was the peer's.
+            grant: grants the run.
             now: seconds of the session's clock.
-            ran: the pipeline by which it was made, where the choice was the peer's.
 
         Returns:
-            The run to be sent and its picture, or None.
+            What is to be sent, or None.
         """
         if self._budget.is_empty:
             return None
@@ -144,32 +149,30 @@ class Examiner:
         canary = None
         examined = ""
         if self._trust.wants_check(peer):
-            canary = self._canary(index) if peer not in self._under_way else None
-            examined = peer if canary else self._router.referee({peer, *self._under_way}, now)
+            canary = self._canary(key[1]) if peer not in self._under_way else None
+            busy = {peer, *self._under_way}
+            examined = peer if canary else self._referees.referee(busy, now)
         elif self._trust.is_trusted(peer):
-            examined = self._router.newcomer({peer, *self._under_way}, now)
+            examined = self._referees.newcomer({peer, *self._under_way}, now)
         if not examined or not self._budget.take():
             return None
-        key = (flight.number, index)
-        number = self._attempts.examine(key, examined, now)
+        number = grant(key, examined)
         if number is None:
             return None
         self.begun += 1
         self.canaries += canary is not None
-        self._router.sent(examined, now)
-        picture, known, by, how = (
-            (canary.payload, canary.answer, "", canary.ran)
+        until = now + TIMEOUT
+        self._under_way[examined] = examination = (
+            Examination(
+                key, number, examined, canary.payload, canary.answer, "", until, None, canary.ran
+            )
             if canary
-            else (flight.payloads[index], answer, peer, ran)
+            else Examination(key, number, examined, payload, answer, peer, until, source, ran)
         )
-        self._under_way[examined] = Examination(
-            key, number, examined, picture, known, by, now + TIMEOUT,
-            None if canary else flight.frame.pixels, how,
-        )  # fmt: skip
-        return RunRequest(index, number, examined), picture
+        return examination
 
     def take(self, peer: str, key: ChunkKey, attempt: int | None) -> Examination | None:
-        """Take the examination that an answer belongs to, if it does.  The lock is held.
+        """Take the examination that an answer belongs to, if it does.
 
         Args:
             peer: whose answer it is.
@@ -183,48 +186,29 @@ class Examiner:
             return None
         return self._under_way.pop(peer)
 
-    def put(self, examination: Examination, answer: bytes, ran: str = "") -> None:
-        """Keep an answer, made by the pipeline ``ran``, for :meth:`judge`.  The lock is held."""
-        self._answered.append((examination, answer, ran))
+    def answered(self, examination: Examination, answer: bytes, ran: str = "") -> None:
+        """Keep an answer, made by the pipeline ``ran``, until somebody has time to compare it.
+
+        Two nets, chosen by the time that each peer had, cannot be compared: that tells nothing
+        for a peer, and nothing against it.
+        """
+        if ran != examination.ran:
+            self.incomparable += 1
+            return
+        self._answered.append(Compare(examination, answer))
+
+    def take_answers(self) -> list[Compare]:
+        """Take the answers that are to be compared."""
+        answers = list(self._answered)
+        self._answered.clear()
+        return answers
 
     def failed(self, examination: Examination, now: float) -> None:
-        """Note that an examination was answered with an error.  The lock is held."""
+        """Note that an examination was answered with an error, or with no picture at all."""
         self._condemn(examination.peer, now)
 
-    def judge(self, now: float) -> None:
-        """Judge the answers that have come; slow, and for a thread that has the time."""
-        while True:
-            with self._lock:
-                if not self._answered:
-                    return
-                examination, answer, ran = self._answered.popleft()
-                if ran != examination.ran:
-                    # Two nets, chosen by the time that each peer had, cannot be compared: that
-                    # tells nothing for a peer, and nothing against it.
-                    self.incomparable += 1
-                    continue
-            try:
-                agree = self._comparer.agree(examination, answer)
-            except ChunkError as error:
-                logger.warning("Peer %s failed an examination: %s", examination.peer, error)
-                with self._lock:
-                    self._condemn(examination.peer, now)
-                continue
-            with self._lock:
-                self._conclude(examination, agree=agree, now=now)
-
-    # -- inside -------------------------------------------------------------------------------
-
-    def _canary(self, index: int) -> Canary | None:
-        """Draw a canary, for a chunk that has its result: another one may want its runs.
-
-        Every second time at most, since only copies make new ones.
-        """
-        if self._random.random() < 0.5:
-            return None
-        return self._canaries.pick(self._settings, self._random, chunk=index)
-
-    def _conclude(self, examination: Examination, *, agree: bool, now: float) -> None:
+    def concluded(self, examination: Examination, *, agree: bool, now: float) -> None:
+        """Note whether an answer is the picture that was known."""
         peer, by = examination.peer, examination.by
         self.agreed += agree
         self.differed += not agree
@@ -237,21 +221,30 @@ class Examiner:
                     self._settings,
                     examination.key[1],
                     examination.picture,
-                    examination.answer,
+                    examination.known,
                     examination.ran,
                 )
             return
         if by and self._trust.is_trusted(peer) == self._trust.is_trusted(by):
-            # One of them is wrong, and nobody knows which: both begin anew.
-            logger.warning("Peers %s and %s differ in chunk %s.", peer, by, examination.key)
+            # One of them is wrong, and nobody knows which: both begin again.
             for each in (peer, by):
                 self._trust.invalid(each)
                 self._health.checked(each, good=False)
             return
         self._condemn(by if by and self._trust.is_trusted(peer) else peer, now)
 
+    # -- inside -------------------------------------------------------------------------------
+
+    def _canary(self, index: int) -> Canary | None:
+        """Draw a canary, for a chunk that has its result: another one may want its runs.
+
+        Every second time at most, since only copies make new ones.
+        """
+        if self._random.random() < 0.5:
+            return None
+        return self._canaries.pick(self._settings, self._random, chunk=index)
+
     def _condemn(self, peer: str, now: float) -> None:
-        logger.warning("Peer %s has failed an examination and is no longer trusted.", peer)
         self._trust.invalid(peer)
         self._health.checked(peer, good=False)
         self._breakers.record(peer, Outcome.BAD, now)

@@ -8,29 +8,24 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 
+from tests import forks
+from tests.forks import Finished
+
 from .browser import browser, page
 
 __all__ = ["browser", "page"]
 
 BIN = Path(sys.executable).parent
+#: Where the commands begin.
+ENTRIES = {"p2c2g": "p2c2g.commands.main", "p2c2g-capture": "p2c2g_capture.cli"}
 #: Seconds after which a command counts as hung.
 PATIENCE = 90
-
-
-@dataclass(frozen=True)
-class Finished:
-    """A command that has ended."""
-
-    code: int
-    output: str
-    errors: str
 
 
 def environment(**more: str) -> dict[str, str]:
@@ -49,6 +44,14 @@ def finish(*args: str, **env: str) -> Finished:
         args, env=environment(**env), capture_output=True, text=True, timeout=PATIENCE, check=False
     )
     return Finished(done.returncode, done.stdout, done.stderr)
+
+
+def finish_quickly(
+    command: str, *args: str, imported: tuple[str, ...] = (), **env: str
+) -> Finished:
+    """Run a command of ours to its end, without the start of Python."""
+    words = ["-c", f"from {ENTRIES[command]} import main; main()", *args]
+    return forks.finish(words, env=environment(**env), timeout=PATIENCE, imported=imported)
 
 
 def run_demo(report: Path, *args: str) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from p2c2g_workers import nets
 from p2c2g_workers.processors import network
 from tests.nets import nudged
 
-from .conftest import finish
+from .conftest import finish, finish_quickly
 
 needs_net = pytest.mark.skipif(network.MISSING, reason="needs onnx: pip install 'p2c2g[ml]'")
 
@@ -34,7 +34,9 @@ def own_net(home: Path) -> OwnNet:
 
 
 def test_a_game_without_a_net_exits_with_2(tmp_path: Path) -> None:
-    done = finish("p2c2g-capture", "run", "--game=doom", "--headless", XDG_DATA_HOME=str(tmp_path))
+    done = finish_quickly(
+        "p2c2g-capture", "run", "--game=doom", "--headless", XDG_DATA_HOME=str(tmp_path)
+    )
     assert done.code == 2, done
     said = sentence(done.errors)
     assert "There is no net of doom: train one with p2c2g train --game doom" in said
@@ -43,7 +45,7 @@ def test_a_game_without_a_net_exits_with_2(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("game", ["", "../x"])
 def test_what_is_no_game_s_name_exits_with_2(tmp_path: Path, game: str) -> None:
-    done = finish(
+    done = finish_quickly(
         "p2c2g-capture", "run", f"--game={game}", "--headless", XDG_DATA_HOME=str(tmp_path)
     )
     assert done.code == 2, done
@@ -53,7 +55,7 @@ def test_what_is_no_game_s_name_exits_with_2(tmp_path: Path, game: str) -> None:
 @needs_net
 def test_a_size_that_the_game_has_not_exits_with_2(tmp_path: Path) -> None:
     own_net(tmp_path)
-    done = finish(
+    done = finish_quickly(
         "p2c2g-capture", "run", "--game=a-game", "--ops=upscale:2:ml-large", "--headless",
         XDG_DATA_HOME=str(tmp_path),
     )  # fmt: skip

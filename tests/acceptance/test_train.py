@@ -12,7 +12,9 @@ import cv2
 import numpy as np
 import pytest
 
-from .conftest import finish
+from tests.forks import LEARNING
+
+from .conftest import finish, finish_quickly
 
 pytest.importorskip("torch", reason="needs torch: pip install 'p2c2g[train]'")
 
@@ -98,18 +100,18 @@ def test_ctrl_c_keeps_what_there_is_and_the_next_call_goes_on(
         (("--game", "a/b"), 2, "letters, digits"),
         (("--game", "a", "--size", "ml-huge"), 2, "ml-tiny"),
         (("--game", "a", "--video", "none.mp4"), 2, "no file none.mp4"),
-        (("--game", "a", "--frames", "none"), 2, "none is no folder"),
+        (("--game", "a", "--frames", "none"), 2, "none is not a folder"),
         (("--game", "a", "--video", "x", "--frames", "y"), 2, "either"),
         (("--game", "a", "--source", "nonsense"), 2, "is not a source"),
         (("--game", "a", "--minutes", "0"), 2, "--minutes"),
-        (("--cancel", "a"), 2, "nothing to call off"),
+        (("--cancel", "a"), 2, "nothing to cancel"),
         (("--game", "a", "--resolution", "big"), 2, "big"),
     ],
 )
 def test_wrong_input_is_one_sentence(
     arguments: tuple[str, ...], code: int, words: str, home: dict[str, str]
 ) -> None:
-    done = finish("p2c2g", "train", *arguments, **home)
+    done = finish_quickly("p2c2g", "train", *arguments, imported=LEARNING, **home)
     assert done.code == code, done
     assert words in done.errors
     assert "Traceback" not in done.errors
@@ -117,6 +119,7 @@ def test_wrong_input_is_one_sentence(
 
 def test_too_little_says_what_to_do(tmp_path: Path, home: dict[str, str]) -> None:
     short = film(tmp_path / "short.mkv", 5)
-    done = finish("p2c2g", "train", "--game", "art", f"--video={short}", **home)
+    arguments = ("train", "--game", "art", f"--video={short}")
+    done = finish_quickly("p2c2g", *arguments, imported=LEARNING, **home)
     assert done.code == 2, done
     assert "There are 10 frames of art that differ, where 24 are needed" in done.errors

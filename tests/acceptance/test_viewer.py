@@ -15,10 +15,11 @@ import pytest
 from playwright.sync_api import expect
 
 from p2c2g.display.hub import Hub
-from p2c2g.display.web import Viewer
+from p2c2g.display.web import ViewerServer
 from p2c2g.media.codecs import codec
 from p2c2g.media.frame import Chunk, FrameState, Picture, Pixels, Rect, Size, Tile
 from p2c2g_capture.sources.pattern import PatternSource, stamp_layout
+from tests.pictures import shown_picture
 
 from .browser import READER, wait_until
 
@@ -75,7 +76,7 @@ def make(
         for chunk in CHUNKS
     )
     state = FrameState.COMPLETE if late is None else FrameState.DEGRADED
-    return Picture(number, state, SOURCE, large, tiles, "jpeg", 10.0, 10.0)
+    return shown_picture(number, large, state, SOURCE, tiles, captured_at=10.0, ready_at=10.0)
 
 
 def plain(number: int) -> Picture:
@@ -92,8 +93,8 @@ def hub() -> Hub:
 
 
 @pytest.fixture
-def viewer(hub: Hub) -> Iterator[Viewer]:
-    made = Viewer(hub, lambda: STATS, clock=lambda: 10.021)
+def viewer(hub: Hub) -> Iterator[ViewerServer]:
+    made = ViewerServer(hub, lambda: STATS, clock=lambda: 10.021)
     yield made
     made.close()
 
@@ -228,7 +229,7 @@ def test_the_readout_shows_what_the_session_says(hub, viewer, page):
 
 def test_a_readout_with_nothing_to_say_yet_shows_dashes(hub, page):
     start = {"fps": 0.0, "latency_ms": {"p50": None, "p99": None}, "peers": []}
-    with closing(Viewer(hub, lambda: start)) as viewer:
+    with closing(ViewerServer(hub, lambda: start)) as viewer:
         page.goto(viewer.start())
         for name, text in {"fps": "0.0", "p50": "–", "complete": "–", "peers": "0"}.items():
             expect(page.locator(f"#{name}")).to_have_text(text)
@@ -258,11 +259,11 @@ def test_a_lost_session_is_said_and_the_next_one_is_found(hub, viewer, page, tmp
     page.screenshot(path=tmp_path / "ended.png")
 
     again = Hub()
-    with_same_port = Viewer(again, lambda: STATS, port=port)
+    with_same_port = ViewerServer(again, lambda: STATS, port=port)
     with closing(with_same_port):
         with_same_port.start()
         page.evaluate(READER, [])
-        # Numbers start anew.
+        # Numbers start again.
         again.publish(plain(0))
         wait_until(page, "window.seen.at(-1)?.number === 0")
         expect(page.locator("#overlay")).to_be_hidden()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import finish
+from .conftest import finish, finish_quickly
 
 USAGE = {
     "no such file": ("--source=video:nowhere.mp4", "no file nowhere.mp4"),
@@ -40,13 +40,13 @@ def check_sentence(errors: str, expected: str) -> None:
 
 @pytest.mark.parametrize(("argument", "expected"), USAGE.values(), ids=USAGE.keys())
 def test_wrong_usage_exits_with_2(argument: str, expected: str) -> None:
-    done = finish("p2c2g-capture", "run", "--source=pattern", "--headless", argument)
+    done = finish_quickly("p2c2g-capture", "run", "--source=pattern", "--headless", argument)
     assert done.code == 2, done
     check_sentence(done.errors, expected)
 
 
 def test_a_grid_finer_than_the_frame() -> None:
-    done = finish(
+    done = finish_quickly(
         "p2c2g-capture",
         "run",
         "--source=pattern",
@@ -70,7 +70,7 @@ def test_a_port_in_use_exits_with_2() -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        done = finish("p2c2g-capture", "run", "--source=pattern", f"--port={port}")
+        done = finish_quickly("p2c2g-capture", "run", "--source=pattern", f"--port={port}")
     assert done.code == 2
     check_sentence(done.errors, f"{port} is in use")
 
@@ -82,7 +82,7 @@ def test_no_screen_exits_with_1() -> None:
 
 
 def test_no_broker_exits_with_1_and_hides_the_password() -> None:
-    done = finish(
+    done = finish_quickly(
         "p2c2g-capture",
         "run",
         "--source=pattern",
@@ -95,7 +95,7 @@ def test_no_broker_exits_with_1_and_hides_the_password() -> None:
 
 
 def test_a_wrong_variable_is_named() -> None:
-    done = finish(
+    done = finish_quickly(
         "p2c2g-capture", "run", "--source=pattern", "--headless", P2C2G_SESSION_QUALITY="best"
     )
     assert done.code == 2
@@ -106,4 +106,4 @@ def test_the_demo_passes_the_sentence_on(tmp_path: Path) -> None:
     done = finish("p2c2g", "demo", "--source=telepathy", "--headless")
     assert done.code == 2
     check_sentence(done.errors, "give one of auto, screen")
-    assert finish("p2c2g", "demo", "--peers=0").code == 2
+    assert finish_quickly("p2c2g", "demo", "--peers=0").code == 2

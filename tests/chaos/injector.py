@@ -14,11 +14,13 @@ from typing import Any
 import redis
 
 from p2c2g.messaging import envelope
-from p2c2g.session.dispatcher import QUEUE_LIFETIME, parse_task_id
+from p2c2g.messaging.client import redis_client
+from p2c2g.messaging.dispatcher import QUEUE_LIFETIME, parse_task_id
 from tests.chaos.events import Injected, Key
 from tests.chaos.faults import BROKER, SESSION, Fault, Kind
 from tests.chaos.peer import Conduct
-from tests.chaos.pool import RTT_MS, Pool
+from tests.chaos.workers import RTT_MS, ChaosWorker
+from tests.pool import Pool
 
 #: Seconds between two turns: how late an action may be, and how often somebody may look.
 TURN = 0.01
@@ -30,6 +32,7 @@ class Injector:
 
     Args:
         pool: is harmed.
+        workers: of the pool, by name.
         faults: in order.
         session_logs: the folder of the session's logs.
         conducts: how each worker behaves in good times.
@@ -39,16 +42,18 @@ class Injector:
     def __init__(
         self,
         pool: Pool,
+        workers: dict[str, ChaosWorker],
         faults: tuple[Fault, ...],
         session_logs: Path,
         conducts: dict[str, Conduct],
         look: Callable[[], None],
     ) -> None:
         self._pool = pool
+        self._workers = workers
         self._session_logs = session_logs
         self._conducts = conducts
         self._look = look
-        self._client = pool.client()
+        self._client = redis_client(pool.settings())
         #: What is to be done: when, whether it begins or ends, and which fault.
         self._actions = sorted(
             [(fault.at, 0, fault) for fault in faults]
@@ -120,7 +125,7 @@ class Injector:
     # -- workers -----------------------------------------------------------------------------
 
     def _harm(self, fault: Fault, name: str) -> None:
-        worker = self._pool.workers[name]
+        worker = self._workers[name]
         if fault.kind in {Kind.KILL, Kind.HALF}:
             worker.kill()
         elif fault.kind is Kind.STOP:
@@ -131,7 +136,7 @@ class Injector:
     def _heal(self, fault: Fault, name: str) -> None:
         if name == BROKER:
             return
-        worker = self._pool.workers[name]
+        worker = self._workers[name]
         if fault.kind in {Kind.KILL, Kind.HALF}:
             worker.start()
         elif fault.kind is Kind.STOP:
@@ -168,9 +173,9 @@ class Injector:
     def _disk(self, fault: Fault, *, broken: bool) -> None:
         (name,) = fault.targets
         if fault.how == "full":
-            self._pool.workers[name].limit_files(full=broken)
+            self._workers[name].limit_files(full=broken)
             return
-        folder = self._session_logs if name == SESSION else self._pool.workers[name].logs
+        folder = self._session_logs if name == SESSION else self._workers[name].logs
         away = folder.with_name(folder.name + ".away")
         if broken:
             if folder.exists():

@@ -11,11 +11,12 @@ from typing import Any, Self
 import psutil
 import redis
 
+from p2c2g.messaging import names
+from p2c2g.messaging.dispatcher import DIRECT_LIFETIME, QUEUE_LIFETIME
 from p2c2g.peers import shared_breakers as shared
 from p2c2g.peers import shared_health
 from p2c2g.peers.registry import Registry
-from p2c2g.session.dispatcher import DIRECT_LIFETIME, QUEUE_LIFETIME
-from tests.chaos.pool import RESULT_LIFETIME
+from tests.chaos.workers import RESULT_LIFETIME
 
 #: Seconds that what has been closed may take to be gone.
 SETTLE = 5.0
@@ -119,11 +120,11 @@ def _allowed(key: str) -> tuple[int, str]:
         return QUEUE_LIFETIME, "capability queues"
     if key.endswith(".dq2"):
         return DIRECT_LIFETIME, "peers' own queues"
-    if key.startswith("p2c2g.recall."):
+    if key.startswith(names.recall("")):
         return 60, "recall lists of workers that lost their connection"
-    if key == shared_health.KEY or key.startswith(f"{shared_health.KEY}."):
+    if key == names.sessions() or key.startswith(names.health("")):
         return shared_health.LIFETIME, "words of sessions on their peers' health"
-    if key == shared.KEY:
+    if key == names.breakers():
         return shared.LIFETIME, "set of open breakers"
     return -1, ""
 

@@ -20,10 +20,10 @@ import numpy as np
 from celery import signals
 from celery.exceptions import Ignore
 
-from p2c2g.celery import ENHANCE_TASK
 from p2c2g.media.codecs import codec
 from p2c2g.media.wire import ChunkHeader
-from p2c2g.session.dispatcher import parse_task_id
+from p2c2g.messaging.dispatcher import parse_task_id
+from p2c2g.messaging.names import ENHANCE_TASK
 from p2c2g_workers import tasks
 from p2c2g_workers.tasks import EnhancedChunk
 from tests.chaos.records import RecordWriter, Step

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from json import loads
@@ -12,13 +13,15 @@ from typing import Any
 
 from celery import Celery
 
-from p2c2g.celery import create_app, redis_client
+from p2c2g.errors import UnavailableError
 from p2c2g.media.chunker import Grid
 from p2c2g.media.frame import Size
 from p2c2g.media.operations import Pipeline
 from p2c2g.media.wire import ChunkHeader
+from p2c2g.messaging.broker import Broker
+from p2c2g.session.config import SessionConfig
 from p2c2g.session.report import build_report
-from p2c2g.session.session import Session, SessionConfig
+from p2c2g.session.session import Session
 from p2c2g_capture.pacer import Pacer
 from p2c2g_capture.sources import open_source, shipped_clip
 from tests.chaos.auditor import Violation, audit, excused
@@ -28,10 +31,11 @@ from tests.chaos.figures import figures
 from tests.chaos.injector import Injector
 from tests.chaos.leftovers import Belongings, judge_connections, judge_keys
 from tests.chaos.peer import Conduct
-from tests.chaos.pool import Pool, node
 from tests.chaos.records import SLOTS, read_records
 from tests.chaos.surroundings import deaths, logging_to, metronome, run_folder
 from tests.chaos.witness import Witness
+from tests.chaos.workers import ChaosWorker, chaos_pool, stop_workers
+from tests.pool import Pool, wait_until_ready
 
 #: Seconds by which a frame may miss its deadline: one frame's time.  Without any fault, the
 #: latest of 1,800 was 3.4 ms late on two cores shared with the whole pool and other work.
@@ -120,8 +124,8 @@ def _run(
         stack.enter_context(logging_to(logs))
         dead = stack.enter_context(deaths())
         ticking = stack.enter_context(metronome())
-        pool = stack.enter_context(Pool(folder, options.workers))
-        conducts = _usual_conducts(options.seed, pool)
+        pool, workers = stack.enter_context(chaos_pool(folder, options.workers))
+        conducts = _usual_conducts(options.seed, folder, workers)
         source = stack.enter_context(open_source(spec, options.size, options.fps))
         plan = SessionConfig(
             size=source.size,
@@ -132,17 +136,16 @@ def _run(
             policy=options.policy,
         )
         recording = Recording(len(plan.chunks), options.fps, options.deadline)
-        settings = pool.settings(SESSION)
-        app = create_app(settings)
-        _listen(app, recording)
-        client = redis_client(settings)
+        broker = stack.enter_context(Broker(pool.settings(SESSION)))
+        _listen(broker.app, recording)
         witness = Witness(
             plan.operations.resolve(plan.size),
             [(c.target.x, c.target.y, c.target.width, c.target.height) for c in plan.chunks],
             numbered=options.source == "pattern",
         )
-        session = Session(app, client, plan, witness)
-        injector = Injector(pool, faults, logs, conducts, _BreakerWatch(session, recording).look)
+        session = Session(broker, plan, witness)
+        look = _BreakerWatch(session, recording).look
+        injector = Injector(pool, workers, faults, logs, conducts, look)
         witness.start()
         pacer = Pacer(source, options.fps, options.seconds)
         try:
@@ -158,20 +161,19 @@ def _run(
             session.close(pacer.due)
             injector.close()
             witness.close()
-            client.close()
-            app.close()
+            broker.close()
         recording.due = pacer.due
         recording.counted = session.tally.frames()
         recording.in_flight = {
-            "chunks in the table of attempts": len(session.attempts),
-            "frames in the player": len(session.player),
+            "chunks in the table of attempts": len(session.tables.attempts),
+            "frames in flight": session.frames_in_flight,
         }
         recording.injected = sorted(injector.injected, key=lambda done: done.began)
         recording.shown, recording.wrong = witness.shown, witness.wrong
         recording.unseen = witness.unseen
-        recording.crashes += _stop_workers(pool)
+        recording.crashes += _stop_workers(workers)
         _look_at_broker(pool, recording)
-        for name, worker in pool.workers.items():
+        for name, worker in workers.items():
             for path in worker.records():
                 records = read_records(path)
                 recording.ran += [Ran(name, record) for record in records]
@@ -185,12 +187,12 @@ def _run(
     return recording, report
 
 
-def _usual_conducts(seed: int, pool: Pool) -> dict[str, Conduct]:
+def _usual_conducts(seed: int, folder: Path, workers: Iterable[str]) -> dict[str, Conduct]:
     """Give each peer the clock of another machine, hours away from ours."""
     hours = Random(seed)
-    conducts = {name: Conduct(skew=round(hours.uniform(7200, 72_000), 3)) for name in pool.names}
+    conducts = {name: Conduct(skew=round(hours.uniform(7200, 72_000), 3)) for name in workers}
     for name, conduct in conducts.items():
-        conduct.write(pool.folder, name)
+        conduct.write(folder, name)
     return conducts
 
 
@@ -222,25 +224,26 @@ class _BreakerWatch:
         at = time.monotonic()
         for peer, seen in now.items():
             if seen != self._last.get(peer):
-                name = peer.partition("@")[0] if peer == node(peer.partition("@")[0]) else peer
+                name = peer.removesuffix("@test")
                 self._recording.breakers.append(
                     BreakerSeen(name, str(seen["state"]), int(seen["opened"]), at)
                 )
         self._last = now
 
 
-def _stop_workers(pool: Pool) -> list[str]:
+def _stop_workers(workers: dict[str, ChaosWorker]) -> list[str]:
     """End the workers, the last killed of which may still be starting; say what went wrong."""
     wrong = []
     try:
-        pool.wait_until_ready()
-    except RuntimeError as error:
+        wait_until_ready(workers.values())
+    except UnavailableError as error:
         wrong.append(str(error))
-    return wrong + pool.stop_workers()
+    return wrong + stop_workers(workers.values())
 
 
 def _look_at_broker(pool: Pool, recording: Recording) -> None:
-    with pool.client() as client:
+    with Broker(pool.settings()) as broker:
+        client = broker.client
         recording.left += judge_connections(client)
         left, recording.tolerated = judge_keys(client)
         recording.left += left

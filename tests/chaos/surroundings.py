@@ -13,7 +13,7 @@ from pathlib import Path
 
 from p2c2g.logs import configure
 from p2c2g.settings import LogSettings
-from tests.chaos.pool import ROOT
+from tests.lane import ROOT
 
 
 @contextmanager

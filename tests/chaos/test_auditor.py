@@ -105,7 +105,7 @@ def in_flight(run: Recording) -> None:
 
 
 def left(run: Recording) -> None:
-    run.left.append("the thread 'p2c2g-keeper'")
+    run.left.append("the thread 'p2c2g-maintenance'")
 
 
 def died(run: Recording) -> None:

@@ -9,11 +9,12 @@ import pytest
 
 from p2c2g.media.chunker import Grid, cut, paint_base, plan_chunks
 from p2c2g.media.codecs import codec
-from p2c2g.media.frame import FrameState, Picture, Pixels, Size
+from p2c2g.media.frame import FrameState, Pixels, Size
 from p2c2g.media.operations import Pipeline
 from p2c2g_capture.sources import open_source, shipped_clip
 from p2c2g_workers.processors import run
 from tests.chaos.witness import Witness
+from tests.pictures import shown_picture
 
 SIZE = Size(320, 180)
 PLAN = Pipeline.parse("upscale:2").resolve(SIZE)
@@ -53,7 +54,7 @@ def verdict(source: Pixels, shown: Pixels, *, numbered: bool) -> dict[int, str]:
     witness = Witness(PLAN, RECTS, numbered=numbered)
     witness.start()
     witness.captured(NUMBER, source)
-    witness(Picture(NUMBER, FrameState.DEGRADED, SIZE, shown, (), "jpeg", 0.0, 0.0))
+    witness(shown_picture(NUMBER, shown, FrameState.DEGRADED))
     witness.close()
     assert witness.crash is None
     return witness.wrong
@@ -109,6 +110,6 @@ def test_a_picture_that_nobody_captured_is_wrong() -> None:
     witness = Witness(PLAN, RECTS, numbered=True)
     witness.start()
     frame = np.zeros((PLAN.output.height, PLAN.output.width, 3), np.uint8)
-    witness(Picture(5, FrameState.DEGRADED, SIZE, frame, (), "jpeg", 0.0, 0.0))
+    witness(shown_picture(5, frame, FrameState.DEGRADED))
     witness.close()
     assert witness.wrong == {5: "nobody captured it"}

@@ -24,6 +24,7 @@ from p2c2g.verify.limits import limits_for
 from p2c2g_capture.sources.pattern import PatternSource
 from p2c2g_capture.sources.video import VideoSource
 from p2c2g_workers.processors import run
+from tests.effort import examples
 
 SIZE = Size(320, 180)
 PIPELINES = (
@@ -42,7 +43,7 @@ PIPELINES = (
     "pass",
 )
 LOSSY = sorted(name for name, each in CODECS.items() if not each.lossless)
-SPEED = settings(deadline=None, derandomize=True, max_examples=60)
+SPEED = settings(deadline=None, derandomize=True, max_examples=examples(60))
 
 
 @dataclass(frozen=True)
@@ -273,7 +274,7 @@ def test_where_nothing_moved_an_old_frame_is_no_lie(game: list[Pixels]) -> None:
 
 
 @given(st.integers(0, 2**32 - 1), st.sampled_from(PIPELINES[:9]), st.sampled_from(LOSSY))
-@settings(deadline=None, derandomize=True, max_examples=30)
+@settings(deadline=None, derandomize=True, max_examples=examples(30))
 def test_garbage_is_never_shown(seed: int, pipeline: str, name: str) -> None:
     here = session(pipeline, name, grid=Grid(1, 1))
     chunk = here.chunks[0]

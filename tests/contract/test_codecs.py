@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from p2c2g.errors import CodecError, UsageError
 from p2c2g.media.codecs import CODECS, Codec, codec
 from p2c2g.media.frame import Pixels, Size
+from tests.effort import examples
 
 SIZE = Size(53, 38)
 
@@ -164,13 +165,13 @@ HEADS = [data[:length] for data in ENCODED.values() for length in (0, 4, 12, 30)
 
 
 @given(st.sampled_from(sorted(CODECS)), st.sampled_from(HEADS), st.binary(max_size=300))
-@settings(deadline=None, derandomize=True, max_examples=300)
+@settings(deadline=None, derandomize=True, max_examples=examples(300))
 def test_random_bytes_do_no_harm(name: str, head: bytes, tail: bytes) -> None:
     decode_or_refuse(codec(name), head + tail)
 
 
 @given(st.sampled_from(sorted(CODECS)), st.integers(0, 100_000))
-@settings(deadline=None, derandomize=True, max_examples=300)
+@settings(deadline=None, derandomize=True, max_examples=examples(300))
 def test_cut_short_does_no_harm(name: str, end: int) -> None:
     data = ENCODED[name]
     decode_or_refuse(codec(name), data[: end % len(data)])
@@ -180,7 +181,7 @@ def test_cut_short_does_no_harm(name: str, end: int) -> None:
     st.sampled_from(sorted(CODECS)),
     st.lists(st.tuples(st.integers(0, 100_000), st.integers(1, 255)), min_size=1, max_size=6),
 )
-@settings(deadline=None, derandomize=True, max_examples=600)
+@settings(deadline=None, derandomize=True, max_examples=examples(600))
 def test_flipped_bits_do_no_harm(name: str, flips: list[tuple[int, int]]) -> None:
     data = bytearray(ENCODED[name])
     for place, bits in flips:

@@ -1,4 +1,4 @@
-"""What every policy owes, whichever way it chooses."""
+"""What every policy owes, however it chooses."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from p2c2g.errors import UsageError
-from p2c2g.routing.candidate import Candidate, Job, Policy
+from p2c2g.peers.candidate import Candidate
 from p2c2g.routing.policies import POLICIES, make
+from p2c2g.routing.policy import Job, Policy
+from tests.effort import examples
 
 CHOOSING = sorted(set(POLICIES) - {"capability"})
-SPEED = settings(deadline=None, derandomize=True, max_examples=80)
+SPEED = settings(deadline=None, derandomize=True, max_examples=examples(80))
 JOB = Job("session", 0, 0.25, deadline=0.1)
 
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from p2c2g.messaging.embedded import EmbeddedBroker
-from tests.lane import Lane, MakeWorker, Worker, settings
-from tests.pool import Pool
+from tests.lane import Lane, settings
+from tests.pool import MakeWorker, Pool, Worker
 
 
 @pytest.fixture(scope="session")
@@ -36,10 +36,9 @@ def worker(broker: EmbeddedBroker, lane: Lane, tmp_path: Path) -> Iterator[MakeW
     with ExitStack() as stack:
 
         def make(*options: str, url: str = "", **keywords: Any) -> Worker:
-            name = keywords.get("name", "w")
-            log = tmp_path / f"{name}.log"
-            made = Worker(keywords.pop("lane", lane), url or broker.url, log, *options, **keywords)
-            stack.callback(made.stop)
+            log = tmp_path / f"{keywords.get('name', 'w')}.log"
+            made = Worker(lane.app, url or broker.url, log, *options, **keywords)
+            stack.callback(made.kill)
             made.start()
             return made
 
@@ -48,6 +47,6 @@ def worker(broker: EmbeddedBroker, lane: Lane, tmp_path: Path) -> Iterator[MakeW
 
 @pytest.fixture
 def pool(tmp_path: Path) -> Iterator[Pool]:
-    """A broker that a test may harm, and its peers."""
-    with EmbeddedBroker() as broker, ExitStack() as stack:
-        yield Pool(stack, broker, tmp_path)
+    """A broker that a test may harm, and workers on it."""
+    with Pool(tmp_path) as opened:
+        yield opened

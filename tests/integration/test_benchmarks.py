@@ -20,6 +20,7 @@ from benchmarks.rungs import RUNGS
 from benchmarks.streaming import ROLES, TARGET_60, TARGET_144
 from p2c2g.errors import UsageError
 from p2c2g.session.tally import STAGES
+from tests import forks
 
 ROOT = Path(__file__).resolve().parents[2]
 FIGURES = {"p50_ms", "p95_ms", "p99_ms", "tasks_per_s"}
@@ -57,11 +58,11 @@ def figures(script: str, *arguments: str) -> Any:
 
 @pytest.mark.parametrize(("script", "arguments", "expected"), WRONG.values(), ids=WRONG.keys())
 def test_wrong_arguments_exit_with_2(script: str, arguments: list[str], expected: str) -> None:
-    done = run(script, *arguments)
-    assert done.returncode == 2
-    assert expected in done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1, done.stderr
-    assert not done.stdout
+    done = forks.finish([ROOT / "benchmarks" / script, *arguments])
+    assert done.code == 2
+    assert expected in done.errors
+    assert len(done.errors.strip().splitlines()) == 1, done.errors
+    assert not done.output
 
 
 def test_a_round_trip_of_two_contenders() -> None:

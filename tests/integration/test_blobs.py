@@ -6,10 +6,11 @@ import hashlib
 
 import pytest
 
-from p2c2g.celery import redis_client
 from p2c2g.errors import BrokerUnavailableError, UsageError
 from p2c2g.media.hashes import DIGITS, name_of
-from p2c2g.messaging.blobs import MAX_BLOB, PREFIX, Blobs
+from p2c2g.messaging import names
+from p2c2g.messaging.blobs import MAX_BLOB, Blobs
+from p2c2g.messaging.client import redis_client
 from tests.lane import Lane, settings
 
 DATA = bytes(range(256)) * 20
@@ -24,37 +25,37 @@ def test_what_was_put_is_had(blobs: Blobs, lane: Lane) -> None:
     name = blobs.put(DATA, 60)
     assert name == name_of(DATA) == hashlib.sha256(DATA).hexdigest()[:DIGITS]
     assert blobs.get(name) == DATA
-    assert lane.client.keys(f"{PREFIX}*") == [(PREFIX + name).encode()]
-    assert 59_000 < lane.client.pttl(PREFIX + name) <= 60_000
+    assert lane.client.keys(names.blob("*")) == [names.blob(name).encode()]
+    assert 59_000 < lane.client.pttl(names.blob(name)) <= 60_000
 
 
 def test_it_goes_when_its_time_is_over_unless_it_is_kept(blobs: Blobs, lane: Lane) -> None:
     name = blobs.put(DATA, 60)
     assert blobs.keep(name, 3600)
-    assert 3_599_000 < lane.client.pttl(PREFIX + name) <= 3_600_000
+    assert 3_599_000 < lane.client.pttl(names.blob(name)) <= 3_600_000
     assert blobs.keep(name, 0.001)
     lane.wait_until(lambda: blobs.get(name) is None)
     assert not blobs.keep(name, 60)
-    assert lane.client.keys(f"{PREFIX}*") == []
+    assert lane.client.keys(names.blob("*")) == []
 
 
 def test_putting_again_makes_it_last(blobs: Blobs, lane: Lane) -> None:
     name = blobs.put(DATA, 5)
     assert blobs.put(DATA, 60) == name
-    assert lane.client.pttl(PREFIX + name) > 50_000
+    assert lane.client.pttl(names.blob(name)) > 50_000
 
 
 def test_what_was_dropped_is_gone(blobs: Blobs) -> None:
-    names = [blobs.put(data, 60) for data in (b"a", b"b", b"c")]
-    blobs.drop(*names[:2], "0" * DIGITS)
+    put = [blobs.put(data, 60) for data in (b"a", b"b", b"c")]
+    blobs.drop(*put[:2], "0" * DIGITS)
     blobs.drop()
-    assert [blobs.get(name) for name in names] == [None, None, b"c"]
+    assert [blobs.get(name) for name in put] == [None, None, b"c"]
 
 
 @pytest.mark.parametrize("other", [b"something else", DATA[:-1], DATA + b"!"])
 def test_what_is_not_what_its_name_says_is_not_had(blobs: Blobs, lane: Lane, other: bytes) -> None:
     name = blobs.put(DATA, 60)
-    lane.client.set(PREFIX + name, other)
+    lane.client.set(names.blob(name), other)
     assert blobs.get(name) is None
 
 
@@ -74,7 +75,7 @@ def test_no_more_is_read_than_was_asked_for(
         read.append(len(found))
         return found
 
-    lane.client.set(PREFIX + name, bytes(3 * MAX_BLOB))
+    lane.client.set(names.blob(name), bytes(3 * MAX_BLOB))
     monkeypatch.setattr(lane.client, "getrange", spy)
     assert blobs.get(name, 1000) is None
     assert read == [1001]
@@ -97,7 +98,7 @@ def test_what_is_no_name_is_refused(blobs: Blobs, name: str) -> None:
 
 def test_a_broker_that_does_not_answer_or_refuses_is_said_to(lane: Lane, blobs: Blobs) -> None:
     name = name_of(DATA)
-    lane.client.lpush(PREFIX + name, b"a list")
+    lane.client.lpush(names.blob(name), b"a list")
     with pytest.raises(BrokerUnavailableError, match="WRONGTYPE"):
         blobs.get(name)
     away = Blobs(redis_client(settings("redis://127.0.0.1:1/0")))

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 import redis
 
-from p2c2g.celery import redis_client
+from p2c2g.messaging.client import redis_client
 from p2c2g.messaging.embedded import HOST, EmbeddedBroker
 from p2c2g.messaging.pipelining import DEAD_AFTER, BusyError, CommandStream
 from p2c2g.testing.delay_proxy import DelayProxy

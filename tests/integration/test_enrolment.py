@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
+from p2c2g.messaging import names
 from p2c2g.messaging.embedded import EmbeddedBroker
-from p2c2g.peers.keys import BINDINGS, PEERS, beat_key, own_queue
 from p2c2g.peers.messages import PeerState
 from p2c2g.peers.registry import PeerRecord, Registry
-from tests.lane import PATIENCE, Lane, MakeWorker, Worker, connections, settings
+from tests.lane import PATIENCE, Lane, connections, settings
+from tests.pool import MakeWorker, Worker
 
 #: Seconds between beats here, so that three of them are soon over.
 INTERVAL = "0.2"
@@ -66,10 +67,12 @@ def instance(registry: Registry) -> str:
 
 
 def assert_no_trace(lane: Lane, name: str = W) -> None:
-    keys = [beat_key(name), own_queue(name), f"{name}.celery.pidbox"]
+    keys = [names.beat(name), names.own_queue(name), f"{name}.celery.pidbox"]
     assert lane.client.exists(*keys) == 0
-    assert not lane.client.hexists(PEERS, name)
-    assert not any(name.encode() in member for member in lane.client.smembers(BINDINGS))
+    assert not lane.client.hexists(names.peers(), name)
+    assert not any(
+        name.encode() in member for member in lane.client.smembers(names.control_bindings())
+    )
 
 
 def test_a_worker_registers_by_itself(lane: Lane, registry: Registry, peer: MakePeer) -> None:
@@ -128,10 +131,10 @@ def test_a_killed_peer_is_dead_in_three_beats_and_can_be_swept(
     running = peer("-Q", "cpu", "-c", "1")
     lane.send(task="lane.hold")
     lane.wait_started()
-    assert lane.client.pttl(beat_key(W)) <= 3 * 1000 * float(INTERVAL)
+    assert lane.client.pttl(names.beat(W)) <= 3 * 1000 * float(INTERVAL)
     running.signal(signal.SIGKILL)
     running.wait(PATIENCE)
-    lane.send(3, queue=own_queue(W))
+    lane.send(3, queue=names.own_queue(W))
     lane.confirm()
     assert registry.ids() == {W}
     wait_for_state(lane, registry, None)
@@ -177,13 +180,13 @@ def test_one_that_ends_while_it_measures_its_machine_ends_in_order(
 def test_a_drain_under_load_loses_nothing(lane: Lane, registry: Registry, peer: MakePeer) -> None:
     leaving = peer("-Q", "cpu", "-c", "2", name="leaving")
     sent = lane.send(20, 0.05)
-    sent += lane.send(20, 0.05, queue=own_queue(leaving.name))
+    sent += lane.send(20, 0.05, queue=names.own_queue(leaving.name))
     lane.wait(2)
     lane.app.control.broadcast("drain", destination=[leaving.name], reply=True, limit=1)
     assert leaving.wait(PATIENCE) == 0, leaving.log()
     left = lane.queued("cpu")
     assert left, "the test wants a peer that leaves with work left"
-    assert lane.client.exists(own_queue(leaving.name)) == 0
+    assert lane.client.exists(names.own_queue(leaving.name)) == 0
     peer("-Q", "cpu", "-c", "2", name="staying")
     lane.wait_for(sent)
     assert sorted(lane.done()) == sorted(sent), "a chunk was done twice"
@@ -193,7 +196,7 @@ def test_a_drain_under_load_loses_nothing(lane: Lane, registry: Registry, peer: 
 def test_a_broker_that_was_restarted_is_told_again(tmp_path: Path) -> None:
     with EmbeddedBroker() as broker, Lane(settings(broker.url)) as lane:
         registry = Registry(lane.client)
-        running = Worker(lane, broker.url, tmp_path / "w.log", "-Q", "cpu", environment=QUICK)
+        running = Worker(lane.app, broker.url, tmp_path / "w.log", "-Q", "cpu", environment=QUICK)
         try:
             running.start()
             wait_for_state(lane, registry, PeerState.READY)
@@ -206,7 +209,7 @@ def test_a_broker_that_was_restarted_is_told_again(tmp_path: Path) -> None:
             lane.round_trip_in_the_end()
             running.wait_until_ready()
         finally:
-            running.stop()
+            running.kill()
 
 
 def test_a_peer_that_slept_enrols_again_and_gets_work(
@@ -222,14 +225,8 @@ def test_a_peer_that_slept_enrols_again_and_gets_work(
     wait_for_state(lane, registry, PeerState.READY)
     assert instance(registry) == before
     lane.round_trip()
-    lane.round_trip(queue=own_queue(W))
+    lane.round_trip(queue=names.own_queue(W))
     running.wait_until_ready()  # Celery's remote control, which the sweep had cut off.
-
-
-def launch(worker: Worker) -> None:
-    """Start a worker without waiting for its answer: a namesake might give it."""
-    worker.wait_until_ready = lambda: None  # type: ignore[method-assign]
-    worker.start()
 
 
 @pytest.fixture
@@ -239,14 +236,14 @@ def second(lane: Lane, broker: EmbeddedBroker, tmp_path: Path) -> Iterator[Calla
 
     def start(*options: str, name: str = "w") -> Worker:
         log = tmp_path / "second.log"
-        worker = Worker(lane, broker.url, log, *options, name=name, environment=QUICK)
-        launch(worker)
+        worker = Worker(lane.app, broker.url, log, *options, name=name, environment=QUICK)
+        worker.launch()  # A namesake might answer.
         made.append(worker)
         return worker
 
     yield start
     for each in made:
-        each.stop()
+        each.kill()
 
 
 def test_a_second_worker_of_a_name_ends_and_the_first_goes_on(
@@ -261,7 +258,7 @@ def test_a_second_worker_of_a_name_ends_and_the_first_goes_on(
     )
     assert instance(registry) == before
     wait_for_state(lane, registry, PeerState.READY)
-    lane.round_trip(queue=own_queue(W))
+    lane.round_trip(queue=names.own_queue(W))
     first.wait_until_ready()
     first.signal(signal.SIGTERM)
     assert first.wait(PATIENCE) == 0, first.log()
@@ -301,7 +298,7 @@ def test_a_heart_that_loses_its_connection_beats_on(
         for victim in connections(lane.client, "eval"):
             lane.client.client_kill_filter(_id=str(victim))
         lane.round_trip()
-        lane.client.delete(beat_key(W))
+        lane.client.delete(names.beat(W))
         wait_for_state(lane, registry, PeerState.READY)
     assert running.log().count("Connected to") == 1, "the worker's own connection was not touched"
 
@@ -312,7 +309,7 @@ def test_a_heart_that_loses_its_connection_beats_on(
         (("--max-cpu", "500%"), "'500%' is no share"),
         (("--hours", "25-3"), "'25-3' are no hours"),
         (("--max-mbps", "-1"), "'-1' is no bandwidth"),
-        (("--region", " "), "' ' is no name"),
+        (("--region", " "), "' ' is no region"),
         (("-n", "two words@test"), "'two words@test' cannot be a peer's id"),
     ],
 )

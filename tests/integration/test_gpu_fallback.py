@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 import signal
-import threading
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
-from time import monotonic
 from typing import Any
 
 import numpy as np
 import pytest
 
 from p2c2g.media.chunker import Grid
-from p2c2g.media.frame import Frame, FrameState, Picture, Size
+from p2c2g.media.frame import FrameState, Size
 from p2c2g.media.operations import Pipeline
 from p2c2g.messaging.embedded import EmbeddedBroker
 from p2c2g.peers.messages import Enrolment, PeerState
 from p2c2g.peers.registry import Registry
-from p2c2g.session.session import Session, SessionConfig
-from p2c2g.system import processes
+from p2c2g.session.config import SessionConfig
 from p2c2g_workers import gpu
 from p2c2g_workers.processors import run
 from tests.gamer import Gamer
 from tests.gpu_app import BAD, CARD, DONE, FAULT, TORCH
-from tests.lane import PATIENCE, Lane, MakeWorker, Worker
+from tests.lane import PATIENCE, Lane, settings
+from tests.pool import MakeWorker, Worker
+from tests.sessions import Player
 
 W = "w@test"
 SIZE = Size(96, 64)
@@ -51,52 +51,35 @@ def peer(worker: MakeWorker, environment: dict[str, str]) -> MakePeer:
     return make
 
 
-class Player:
-    """A session of one chunk a frame that is given one frame after another."""
-
-    def __init__(self, lane: Lane, queue: str, levels: int = 0) -> None:
-        self._levels = levels
-        plan = SessionConfig(
-            size=SIZE, operations=OPS, grid=Grid(1, 1), codec="raw", deadline=PATIENCE,
-            paced=False, queue=queue,
-        )  # fmt: skip
-        self.session = Session(lane.app, lane.client, plan, self._show)
-        self.sent = 0
-        self._shown: list[Picture] = []
-        self._changed = threading.Condition()
-
-    def play(self, frames: int) -> None:
-        """Send frames, each after the one before it was shown; all have to be right."""
-        for _ in range(frames):
-            pixels = np.random.default_rng(self.sent).integers(0, 256, (64, 96, 3), np.uint8)
-            now = monotonic()
-            self.session.submit(Frame(self.sent, pixels, now, monotonic()))
-            self.sent += 1
-            with self._changed:
-                assert self._changed.wait_for(lambda: len(self._shown) == self.sent, 2 * PATIENCE)
-            assert self._shown[-1].state is FrameState.COMPLETE
-            apart = self._shown[-1].pixels.astype(np.int16) - run(OPS.resolve(SIZE), pixels)
-            assert np.abs(apart).max() <= self._levels
-
-    def _show(self, picture: Picture) -> None:
-        with self._changed:
-            self._shown.append(picture)
-            self._changed.notify_all()
+Play = Callable[..., None]
 
 
 @pytest.fixture
-def player(lane: Lane) -> Iterator[Callable[..., Player]]:
-    """Make players on a queue."""
-    made: list[Player] = []
+def play(lane: Lane, broker: EmbeddedBroker) -> Iterator[Play]:
+    """Play on a queue, one chunk a frame: ``play("gpu", 2)`` sends two frames.
 
-    def make(queue: str, levels: int = 0) -> Player:
-        made.append(Player(lane, queue, levels))
-        made[-1].session.start()
-        return made[-1]
+    Each is sent after the one before it was shown, and all have to be right but for
+    ``levels``.
+    """
+    players: dict[str, Player] = {}
+    with ExitStack() as stack:
 
-    yield make
-    for each in made:
-        each.session.close(each.sent)
+        def frames(queue: str, count: int, levels: int = 0) -> None:
+            if queue not in players:
+                config = SessionConfig(
+                    size=SIZE, operations=OPS, grid=Grid(1, 1), codec="raw", deadline=PATIENCE,
+                    paced=False, queue=queue,
+                )  # fmt: skip
+                players[queue] = stack.enter_context(Player(settings(broker.url), config))
+            for _ in range(count):
+                random = np.random.default_rng(players[queue].sent)
+                pixels = random.integers(0, 256, (64, 96, 3), np.uint8)
+                picture = players[queue].play(pixels)
+                assert picture.state is FrameState.COMPLETE
+                apart = picture.pixels.astype(np.int16) - run(OPS.resolve(SIZE), pixels)
+                assert np.abs(apart).max() <= levels
+
+        yield frames
 
 
 def told(registry: Registry) -> Enrolment:
@@ -119,7 +102,7 @@ def test_a_lost_card_leaves_its_queue_and_comes_back(
     lane: Lane,
     registry: Registry,
     peer: MakePeer,
-    player: Callable[..., Player],
+    play: Play,
     fault: str,
     chunks: int,
 ) -> None:
@@ -130,12 +113,11 @@ def test_a_lost_card_leaves_its_queue_and_comes_back(
     before = told(registry)
     assert before.capabilities.queues == ("cpu", "gpu")
     assert before.capabilities.gpus == (CARD,)
-    on_gpu = player("gpu")
-    on_gpu.play(2)
+    play("gpu", 2)
     assert done_by_card(lane) >= 2
 
     lane.client.set(FAULT, fault)
-    on_gpu.play(chunks)  # Each is answered, and rightly.
+    play("gpu", chunks)  # Each is answered, and rightly.
     wait_for_queues(lane, registry, "cpu")
     after = told(registry)
     assert after.instance == before.instance
@@ -145,7 +127,7 @@ def test_a_lost_card_leaves_its_queue_and_comes_back(
     assert beat is not None
     assert beat.state is PeerState.READY
     counted = done_by_card(lane)
-    player("cpu").play(2)
+    play("cpu", 2)
     assert done_by_card(lane) == counted
     assert running.log().count("The graphics card is given up") == 1
 
@@ -161,7 +143,7 @@ def test_a_lost_card_leaves_its_queue_and_comes_back(
     assert told(registry).instance == before.instance
     assert told(registry).capabilities.queues == ("cpu", "gpu")
     counted = done_by_card(lane)
-    on_gpu.play(2)
+    play("gpu", 2)
     assert done_by_card(lane) >= counted + 2
     assert "Traceback" not in running.log()
 
@@ -192,17 +174,14 @@ def refused(
 
     def start(*options: str, **more: str) -> str:
         made = Worker(
-            lane, broker.url, tmp_path / "refused.log", *options,
+            lane.app, broker.url, tmp_path / "refused.log", *options,
             application=APPLICATION, environment=environment | more,
         )  # fmt: skip
-        with made.log_path.open("wb") as log:
-            made.process = processes.start(
-                made._arguments, env=made._environment, stdout=log, stderr=log
-            )
+        made.launch()
         try:
             assert made.wait(PATIENCE) == 2, made.log()
         finally:
-            made.stop()
+            made.kill()
         assert "Traceback" not in made.log()
         return made.log().splitlines()[-1]
 
@@ -239,13 +218,13 @@ def test_a_session_by_pytorchs_engine(
     registry: Registry,
     worker: MakeWorker,
     environment: dict[str, str],
-    player: Callable[..., Player],
+    play: Play,
 ) -> None:
     running = worker(
         "-Q", "gpu", "-c", "2", application=APPLICATION, environment=environment | {TORCH: "1"}
     )
     wait_for_queues(lane, registry, "gpu")
-    player("gpu", levels=1).play(6)
+    play("gpu", 6, levels=1)
     lane.wait_until(lambda: told(registry).capabilities.speeds)
     assert "torch" in told(registry).capabilities.versions
     running.signal(signal.SIGTERM)

@@ -9,13 +9,15 @@ from typing import Any
 import psutil
 import pytest
 
+from p2c2g.errors import UnavailableError
 from p2c2g.messaging.embedded import HOST, EmbeddedBroker
 from p2c2g.peers.messages import Beat, PeerState
 from p2c2g.peers.registry import Registry
 from p2c2g.testing.delay_proxy import DelayProxy
 from p2c2g_workers.probe import cores
 from tests.guest_app import CLOCK
-from tests.lane import Lane, MakeWorker, Worker, by_port
+from tests.lane import Lane, by_port
+from tests.pool import MakeWorker, Worker
 
 OPEN, SHUT = "12:00", "20:00"
 HOURS = ("--hours", "8-17")
@@ -213,7 +215,7 @@ def test_limits_that_cannot_be_are_one_sentence(lane: Lane, worker: MakeWorker) 
         (("--max-cpu", "200%"), "50%"),
         (("--max-mbps", "a lot"), "megabits"),
     ]:
-        with pytest.raises(AssertionError) as ended:
+        with pytest.raises(UnavailableError) as ended:
             worker("-Q", "cpu", *options, application="tests.guest_app")
         log = str(ended.value)
         assert words in log

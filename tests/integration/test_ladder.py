@@ -13,7 +13,7 @@ ALLOWED = [f"upscale:2:{each}" for each in (*filter(nets.is_shipped, NETWORKS), 
 
 
 def test_a_peer_with_time_runs_a_net_and_says_which(pool: Pool) -> None:
-    pool.peer("one")
+    pool.worker("one")
     with Gamer(pool.broker.url, ops="upscale:2:ml", allowed=ALLOWED, deadline=1.0) as gamer:
         gamer.play_complete(30)
         ran = gamer.session.tally.summary()["ran"]
@@ -22,7 +22,7 @@ def test_a_peer_with_time_runs_a_net_and_says_which(pool: Pool) -> None:
 
 
 def test_a_peer_whose_nets_are_too_slow_falls_back_on_bicubic_not_behind(pool: Pool) -> None:
-    pool.peer("slow", SLOW_NETS)
+    pool.worker("slow", SLOW_NETS)
     with Gamer(pool.broker.url, ops="upscale:2:ml", allowed=ALLOWED) as gamer:
         gamer.play_complete(30)
         ran = gamer.session.tally.peers["slow@test"].ran
@@ -33,8 +33,8 @@ def test_a_peer_whose_nets_are_too_slow_falls_back_on_bicubic_not_behind(pool: P
 
 
 def test_two_peers_that_ran_different_nets_are_not_held_against_each_other(pool: Pool) -> None:
-    pool.peer("quick")
-    pool.peer("slow", SLOW_NETS)
+    pool.worker("quick")
+    pool.worker("slow", SLOW_NETS)
     with Gamer(
         pool.broker.url, ops="upscale:2:ml", allowed=ALLOWED, policy="weighted", deadline=0.4
     ) as gamer:

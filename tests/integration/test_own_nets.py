@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from pathlib import Path
-from time import monotonic
-from typing import Any
 
 import numpy as np
 import pytest
 
 from p2c2g.media.chunker import Grid
-from p2c2g.media.frame import Frame, FrameState, Picture, Pixels, Size
+from p2c2g.media.frame import FrameState, Picture, Pixels, Size
 from p2c2g.media.operations import Pipeline
-from p2c2g.messaging.blobs import PREFIX, Blobs
+from p2c2g.messaging import names
+from p2c2g.messaging.blobs import Blobs
 from p2c2g.messaging.embedded import EmbeddedBroker
 from p2c2g.nets.store import NetStore, OwnNet
-from p2c2g.session.session import Session, SessionConfig
+from p2c2g.session.config import SessionConfig
 from p2c2g_capture.ownnets import LIFETIME, Loan, with_nets
 from p2c2g_workers import nets
 from p2c2g_workers.processors import network, run
-from tests.lane import Lane, MakeWorker, Worker
+from tests.lane import Lane, settings
 from tests.nets import nudged
+from tests.pool import MakeWorker, Worker
+from tests.sessions import PATIENCE, Player
 
 pytestmark = pytest.mark.skipif(network.MISSING, reason="needs onnx: pip install 'p2c2g[ml]'")
 
@@ -30,7 +30,6 @@ SIZE = Size(96, 64)
 GAME = "a-game"
 #: Frames that are sent at most until the game's own net has come.
 FRAMES = 400
-PATIENCE = 20.0
 
 
 @pytest.fixture
@@ -49,39 +48,10 @@ def here(own: tuple[OwnNet, ...], monkeypatch: pytest.MonkeyPatch) -> str:
     return f"upscale:2:ml-tiny@{own[0].name}"
 
 
-class Player:
-    """A session that is given one frame after another."""
-
-    def __init__(self, lane: Lane, pipeline: Pipeline) -> None:
-        plan = SessionConfig(
-            size=SIZE, operations=pipeline, grid=Grid(2, 1), codec="raw", deadline=PATIENCE,
-            paced=False,
-        )  # fmt: skip
-        self.session = Session(lane.app, lane.client, plan, self._show)
-        self.sent = 0
-        self._shown: list[Picture] = []
-        self._changed = threading.Condition()
-
-    def play(self) -> tuple[Pixels, Picture]:
-        """Send a frame; return it and what was shown."""
-        blocks = np.random.default_rng(self.sent).integers(0, 256, (8, 12, 3), np.uint8)
-        pixels = blocks.repeat(8, 0).repeat(8, 1)
-        now = monotonic()
-        self.session.submit(Frame(self.sent, pixels, now, monotonic()))
-        self.sent += 1
-        with self._changed:
-            assert self._changed.wait_for(lambda: len(self._shown) == self.sent, 2 * PATIENCE)
-            return pixels, self._shown[-1]
-
-    def ran(self) -> dict[str, int]:
-        """Return how many chunks were made by which pipeline."""
-        summary: dict[str, Any] = self.session.tally.summary()
-        return dict(summary["ran"])
-
-    def _show(self, picture: Picture) -> None:
-        with self._changed:
-            self._shown.append(picture)
-            self._changed.notify_all()
+def art(number: int) -> Pixels:
+    """Return a frame of blocks."""
+    blocks = np.random.default_rng(number).integers(0, 256, (8, 12, 3), np.uint8)
+    return blocks.repeat(8, 0).repeat(8, 1)
 
 
 @pytest.fixture(params=["threads", "prefork"])
@@ -94,12 +64,16 @@ def peer(request: pytest.FixtureRequest, worker: MakeWorker, tmp_path: Path) -> 
 
 
 @pytest.fixture
-def player(lane: Lane, own: tuple[OwnNet, ...], peer: Worker) -> Iterator[Player]:
+def player(
+    broker: EmbeddedBroker, lane: Lane, own: tuple[OwnNet, ...], peer: Worker
+) -> Iterator[Player]:
     """A session of the game."""
-    made = Player(lane, with_nets(Pipeline.parse("upscale:2:ml"), GAME, own))
-    made.session.start()
-    yield made
-    made.session.close(made.sent)
+    config = SessionConfig(
+        size=SIZE, operations=with_nets(Pipeline.parse("upscale:2:ml"), GAME, own),
+        grid=Grid(2, 1), codec="raw", deadline=PATIENCE, paced=False,
+    )  # fmt: skip
+    with Player(settings(broker.url), config) as playing:
+        yield playing
 
 
 def parts(picture: Picture) -> list[tuple[slice, slice]]:
@@ -114,7 +88,8 @@ def test_a_game_s_own_net_comes_and_makes_the_picture(
     general = ["upscale:2:bicubic", *(f"upscale:2:{name}" for name in nets.SHAPES)]
     general = [text for text in general if "ml-" not in text or nets.is_shipped(text[10:])]
     # Nobody has put it at the broker yet: the pool's nets do it.
-    pixels, picture = player.play()
+    pixels = art(0)
+    picture = player.play(pixels)
     assert picture.state is FrameState.COMPLETE
     made = [run(Pipeline.parse(text).resolve(SIZE), pixels) for text in general]
     for part in parts(picture):
@@ -122,15 +97,16 @@ def test_a_game_s_own_net_comes_and_makes_the_picture(
     assert here not in player.ran()
 
     lane.wait_until(lambda: f"The net {own[0].name} cannot be had" in peer.log())
-    assert lane.client.keys(f"{PREFIX}*") == []
+    assert lane.client.keys(names.blob("*")) == []
 
 
 def test_it_is_fetched_while_others_do_the_work(
     lane: Lane, own: tuple[OwnNet, ...], here: str, player: Player, peer: Worker, tmp_path: Path
 ) -> None:
     with Loan(own, Blobs(lane.client)):
-        for _ in range(FRAMES):
-            pixels, picture = player.play()
+        for number in range(FRAMES):
+            pixels = art(number)
+            picture = player.play(pixels)
             assert picture.state is FrameState.COMPLETE
             if here in player.ran():
                 break
@@ -138,8 +114,9 @@ def test_it_is_fetched_while_others_do_the_work(
             raise AssertionError(f"it never came: {player.ran()}\n{peer.log()}")
         # From here on it is the game's own net, and its bytes are those that it gives here.
         before = player.ran()[here]
-        for _ in range(5):
-            pixels, picture = player.play()
+        for number in range(5):
+            pixels = art(FRAMES + number)
+            picture = player.play(pixels)
             expected = run(Pipeline.parse(here).resolve(SIZE), pixels)
             np.testing.assert_array_equal(picture.pixels, expected)
         assert player.ran()[here] == before + 10
@@ -154,7 +131,7 @@ def test_a_loan_lasts_and_is_renewed(
     broker: EmbeddedBroker, lane: Lane, own: tuple[OwnNet, ...]
 ) -> None:
     blobs = Blobs(lane.client)
-    key = PREFIX + own[0].name
+    key = names.blob(own[0].name)
     loan = Loan(own, blobs, interval=0.01)
     with loan:
         assert blobs.get(own[0].name) == own[0].path.read_bytes()

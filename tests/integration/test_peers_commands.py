@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import signal
 import subprocess
@@ -15,6 +14,7 @@ from typing import Any
 import pytest
 
 from p2c2g.messaging.embedded import EmbeddedBroker
+from p2c2g.peers.book import PeerBook
 from p2c2g.peers.breaker import Change
 from p2c2g.peers.health import Health
 from p2c2g.peers.messages import Beat, Enrolment, PeerState
@@ -22,38 +22,27 @@ from p2c2g.peers.registry import Registry
 from p2c2g.peers.shared_breakers import SharedBreakers
 from p2c2g.peers.shared_health import SharedHealth
 from p2c2g.peers.trust import Trust
-from tests.lane import PATIENCE, ROOT, Lane, MakeWorker
+from tests import forks
+from tests.lane import PATIENCE, ROOT, Lane
+from tests.pool import MakeWorker, environment
 
-COMMAND = [sys.executable, "-c", "from p2c2g.commands.main import main; main()", "peers"]
+COMMAND = ["-c", "from p2c2g.commands.main import main; main()", "peers"]
 OPERATION = "upscale:2,sharpen:0.5"
 
 
-def environment(url: str) -> dict[str, str]:
-    paths = [ROOT, ROOT / "workers", ROOT / "capture"]
-    return os.environ | {
-        "P2C2G_BROKER_URL": url,
-        "PYTHONPATH": os.pathsep.join(map(str, paths)),
-        "COLUMNS": "100",
-    }
+#: Columns of a terminal.
+NARROW = {"COLUMNS": "100"}
 
-
-Run = Callable[..., "subprocess.CompletedProcess[str]"]
+Run = Callable[..., forks.Finished]
 
 
 @pytest.fixture
 def run(broker: EmbeddedBroker) -> Run:
     """Run a command to its end: ``run("list", "--json")``."""
 
-    def go(*arguments: str, url: str = broker.url) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [*COMMAND, *arguments],
-            env=environment(url),
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE,
-            check=False,
-        )
+    def go(*arguments: str, url: str = broker.url) -> forks.Finished:
+        words = [*COMMAND, *arguments]
+        return forks.finish(words, env=environment(url, NARROW), timeout=PATIENCE)
 
     return go
 
@@ -61,8 +50,8 @@ def run(broker: EmbeddedBroker) -> Run:
 @contextmanager
 def watching(url: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
     process = subprocess.Popen(
-        [*COMMAND, *arguments, "--watch", "--json"],
-        env=environment(url),
+        [sys.executable, *COMMAND, *arguments, "--watch", "--json"],
+        env=environment(url, NARROW),
         cwd=ROOT,
         stdout=subprocess.PIPE,
         text=True,
@@ -90,7 +79,8 @@ def enrol(lane: Lane, peer: str, **told: Any) -> None:
 
 def tell(lane: Lane, **services: float) -> None:
     """Publish what a session has seen: by peer, its seconds a megapixel."""
-    health, trust = Health(), Trust(random.Random(1))
+    book = PeerBook()
+    health, trust = Health(book), Trust(random.Random(1), book)
     for peer, service in services.items():
         for _ in range(50):
             health.result(f"{peer}@x", OPERATION, 1.0, service, 0.01, on_time=True, now=1.0)
@@ -106,8 +96,8 @@ def test_a_list_of_all_that_live(run: Run, lane: Lane) -> None:
     SharedBreakers(lane.client).sync([Change("b@x", 30.0), Change("c@x", -1.0)])
     tell(lane, a=0.01)
     done = run("list", "--json")
-    assert done.returncode == 0, done.stderr
-    a, b, c = json.loads(done.stdout)["peers"]
+    assert done.code == 0, done.errors
+    a, b, c = json.loads(done.output)["peers"]
     assert a == {
         "id": "a@x", "name": "attic", "region": "eu", "state": "ready", "reason": None,
         "queues": ["gpu", "cpu"], "slots": 4, "in_flight": 3, "waiting": 0, "load": 0.4,
@@ -127,35 +117,35 @@ def test_a_table_fits_a_hundred_columns_and_obeys_no_stranger(run: Run, lane: La
     tell(lane, a=0.01)
     for command in ("list", "rank"):
         done = run(command)
-        assert done.returncode == 0, done.stderr
-        assert max(map(len, done.stdout.splitlines())) <= 100
-        assert "\x1b[2J" not in done.stdout
+        assert done.code == 0, done.errors
+        assert max(map(len, done.output.splitlines())) <= 100
+        assert "\x1b[2J" not in done.output
         for peer in ("cpu1@some-host", "gpu1@other-host"):
-            assert peer in done.stdout
-    assert "[red]me" in run("list").stdout
+            assert peer in done.output
+    assert "[red]me" in run("list").output
 
 
 def test_the_ranking_says_what_costs_most(run: Run, lane: Lane) -> None:
     for peer in ("fast@x", "slow@x", "new@x"):
         enrol(lane, peer)
     tell(lane, fast=0.005, slow=0.8)
-    ranking = json.loads(run("rank", "--json").stdout)
+    ranking = json.loads(run("rank", "--json").output)
     assert ranking["operation"] == OPERATION
     assert ids(ranking) == ["fast@x", "new@x", "slow@x"]
     # The 95th percentile, which is right to 5 %.
     assert ranking["peers"][2]["moved"].startswith("slow: ")
     assert ranking["peers"][1]["moved"] == "new: 0 of 10 good comparisons in a row"
-    assert OPERATION in run("rank").stdout
+    assert OPERATION in run("rank").output
 
 
 def test_everything_of_one_peer(run: Run, lane: Lane) -> None:
     enrol(lane, "fast@x", name="attic")
     tell(lane, fast=0.005)
-    details = json.loads(run("show", "fast@x", "--json").stdout)
+    details = json.loads(run("show", "fast@x", "--json").output)
     assert details["operations"][OPERATION]["count"] == 50
     assert details["comparisons_in_a_row"] == 12
     assert details["enrolment"]["name"] == "attic"
-    shown = run("show", "fast@x").stdout
+    shown = run("show", "fast@x").output
     for words in ("attic", OPERATION, "12 comparisons in a row"):
         assert words in shown
 
@@ -164,27 +154,27 @@ def test_everything_of_one_peer(run: Run, lane: Lane) -> None:
 def test_an_unknown_id_is_told_with_those_there_are(command: str, run: Run, lane: Lane) -> None:
     more = ("--reason", "x") if command == "ban" else ()
     done = run(command, "nobody@x", *more)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert "'nobody@x' is no peer of this pool: there are none." in done.stderr
+    assert (done.code, done.output) == (2, "")
+    assert "'nobody@x' is no peer of this pool: there are none." in done.errors
     enrol(lane, "a@x")
     enrol(lane, "b@x")
-    assert "there are a@x, b@x." in run(command, "nobody@x", *more).stderr
+    assert "there are a@x, b@x." in run(command, "nobody@x", *more).errors
 
 
 @pytest.mark.parametrize("command", ["list", "rank", "unban"])
 def test_no_broker_is_one_sentence_without_the_password(command: str, run: Run) -> None:
     arguments = ("x",) if command == "unban" else ()
     done = run(command, *arguments, url="redis://:secret@127.0.0.1:1/0")
-    assert done.returncode == 1
-    assert "No broker answers at redis://:***@127.0.0.1:1/0" in done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1
-    assert "secret" not in done.stderr
+    assert done.code == 1
+    assert "No broker answers at redis://:***@127.0.0.1:1/0" in done.errors
+    assert len(done.errors.strip().splitlines()) == 1
+    assert "secret" not in done.errors
 
 
 def test_an_empty_pool(run: Run, lane: Lane) -> None:
-    assert run("list").stdout.strip() == "No peer is enrolled."
-    assert json.loads(run("list", "--json").stdout) == {"peers": [], "banned": {}}
-    assert "No peer is enrolled." in run("rank").stdout
+    assert run("list").output.strip() == "No peer is enrolled."
+    assert json.loads(run("list", "--json").output) == {"peers": [], "banned": {}}
+    assert "No peer is enrolled." in run("rank").output
 
 
 def test_a_banned_one_is_shut_out_until_it_is_let_back_in(
@@ -192,16 +182,16 @@ def test_a_banned_one_is_shut_out_until_it_is_let_back_in(
 ) -> None:
     made = worker()
     done = run("ban", made.name, "--reason", "it lied")
-    assert (done.returncode, done.stdout) == (0, f"{made.name} is banned and has left.\n")
+    assert (done.code, done.output) == (0, f"{made.name} is banned and has left.\n")
     made.wait()
-    assert json.loads(run("list", "--json").stdout) == {
+    assert json.loads(run("list", "--json").output) == {
         "peers": [], "banned": {made.name: "it lied"},
     }  # fmt: skip
-    assert f"Banned: {made.name} (it lied)" in run("list").stdout
+    assert f"Banned: {made.name} (it lied)" in run("list").output
     wrong = run("unban", "nobody@x")
-    assert (wrong.returncode, made.name in wrong.stderr) == (2, True)
-    assert run("unban", made.name).returncode == 0
-    assert json.loads(run("list", "--json").stdout)["banned"] == {}
+    assert (wrong.code, made.name in wrong.errors) == (2, True)
+    assert run("unban", made.name).code == 0
+    assert json.loads(run("list", "--json").output)["banned"] == {}
 
 
 def test_a_drained_one_finishes_what_it_has_and_leaves(
@@ -211,8 +201,8 @@ def test_a_drained_one_finishes_what_it_has_and_leaves(
     sent = lane.send(task="lane.hold")
     lane.wait_started()
     waiting = subprocess.Popen(
-        [*COMMAND, "drain", made.name],
-        env=environment(broker.url),
+        [sys.executable, *COMMAND, "drain", made.name],
+        env=environment(broker.url, NARROW),
         cwd=ROOT,
         stdout=subprocess.PIPE,
         text=True,
@@ -237,8 +227,8 @@ def test_a_drained_one_finishes_what_it_has_and_leaves(
 def test_a_peer_that_does_not_answer_is_not_said_to_be_drained(run: Run, lane: Lane) -> None:
     enrol(lane, "ghost@x")
     done = run("drain", "ghost@x")
-    assert done.returncode == 1
-    assert "ghost@x is enrolled and does not answer, so it was not drained." in done.stderr
+    assert done.code == 1
+    assert "ghost@x is enrolled and does not answer, so it was not drained." in done.errors
 
 
 def test_a_watch_sees_peers_come_and_go_until_ctrl_c(

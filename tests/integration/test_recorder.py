@@ -18,13 +18,14 @@ from p2c2g.display.recorder import Recorder
 from p2c2g.errors import UnavailableError, UsageError
 from p2c2g.media.frame import FrameState, Picture, Pixels, Size
 from p2c2g_capture.sources.pattern import PatternSource, read_numbers
+from tests.pictures import shown_picture
 
 STATES = (FrameState.COMPLETE, FrameState.DEGRADED)
 
 
 def picture(number: int, pixels: Pixels, ready_at: float) -> Picture:
     state = STATES[number % 2]
-    return Picture(number, state, Size(320, 180), pixels, (), "jpeg", ready_at, ready_at)
+    return shown_picture(number, pixels, state, captured_at=ready_at, ready_at=ready_at)
 
 
 def read(path: Path) -> list[tuple[float, Pixels]]:
@@ -123,7 +124,8 @@ import sys
 from p2c2g_capture.sources.pattern import PatternSource
 from p2c2g.display.recorder import Recorder
 from p2c2g.display.hub import Hub
-from p2c2g.media.frame import FrameState, Picture, Size
+from p2c2g.media.frame import Size
+from tests.pictures import shown_picture
 
 size, hub = Size(640, 360), Hub()
 source = PatternSource(size)
@@ -132,7 +134,7 @@ recorder.start(hub)
 number = 0
 while True:
     pixels = source.grab(number)
-    hub.publish(Picture(number, FrameState.COMPLETE, size, pixels, (), "jpeg", 0, number / 10))
+    hub.publish(shown_picture(number, pixels, source=size, ready_at=number / 10))
     number += 1
     if recorder.written >= 100:  # at 10 a second, some are in the file and not in the encoder
         print("enough", flush=True)

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from p2c2g.celery import redis_client
 from p2c2g.errors import BrokerUnavailableError, UsageError
+from p2c2g.messaging import names
+from p2c2g.messaging.client import redis_client
 from p2c2g.messaging.embedded import EmbeddedBroker
-from p2c2g.peers.keys import BANNED, BINDINGS, PEERS, beat_key, own_queue
 from p2c2g.peers.messages import MAX_ENROLMENT, Beat, Enrolment, PeerState
 from p2c2g.peers.registry import MAX_REASON, Registry, Standing
 from tests.lane import Lane, settings
@@ -37,7 +37,7 @@ def registry(lane: Lane) -> Registry:
 
 def die(lane: Lane) -> None:
     """End a peer's beat, as the broker's clock does."""
-    assert lane.client.delete(beat_key(ATTIC)) == 1
+    assert lane.client.delete(names.beat(ATTIC)) == 1
 
 
 def test_an_enrolled_peer_is_known_and_alive(lane: Lane, registry: Registry) -> None:
@@ -45,17 +45,17 @@ def test_an_enrolled_peer_is_known_and_alive(lane: Lane, registry: Registry) -> 
     assert registry.enrol(told, how) == Standing(enrolled=True)
     assert registry.ids() == {ATTIC}
     assert registry.enrolments([ATTIC, "nobody@test"]) == {ATTIC: told}
-    lane.client.lpush(own_queue(ATTIC), "chunk")
+    lane.client.lpush(names.own_queue(ATTIC), "chunk")
     (record,) = registry.records()
     assert (record.enrolment, record.beat, record.waiting, record.banned) == (told, how, 1, None)
 
 
 def test_a_beat_lasts_three_intervals(lane: Lane, registry: Registry) -> None:
     registry.enrol(enrolment(interval=20.0), beat())
-    assert 55_000 < lane.client.pttl(beat_key(ATTIC)) <= 60_000
-    lane.client.pexpire(beat_key(ATTIC), 30_000)
+    assert 55_000 < lane.client.pttl(names.beat(ATTIC)) <= 60_000
+    lane.client.pexpire(names.beat(ATTIC), 30_000)
     assert registry.beat(enrolment(interval=20.0), beat()).enrolled
-    assert 55_000 < lane.client.pttl(beat_key(ATTIC)) <= 60_000
+    assert 55_000 < lane.client.pttl(names.beat(ATTIC)) <= 60_000
 
 
 def test_a_beat_replaces_the_last_one(registry: Registry) -> None:
@@ -83,7 +83,7 @@ def calls(lane: Lane) -> Counter[str]:
 
 def test_who_is_not_enrolled_is_told_so_and_writes_nothing(lane: Lane, registry: Registry) -> None:
     assert registry.beat(enrolment(), beat()) == Standing(enrolled=False)
-    assert lane.client.exists(PEERS, beat_key(ATTIC)) == 0
+    assert lane.client.exists(names.peers(), names.beat(ATTIC)) == 0
 
 
 def test_who_was_away_for_too_long_has_to_enrol_again(lane: Lane, registry: Registry) -> None:
@@ -119,17 +119,17 @@ def test_a_name_belongs_to_whoever_beats(lane: Lane, registry: Registry) -> None
 
 def test_an_unreadable_beat_holds_no_name(lane: Lane, registry: Registry) -> None:
     for nonsense in (b"", b"[", b'{"instance": 7}', b"[" * 5000):
-        lane.client.set(beat_key(ATTIC), nonsense)
+        lane.client.set(names.beat(ATTIC), nonsense)
         assert registry.enrol(enrolment(), beat()).enrolled
-        lane.client.delete(beat_key(ATTIC))
-        lane.client.hset(beat_key(ATTIC), "no", "string")
+        lane.client.delete(names.beat(ATTIC))
+        lane.client.hset(names.beat(ATTIC), "no", "string")
         assert not registry.beat(enrolment(), beat()).enrolled
-        lane.client.delete(beat_key(ATTIC))
+        lane.client.delete(names.beat(ATTIC))
 
 
 def test_who_leaves_hands_its_chunks_on_to_be_read_next(lane: Lane, registry: Registry) -> None:
     registry.enrol(enrolment(), beat(), control=True)
-    lane.client.lpush(own_queue(ATTIC), "old", "new")
+    lane.client.lpush(names.own_queue(ATTIC), "old", "new")
     lane.client.lpush("cpu", "waits")
     registry.leave(ATTIC, ("cpu", "gpu"))
     # Lists are read from their right.
@@ -143,18 +143,18 @@ def test_chunks_without_an_heir_are_dropped(
 ) -> None:
     registry.enrol(enrolment(), beat())
     registry.enrol(enrolment("cellar@test"), beat())
-    lane.client.lpush(own_queue(ATTIC), "chunk")
+    lane.client.lpush(names.own_queue(ATTIC), "chunk")
     registry.leave(ATTIC, queues)
     assert registry.ids() == {"cellar@test"}
-    assert lane.client.exists(own_queue(ATTIC)) == 0
+    assert lane.client.exists(names.own_queue(ATTIC)) == 0
 
 
 def test_a_queue_that_is_made_by_leaving_does_not_stay_for_good(
     lane: Lane, registry: Registry
 ) -> None:
     registry.enrol(enrolment(), beat())
-    lane.client.lpush(own_queue(ATTIC), "chunk")
-    lane.client.expire(own_queue(ATTIC), 100)
+    lane.client.lpush(names.own_queue(ATTIC), "chunk")
+    lane.client.expire(names.own_queue(ATTIC), 100)
     registry.leave(ATTIC, ("cpu",))
     assert 90 < lane.client.ttl("cpu") <= 100
 
@@ -165,16 +165,16 @@ def test_a_sweep_takes_all_traces_of_the_dead_and_none_of_the_living(
     living = enrolment("cellar@test")
     for each in (enrolment(), living):
         registry.enrol(each, beat(), control=True)
-        lane.client.lpush(own_queue(each.id), each.id)
+        lane.client.lpush(names.own_queue(each.id), each.id)
         lane.client.lpush(f"{each.id}.celery.pidbox", "ping")
     die(lane)
     assert registry.sweep([ATTIC, living.id, "nobody@test"]) == [ATTIC]
     assert registry.ids() == {living.id}
     assert lane.client.exists("cpu") == 0, "what the dead had is too old for anybody"
-    assert lane.client.exists(own_queue(ATTIC), PIDBOX) == 0
-    assert BINDING not in lane.client.smembers(BINDINGS)
-    assert lane.client.scard(BINDINGS) == 1
-    assert lane.client.exists(own_queue(living.id), f"{living.id}.celery.pidbox") == 2
+    assert lane.client.exists(names.own_queue(ATTIC), PIDBOX) == 0
+    assert BINDING not in lane.client.smembers(names.control_bindings())
+    assert lane.client.scard(names.control_bindings()) == 1
+    assert lane.client.exists(names.own_queue(living.id), f"{living.id}.celery.pidbox") == 2
     assert registry.sweep([ATTIC, living.id]) == []
 
 
@@ -185,7 +185,7 @@ def test_who_enrols_after_a_sweep_hears_remote_control_again(
     die(lane)
     registry.sweep([ATTIC])
     registry.enrol(enrolment(), beat(), control=True)
-    assert lane.client.smembers(BINDINGS) == {BINDING}
+    assert lane.client.smembers(names.control_bindings()) == {BINDING}
 
 
 def test_a_peer_that_comes_back_while_it_is_swept_stays(lane: Lane, registry: Registry) -> None:
@@ -233,10 +233,10 @@ def test_nonsense_is_left_out_and_logged_once(
         "two words": enrolment().model_dump_json(),
         b"\xff\xfe": b"",
     }
-    lane.client.hset(PEERS, mapping=hostile)
+    lane.client.hset(names.peers(), mapping=hostile)
     registry.enrol(enrolment("mute@test"), beat())
-    lane.client.set(beat_key("mute@test"), b'{"instance": "x", "state": "dancing"}')
-    lane.client.set(own_queue("mute@test"), "no list")
+    lane.client.set(names.beat("mute@test"), b'{"instance": "x", "state": "dancing"}')
+    lane.client.set(names.own_queue("mute@test"), "no list")
     with caplog.at_level(logging.WARNING):
         seen = registry.records()
         assert registry.records() == seen
@@ -256,7 +256,7 @@ def test_nonsense_is_left_out_and_logged_once(
 
 
 def test_a_ban_in_other_bytes_is_read_all_the_same(lane: Lane, registry: Registry) -> None:
-    lane.client.hset(BANNED, ATTIC, b"\xff")
+    lane.client.hset(names.banned(), ATTIC, b"\xff")
     assert registry.enrol(enrolment(), beat()) == Standing(False, "�")
     assert registry.banned() == {ATTIC: "�"}
 

@@ -15,7 +15,8 @@ from p2c2g.messaging import writer as writing
 from p2c2g.messaging.embedded import HOST, EmbeddedBroker
 from p2c2g.messaging.writer import MAX_WAITING, RESULT_LIFETIME, ResultWriter
 from p2c2g.testing.delay_proxy import DelayProxy
-from tests.lane import PATIENCE, Lane, MakeWorker, Worker, by_port
+from tests.lane import PATIENCE, Lane, by_port
+from tests.pool import MakeWorker, Worker
 
 
 def state_of(lane: Lane, task_id: str) -> AsyncResult:
@@ -132,7 +133,7 @@ def test_the_writer_outlives_its_broker() -> None:
         # The first one's answer may have died with the broker: then it is written once more.
         assert written[written[:1] == [b"1"] :] == [str(value).encode() for value in range(2, 12)]
         assert writer.dropped == 0
-        # It starts anew where a late result comes.
+        # It starts again where a late result comes.
         writer.put(pushed(12))
         assert writer.close(PATIENCE)
         assert client.rpop("written") == b"12"

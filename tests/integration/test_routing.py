@@ -7,10 +7,11 @@ from collections.abc import Sequence
 
 import pytest
 
+from p2c2g.media.wire import ChunkHeader
+from p2c2g.messaging.dispatcher import Message
+from p2c2g.messaging.names import own_queue
 from p2c2g.messaging.publishing import move_messages
-from p2c2g.peers.keys import own_queue
 from p2c2g.peers.trust import ENOUGH
-from p2c2g.session.dispatcher import Message
 from tests.gamer import Gamer
 from tests.lane import Lane
 from tests.pool import LIAR, Pool
@@ -18,14 +19,17 @@ from tests.pool import LIAR, Pool
 
 @pytest.mark.parametrize("policy", ["weighted", "predictive", "affinity"])
 def test_chosen_peers_get_the_chunks_and_the_common_queue_none(pool: Pool, policy: str) -> None:
-    names = {f"{name}@test" for name in ("one", "two") if pool.peer(name)}
+    names = {f"{name}@test" for name in ("one", "two") if pool.worker(name)}
     with Gamer(pool.broker.url, policy=policy) as gamer:
         gamer.until(lambda: set(gamer.session.routing()["pool"]) == names, "no pool")
         dispatcher, to = gamer.session._dispatcher, set[str]()
         send = dispatcher.send
 
         def spy(frame: int, messages: Sequence[Message]) -> None:
-            to.update(peer for *_, peer in messages)
+            # Where both have had a run of a chunk, its third goes to who pulls first.
+            to.update(
+                peer for _, header, _, peer in messages if ChunkHeader.unpack(header).attempt == 1
+            )
             send(frame, messages)
 
         with pytest.MonkeyPatch.context() as patch:
@@ -36,8 +40,8 @@ def test_chosen_peers_get_the_chunks_and_the_common_queue_none(pool: Pool, polic
 
 
 def test_a_peer_that_dies_is_missed_by_nobody_for_long(pool: Pool) -> None:
-    dying = pool.peer("dying")
-    pool.peer("steady")
+    dying = pool.worker("dying")
+    pool.worker("steady")
     with Gamer(pool.broker.url, policy="predictive") as gamer:
         gamer.until(lambda: len(gamer.session.routing()["pool"]) == 2, "no pool")
         gamer.play_complete(30)
@@ -53,8 +57,8 @@ def test_a_peer_that_dies_is_missed_by_nobody_for_long(pool: Pool) -> None:
 
 
 def test_a_peer_that_leaves_and_one_that_joins_cost_no_picture(pool: Pool) -> None:
-    leaving = pool.peer("leaving")
-    pool.peer("steady")
+    leaving = pool.worker("leaving")
+    pool.worker("steady")
     with Gamer(pool.broker.url, policy="predictive", deadline=0.5) as gamer:
         gamer.until(lambda: len(gamer.session.routing()["pool"]) == 2, "no pool")
         gamer.play_complete(30)
@@ -63,14 +67,14 @@ def test_a_peer_that_leaves_and_one_that_joins_cost_no_picture(pool: Pool) -> No
         gamer.until(lambda: set(gamer.session.routing()["pool"]) == {"steady@test"}, "not gone")
         gamer.play(15)
         assert all(state.value == "complete" for state in gamer.shown[shown:])
-        pool.peer("joining")
+        pool.worker("joining")
         gamer.until(lambda: "joining@test" in gamer.session.routing()["pool"], "does not join")
         gamer.play_complete(30)
 
 
 def test_newcomers_earn_trust_and_the_next_session_knows(pool: Pool) -> None:
-    pool.peer("one")
-    pool.peer("two")
+    pool.worker("one")
+    pool.worker("two")
 
     def is_known(gamer: Gamer) -> bool:
         members = gamer.session.routing()["pool"].values()
@@ -83,13 +87,13 @@ def test_newcomers_earn_trust_and_the_next_session_knows(pool: Pool) -> None:
     with Gamer(pool.broker.url) as gamer:
         gamer.play(1)
         gamer.until(lambda: is_known(gamer), "the next session does not know")
-        # Who had to begin anew would need as many comparisons as make a peer trusted.
+        # Who had to begin again would need as many comparisons as make a peer trusted.
         assert gamer.session.routing()["examinations"]["begun"] < ENOUGH
 
 
 def test_a_banned_peer_shows_nothing(pool: Pool) -> None:
-    pool.peer("one")
-    pool.peer("two")
+    pool.worker("one")
+    pool.worker("two")
     with Gamer(pool.broker.url) as gamer:
         gamer.play_complete(15)
         pool.client.hset("p2c2g.banned", "two@test", "for the test")
@@ -101,8 +105,8 @@ def test_a_banned_peer_shows_nothing(pool: Pool) -> None:
 
 
 def test_a_liar_gets_no_work_from_a_session_that_chooses(pool: Pool) -> None:
-    pool.peer("honest")
-    pool.peer("liar", LIAR)
+    pool.worker("honest")
+    pool.worker("liar", LIAR)
     with Gamer(pool.broker.url, policy="predictive") as gamer:
         gamer.until(lambda: len(gamer.session.routing()["pool"]) == 1, "the liar stays")
         gamer.play_complete(30)

@@ -2,33 +2,29 @@
 
 from __future__ import annotations
 
-import queue
 import re
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from time import monotonic
 from typing import Any
 
 import numpy as np
 import pytest
-import redis
-from celery import Celery
 from celery.result import AsyncResult
 
-from p2c2g.celery import create_app, redis_client
 from p2c2g.media.chunker import Grid
 from p2c2g.media.codecs import codec
 from p2c2g.media.frame import Frame, FrameState, Picture, Pixels, Size
 from p2c2g.media.operations import Pipeline
+from p2c2g.messaging.broker import Broker
+from p2c2g.messaging.dispatcher import task_id
 from p2c2g.messaging.embedded import EmbeddedBroker
-from p2c2g.session.dispatcher import task_id
-from p2c2g.session.session import Session, SessionConfig
-from p2c2g.settings import BrokerSettings, Settings
-from p2c2g.system import processes
+from p2c2g.session.config import SessionConfig
+from p2c2g.session.session import Session
 from p2c2g_workers.processors import run
+from tests.lane import settings
+from tests.pool import HONEST, Pool, Worker
+from tests.sessions import Screen, now_captured
 
 SIZE = Size(160, 90)
 PIPELINE = Pipeline.parse("upscale:2,sharpen:0.5")
@@ -36,100 +32,76 @@ PIPELINE = Pipeline.parse("upscale:2,sharpen:0.5")
 PATIENCE = 20.0
 
 
-class Pool:
-    """A broker and what is needed to talk to it."""
-
-    def __init__(self, broker: EmbeddedBroker) -> None:
-        self.broker = broker
-        self.settings = Settings(broker=BrokerSettings(url=broker.url))
-        self.app: Celery = create_app(self.settings)
-        self._clients: list[redis.Redis] = []
-
-    def client(self) -> redis.Redis:
-        self._clients.append(redis_client(self.settings))
-        return self._clients[-1]
-
-    def close(self) -> None:
-        for client in self._clients:
-            client.close()
-
-    def session(self, sink: Callable[[Picture], None], **plan: Any) -> Session:
-        wanted: dict[str, Any] = {
-            "size": SIZE,
-            "operations": PIPELINE,
-            "grid": Grid(2, 2),
-            "codec": "raw",
-            "deadline": PATIENCE,
-            "paced": False,  # Else a picture is shown when its time has come.
-            **plan,
-        }
-        return Session(self.app, self.client(), SessionConfig(**wanted), sink)
+def new_session(link: Broker, sink: Callable[[Picture], None], **plan: Any) -> Session:
+    wanted: dict[str, Any] = {
+        "size": SIZE,
+        "operations": PIPELINE,
+        "grid": Grid(2, 2),
+        "codec": "raw",
+        "deadline": PATIENCE,
+        "paced": False,  # Else a picture is shown when its time has come.
+        **plan,
+    }
+    return Session(link, SessionConfig(**wanted), sink)
 
 
 @pytest.fixture(scope="module")
-def pool() -> Iterator[Pool]:
-    with EmbeddedBroker() as broker:
-        pool = Pool(broker)
-        yield pool
-        pool.close()
+def pool(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pool]:
+    with Pool(tmp_path_factory.mktemp("pool")) as opened:
+        yield opened
+
+
+@pytest.mark.parametrize("name", ["collector", "player", "maintenance"])
+def test_a_thread_that_dies_is_told_at_the_next_submit(
+    link: Broker, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die() -> None:
+        raise ValueError("broken")
+
+    session = new_session(link, lambda _: None)
+    [thread] = [each for each in session._threads if each.name == f"p2c2g-{name}"]
+    monkeypatch.setattr(thread, "_target", die)
+    session.start()
+    assert thread.join(PATIENCE)
+    with pytest.raises(RuntimeError, match=f"the thread p2c2g-{name} has died") as told:
+        session.submit(frame(0))
+    assert isinstance(told.value.__cause__, ValueError)
+    session.close(0)
 
 
 @pytest.fixture
-def worker_log(pool: Pool, tmp_path: Path) -> Iterator[Path]:
-    """Start a worker for one test; give the file that it logs to."""
-    log = tmp_path / "worker.log"
-    with log.open("wb") as output:
-        worker = processes.start(
-            [
-                *(sys.executable, "-m", "celery", "-A", "p2c2g", "worker"),
-                *("-Q", "cpu", "-n", "one@test", "-c", "2", "-l", "info"),
-            ],
-            env={"P2C2G_BROKER_URL": pool.broker.url, "PATH": "", **_python_path()},
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
-    deadline = monotonic() + PATIENCE
-    while not pool.app.control.ping(timeout=0.2, limit=1):
-        assert monotonic() < deadline, log.read_text()
-        assert worker.poll() is None, log.read_text()
-    yield log
-    processes.stop(worker)
+def link(pool: Pool) -> Iterator[Broker]:
+    with Broker(pool.settings()) as opened:
+        yield opened
 
 
-def _python_path() -> dict[str, str]:
-    import os
-
-    return {name: os.environ[name] for name in ("PYTHONPATH", "HOME") if name in os.environ}
-
-
-class Screen:
-    """A sink whose pictures can be waited for."""
-
-    def __init__(self) -> None:
-        self._pictures: queue.Queue[Picture] = queue.Queue()
-
-    def __call__(self, picture: Picture) -> None:
-        self._pictures.put(picture)
-
-    def next(self) -> Picture:
-        return self._pictures.get(timeout=2 * PATIENCE)
+@pytest.fixture
+def worker(pool: Pool, tmp_path: Path) -> Iterator[Worker]:
+    """Start a worker for one test."""
+    made = Worker(
+        pool.app, pool.url(), tmp_path / "w.log", "-Q", "cpu", "-c", "2", application=HONEST
+    )
+    try:
+        made.start()
+        yield made
+    finally:
+        made.kill()
 
 
 def frame(number: int) -> Frame:
     pixels = np.random.default_rng(number).integers(0, 256, (SIZE.height, SIZE.width, 3), np.uint8)
-    now = monotonic()
-    return Frame(number, pixels, now, monotonic())
+    return now_captured(number, pixels)
 
 
-def test_chunked_by_the_pool_equals_whole(pool: Pool, worker_log: Path) -> None:
+def test_chunked_by_the_pool_equals_whole(pool: Pool, link: Broker, worker: Worker) -> None:
     screen = Screen()
-    session = pool.session(screen)
+    session = new_session(link, screen)
     session.start()
     sent = [frame(number) for number in range(3)]
     for one in sent:
         session.submit(one)
     shown = [screen.next() for _ in sent]
-    assert isinstance(session.attempts.accepted, dict)
+    assert isinstance(session.tables.attempts.accepted, dict)
     last = AsyncResult(task_id(session.id, 2, 3), app=pool.app)
     assert last.get(timeout=PATIENCE, disable_sync_subtasks=False).startswith("<frame 2 chunk 3")
     assert last.state == "SUCCESS"
@@ -140,17 +112,17 @@ def test_chunked_by_the_pool_equals_whole(pool: Pool, worker_log: Path) -> None:
     for source, picture in zip(sent, shown, strict=True):
         assert picture.state is FrameState.COMPLETE
         np.testing.assert_array_equal(picture.pixels, run(whole, source.pixels))
-    assert session.attempts.accepted == {1: 12}
-    assert len(session.attempts) == 0
+    assert session.tables.attempts.accepted == {1: 12}
+    assert len(session.tables.attempts) == 0
     # Who is there is the peers' to tell, and what was seen of them is for the next session.
     kept = (b"p2c2g.peers", b"p2c2g.beat.", b"p2c2g.health")
-    left = [key for key in pool.client().keys("p2c2g.*") if not key.startswith(kept)]
+    left = [key for key in pool.client.keys("p2c2g.*") if not key.startswith(kept)]
     assert left == [], "the session left something at the broker"
 
 
-def test_the_stages_add_up_to_the_latency(pool: Pool, worker_log: Path) -> None:
+def test_the_stages_add_up_to_the_latency(link: Broker, worker: Worker) -> None:
     screen = Screen()
-    session = pool.session(screen, grid=Grid(1, 1))
+    session = new_session(link, screen, grid=Grid(1, 1))
     session.start()
     session.submit(frame(0))
     picture = screen.next()
@@ -173,10 +145,10 @@ class CorruptingCodec:
 
 
 def test_a_corrupt_chunk_is_run_three_times_then_painted_from_the_base_layer(
-    pool: Pool, worker_log: Path, monkeypatch: pytest.MonkeyPatch
+    pool: Pool, link: Broker, worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     screen = Screen()
-    session = pool.session(screen, deadline=6.0)
+    session = new_session(link, screen, deadline=6.0)
     monkeypatch.setattr(session, "_codec", CorruptingCodec(chunk=2, chunks=4))
     session.start()
     source = frame(0)
@@ -186,9 +158,9 @@ def test_a_corrupt_chunk_is_run_three_times_then_painted_from_the_base_layer(
 
     assert picture.state is FrameState.DEGRADED
     assert [tile.enhanced is None for tile in picture.tiles] == [False, False, True, False]
-    assert session.attempts.exhausted == 1
-    assert session.attempts.failed == 3
-    told = re.findall(r"chunk (\d+) of frame (\d+), attempt (\d+)", worker_log.read_text())
+    assert session.tables.attempts.exhausted == 1
+    assert session.tables.attempts.failed == 3
+    told = re.findall(r"chunk (\d+) of frame (\d+), attempt (\d+)", worker.log())
     runs = sorted(set(told))
     assert runs == [("2", "0", "1"), ("2", "0", "2"), ("2", "0", "3")]
     assert session.tally.summary()["errors"] == {"CodecError": 3}
@@ -203,9 +175,11 @@ def test_a_corrupt_chunk_is_run_three_times_then_painted_from_the_base_layer(
     assert 0 < difference < 60
 
 
-def test_without_any_peer_every_frame_is_shown_from_the_base_layer(pool: Pool) -> None:
+def test_without_any_peer_every_frame_is_shown_from_the_base_layer(
+    pool: Pool, link: Broker
+) -> None:
     screen = Screen()
-    session = pool.session(screen, deadline=0.05, codec="jpeg")
+    session = new_session(link, screen, deadline=0.05, codec="jpeg")
     session.start()
     for number in range(4):
         session.submit(frame(number))
@@ -217,8 +191,8 @@ def test_without_any_peer_every_frame_is_shown_from_the_base_layer(pool: Pool) -
     pool.app.control.purge()
 
 
-def test_frames_that_were_due_and_never_submitted_are_dropped(pool: Pool) -> None:
-    session = pool.session(Screen(), deadline=0.05)
+def test_frames_that_were_due_and_never_submitted_are_dropped(pool: Pool, link: Broker) -> None:
+    session = new_session(link, Screen(), deadline=0.05)
     session.start()
     session.submit(frame(3))
     session.close(due=10)
@@ -231,8 +205,8 @@ def test_frames_that_were_due_and_never_submitted_are_dropped(pool: Pool) -> Non
 def test_a_broker_that_goes_away_costs_no_picture(worker_threads: None) -> None:
     screen = Screen()
     with EmbeddedBroker() as broker:
-        own = Pool(broker)
-        session = own.session(screen, deadline=0.05)
+        link = Broker(settings(broker.url))
+        session = new_session(link, screen, deadline=0.05)
         session.start()
         session.submit(frame(0))
         assert screen.next().number == 0
@@ -244,7 +218,7 @@ def test_a_broker_that_goes_away_costs_no_picture(worker_threads: None) -> None:
         session.submit(frame(3))
         assert screen.next().number == 3
         session.close(due=4)
-        own.close()
+        link.close()
     assert session.tally.frames()["degraded"] == 4
 
 

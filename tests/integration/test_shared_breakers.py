@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from p2c2g.celery import redis_client
 from p2c2g.errors import BrokerUnavailableError
+from p2c2g.messaging import names
+from p2c2g.messaging.client import redis_client
 from p2c2g.messaging.embedded import EmbeddedBroker
 from p2c2g.peers.breaker import Change
-from p2c2g.peers.shared_breakers import KEY, SharedBreakers
+from p2c2g.peers.shared_breakers import SharedBreakers
 from tests.lane import Lane, settings
 
 
@@ -19,10 +20,10 @@ def test_what_one_session_opens_the_other_sees_until_it_closes(lane: Lane) -> No
     assert one.sync([]) == {}
     assert one.sync([Change("liar", 30.0)]) == {"liar": pytest.approx(30.0, abs=5.0)}
     assert other.sync([]) == {"liar": pytest.approx(30.0, abs=5.0)}
-    assert 0 < int(lane.client.ttl(KEY)) <= 3600  # type: ignore[arg-type]
+    assert 0 < int(lane.client.ttl(names.breakers())) <= 3600  # type: ignore[arg-type]
     assert other.sync([Change("liar", 0.0)]) == {}
     assert one.sync([]) == {}
-    assert lane.client.exists(KEY) == 0
+    assert lane.client.exists(names.breakers()) == 0
 
 
 def test_an_open_breaker_is_never_shortened(lane: Lane) -> None:

@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
-from p2c2g.celery import redis_client
 from p2c2g.errors import BrokerUnavailableError
+from p2c2g.messaging import names
+from p2c2g.messaging.client import redis_client
 from p2c2g.messaging.embedded import EmbeddedBroker
+from p2c2g.peers.book import PeerBook
 from p2c2g.peers.health import Health, Snapshot
 from p2c2g.peers.shared_health import (
-    KEY,
     LIFETIME,
     MAX_BYTES,
     MAX_SESSIONS,
@@ -31,7 +32,8 @@ OPERATION = "upscale:2"
 
 def seen(*peers: str, count: int = 30) -> tuple[Snapshot, TrustSnapshot]:
     """Return what a session has seen of these."""
-    health, trust, rng = Health(), Trust(random.Random(1)), random.Random(2)
+    book, rng = PeerBook(), random.Random(2)
+    health, trust = Health(book), Trust(random.Random(1), book)
     for peer in peers:
         for _ in range(count):
             seconds_per_megapixel = 0.02 * rng.lognormvariate(0, 0.5)
@@ -46,7 +48,7 @@ def test_a_new_session_learns_what_another_has_seen(lane: Lane) -> None:
     assert one.sync(*told).health == ()
     heard = other.sync(*NOTHING)
     assert (heard.health, heard.trust) == ((told[0],), (told[1],))
-    health = Health()
+    health = Health(PeerBook())
     health.merge(heard.health)
     record = health.of("a", OPERATION)
     assert record is not None
@@ -59,16 +61,16 @@ def test_a_new_session_learns_what_another_has_seen(lane: Lane) -> None:
 def test_who_only_reads_tells_nothing(lane: Lane) -> None:
     SharedHealth(lane.client, "one").sync(*seen("a"))
     assert len(SharedHealth(lane.client).read().health) == 1
-    assert lane.client.smembers(KEY) == {b"one"}
+    assert lane.client.smembers(names.sessions()) == {b"one"}
 
 
 def test_it_expires_and_the_next_reader_removes_the_name(lane: Lane) -> None:
     SharedHealth(lane.client, "one").sync(*seen("a"))
-    for key in (KEY, f"{KEY}.one"):
+    for key in (names.sessions(), names.health("one")):
         assert 0 < int(lane.client.ttl(key)) <= LIFETIME  # type: ignore[arg-type]
-    lane.client.delete(f"{KEY}.one")
+    lane.client.delete(names.health("one"))
     assert SharedHealth(lane.client).read().health == ()
-    assert lane.client.exists(KEY) == 0
+    assert lane.client.exists(names.sessions()) == 0
 
 
 def test_a_reader_heeds_so_many_sessions_and_no_more(lane: Lane) -> None:
@@ -93,7 +95,7 @@ HOSTILE: dict[str, Any] = {
     "not JSON": b"\xff\xfe picture",
     "deep": b"[" * 20_000,
     "huge": b" " * (MAX_BYTES + 1) + b"{}",
-    "another version": json.dumps({"health": {"v": 2}}),
+    "another version": json.dumps({"health": {"v": 1}}),
     "a share above 1": json.dumps(
         {"health": {"operations": {"pass": {"a": {"count": 9, "on_time": 2}}}}}
     ),
@@ -112,8 +114,8 @@ def test_what_cannot_be_read_is_left_out_and_logged(
     value: bytes | str, lane: Lane, caplog: pytest.LogCaptureFixture
 ) -> None:
     SharedHealth(lane.client, "one").sync(*seen("a"))
-    lane.client.set(f"{KEY}.liar", value)
-    lane.client.sadd(KEY, "liar")
+    lane.client.set(names.health("liar"), value)
+    lane.client.sadd(names.sessions(), "liar")
     with caplog.at_level(logging.WARNING):
         heard = SharedHealth(lane.client, "two").sync(*NOTHING)
     assert len(heard.health) == 1
@@ -123,8 +125,8 @@ def test_what_cannot_be_read_is_left_out_and_logged(
 
 def test_a_key_of_another_kind_is_left_out(lane: Lane) -> None:
     SharedHealth(lane.client, "one").sync(*seen("a"))
-    lane.client.lpush(f"{KEY}.liar", "x")
-    lane.client.sadd(KEY, "liar", b"\xff\xfe")
+    lane.client.lpush(names.health("liar"), "x")
+    lane.client.sadd(names.sessions(), "liar", b"\xff\xfe")
     assert len(SharedHealth(lane.client, "two").sync(*NOTHING).health) == 1
 
 

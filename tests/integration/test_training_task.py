@@ -21,22 +21,36 @@ from rich.console import Console
 
 from p2c2g.errors import UnavailableError, UsageError
 from p2c2g.media.frame import Pixels
-from p2c2g.messaging.blobs import PREFIX as BLOBS
+from p2c2g.messaging import names
+from p2c2g.messaging.broker import Broker
 from p2c2g.messaging.embedded import EmbeddedBroker
-from p2c2g_training.board import PREFIX, Board
+from p2c2g_training.board import Board
 from p2c2g_training.gathering import Stopped
 from p2c2g_training.home import Course, Home
 from p2c2g_training.order import QUEUE, Progress
 from p2c2g_training.pool import Ordering
 from p2c2g_training.train import POINTS
-from p2c2g_training.watching import Watch
+from p2c2g_training.watching import OrderWatch
 from p2c2g_workers.nets import Weights, shipped
-from tests.lane import Lane, MakeWorker, settings
+from tests.forks import LEARNING
+from tests.lane import Lane, settings
+from tests.pool import HONEST, MakeWorker, Worker
 
 #: Far more steps than any test waits for.
 ENDLESS = 100_000
-TEACHER = ("-Q", QUEUE, "-c", "1")
-QUIETLY = {"OMP_NUM_THREADS": "1"}
+
+
+@pytest.fixture
+def teacher(worker: MakeWorker) -> MakeWorker:
+    """Make workers that train."""
+
+    def make(*_: str, name: str = "w") -> Worker:
+        return worker(
+            "-Q", QUEUE, "-c", "1", name=name, application=HONEST,
+            environment={"OMP_NUM_THREADS": "1"}, imported=LEARNING,
+        )  # fmt: skip
+
+    return make
 
 
 @pytest.fixture(scope="module")
@@ -62,12 +76,12 @@ class Gamer:
         self.board = Board(lane.client)
         self.said = io.StringIO()
         self.stop = threading.Event()
-        self._settings = settings(broker.url)
+        self._broker = Broker(settings(broker.url))
         self._beside = ThreadPoolExecutor(1)
 
     def ordering(self, silent: float = 60.0) -> Ordering:
         return Ordering(
-            self._settings, self.home, Console(file=self.said), self.stop, Watch(silent=silent)
+            self._broker, self.home, Console(file=self.said), self.stop, OrderWatch(silent=silent)
         )
 
     def train(
@@ -91,13 +105,14 @@ class Gamer:
     def left(self) -> list[bytes]:
         """Return what is at the broker of any training."""
         found: list[bytes] = []
-        for prefix in (PREFIX, BLOBS):
+        for prefix in (names.training(""), names.blob("")):
             found += self.lane.client.keys(f"{prefix}*")  # type: ignore[arg-type]
         return found
 
     def close(self) -> None:
         self.stop.set()
         self._beside.shutdown()
+        self._broker.close()
 
 
 @pytest.fixture
@@ -108,9 +123,9 @@ def gamer(broker: EmbeddedBroker, lane: Lane, tmp_path: Path) -> Iterator[Gamer]
 
 
 def test_a_peer_teaches_and_leaves_nothing_behind(
-    gamer: Gamer, worker: MakeWorker, frames: list[Pixels]
+    gamer: Gamer, teacher: MakeWorker, frames: list[Pixels]
 ) -> None:
-    worker(*TEACHER, application="p2c2g", environment=QUIETLY)
+    teacher()
     own, about = gamer.train(frames, 8).result(timeout=60)
     assert own.method == "ml-tiny"
     assert own.name != shipped("ml-tiny").name
@@ -120,9 +135,9 @@ def test_a_peer_teaches_and_leaves_nothing_behind(
 
 
 def test_what_is_called_off_ends_and_leaves_nothing_behind(
-    gamer: Gamer, worker: MakeWorker, frames: list[Pixels]
+    gamer: Gamer, teacher: MakeWorker, frames: list[Pixels]
 ) -> None:
-    peer = worker(*TEACHER, application="p2c2g", environment=QUIETLY)
+    peer = teacher()
     running = gamer.train(frames, ENDLESS)
     gamer.wait_for_step(2, running)
     assert len(gamer.left()) == len(frames) + 1
@@ -134,14 +149,14 @@ def test_what_is_called_off_ends_and_leaves_nothing_behind(
 
 
 def test_a_peer_that_is_killed_is_taken_over_where_it_was(
-    gamer: Gamer, worker: MakeWorker, frames: list[Pixels]
+    gamer: Gamer, teacher: MakeWorker, frames: list[Pixels]
 ) -> None:
-    first = worker(*TEACHER, name="first", application="p2c2g", environment=QUIETLY)
+    first = teacher(name="first")
     running = gamer.train(frames, 40, silent=3.0)
     gamer.lane.wait_until(lambda: gamer.seen().pieces)
     seen = gamer.seen().step
     first.signal(signal.SIGKILL)
-    second = worker(*TEACHER, name="second", application="p2c2g", environment=QUIETLY)
+    second = teacher(name="second")
     _, about = running.result(timeout=90)
     assert about == {"steps": 40, "trained_by": "the peer second@test on cpu"}
     went_on = re.search(r"goes on at step (\d+)", second.log())
@@ -154,14 +169,14 @@ def test_a_peer_that_is_killed_is_taken_over_where_it_was(
 
 
 def test_a_worker_that_ends_hands_its_training_on(
-    gamer: Gamer, worker: MakeWorker, frames: list[Pixels]
+    gamer: Gamer, teacher: MakeWorker, frames: list[Pixels]
 ) -> None:
-    first = worker(*TEACHER, name="first", application="p2c2g", environment=QUIETLY)
+    first = teacher(name="first")
     running = gamer.train(frames, 30)
     gamer.wait_for_step(2, running)
     first.signal(signal.SIGTERM)
     first.wait(timeout=30)
-    second = worker(*TEACHER, name="second", application="p2c2g", environment=QUIETLY)
+    second = teacher(name="second")
     # No peer fell silent: the first one said that it left.
     _, about = running.result(timeout=90)
     assert about["trained_by"] == "the peer second@test on cpu"
@@ -169,14 +184,14 @@ def test_a_worker_that_ends_hands_its_training_on(
 
 
 def test_a_command_that_was_killed_finds_its_order_again(
-    gamer: Gamer, worker: MakeWorker, frames: list[Pixels], broker: EmbeddedBroker, tmp_path: Path
+    gamer: Gamer, teacher: MakeWorker, frames: list[Pixels], broker: EmbeddedBroker, tmp_path: Path
 ) -> None:
     order = gamer.ordering()
     course = Course("ml-tiny", 1, None, 8, "digest")
     gamer.home.begin(course)
     out, attempt = order._out(course, frames)  # As far as a command gets that is killed then.
     assert attempt == 1
-    worker(*TEACHER, application="p2c2g", environment=QUIETLY)
+    teacher()
     own, _ = gamer.train(frames, 8).result(timeout=60)
     assert own.method == "ml-tiny"
     assert "The order is out already." in gamer.said.getvalue()
@@ -193,9 +208,9 @@ def test_what_no_peer_takes_is_refused_before_a_frame_is_sent(
 
 
 def test_an_order_that_cannot_be_carried_out_says_why(
-    gamer: Gamer, worker: MakeWorker, frames: list[Pixels]
+    gamer: Gamer, teacher: MakeWorker, frames: list[Pixels]
 ) -> None:
-    worker(*TEACHER, application="p2c2g", environment=QUIETLY)
+    teacher()
     # A peer takes the order, and finds nothing of its frames.
     ordering = gamer.ordering()
     course = Course("ml-tiny", 1, None, 8, "digest")

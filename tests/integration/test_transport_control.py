@@ -9,7 +9,8 @@ import pytest
 from celery import Celery
 
 from p2c2g.messaging.embedded import EmbeddedBroker
-from tests.lane import PATIENCE, Lane, Worker, settings
+from tests.lane import PATIENCE, Lane, settings
+from tests.pool import Worker
 
 
 @pytest.fixture(scope="module")
@@ -18,12 +19,12 @@ def shared(
 ) -> Iterator[tuple[Lane, Worker]]:
     with Lane(settings(broker.url), session="control") as lane:
         log = tmp_path_factory.mktemp("control") / "w.log"
-        worker = Worker(lane, broker.url, log, "-Q", "cpu", "-c", "2", name="control")
+        worker = Worker(lane.app, broker.url, log, "-Q", "cpu", "-c", "2", name="control")
         try:
             worker.start()
             yield lane, worker
         finally:
-            worker.stop()
+            worker.kill()
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +99,7 @@ def test_a_stock_application_works_beside_us(
     lane, _ = shared
     log = tmp_path_factory.mktemp("stock") / "w.log"
     stock = Worker(
-        lane, broker.url, log, "-Q", "stock", "-P", "solo",
+        lane.app, broker.url, log, "-Q", "stock", "-P", "solo",
         name="stock", application="tests.stock_app",
     )  # fmt: skip
     try:
@@ -109,4 +110,4 @@ def test_a_stock_application_works_beside_us(
         assert asked(lane.app, stock, "ping") == {"ok": "pong"}
         assert asked(plain, stock, "ping") == {"ok": "pong"}
     finally:
-        stock.stop()
+        stock.kill()

@@ -11,7 +11,8 @@ from celery import Celery
 
 from p2c2g.messaging import envelope
 from p2c2g.messaging.embedded import EmbeddedBroker
-from tests.lane import PATIENCE, Lane, Worker, settings
+from tests.lane import PATIENCE, Lane, settings
+from tests.pool import Worker
 
 HEADERS = {"task": "lane.echo", "id": "foreign", "argsrepr": "", "kwargsrepr": ""}
 PROPERTIES = {
@@ -88,12 +89,12 @@ def shared(
     """One worker that has to survive this whole module."""
     with Lane(settings(broker.url), session="messages") as lane:
         log = tmp_path_factory.mktemp("messages") / "w.log"
-        worker = Worker(lane, broker.url, log, "-Q", "cpu", "-c", "2", name="messages")
+        worker = Worker(lane.app, broker.url, log, "-Q", "cpu", "-c", "2", name="messages")
         try:
             worker.start()
             yield lane, worker
         finally:
-            worker.stop()
+            worker.kill()
 
 
 @pytest.mark.parametrize("kind", NOISE)
@@ -105,7 +106,7 @@ def test_a_worker_outlives(shared: tuple[Lane, Worker], kind: str) -> None:
     lane.round_trip()
     written = worker.log().splitlines()[before:]
     assert any("WARNING" in line or "ERROR" in line or "CRITICAL" in line for line in written)
-    # It neither started anew nor lost its connection, and gave its credit back.
+    # It neither started again nor lost its connection, and gave its credit back.
     assert worker.log().count("Connected to") == 1
     assert worker.log().count("ready.") == 1
 

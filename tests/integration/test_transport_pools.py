@@ -7,7 +7,8 @@ import signal
 import psutil
 import pytest
 
-from tests.lane import PATIENCE, Lane, MakeWorker
+from tests.lane import PATIENCE, Lane
+from tests.pool import MakeWorker
 
 
 @pytest.mark.parametrize("pool", ["solo", "threads", "processes"])

@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from tests.lane import PATIENCE, Lane, MakeWorker
+from tests.lane import PATIENCE, Lane
+from tests.pool import MakeWorker
 
 
 def test_a_flooded_queue_leaves_the_other_its_turns(lane: Lane, worker: MakeWorker) -> None:

@@ -6,7 +6,8 @@ import pytest
 
 from p2c2g.messaging.embedded import HOST, EmbeddedBroker
 from p2c2g.testing.delay_proxy import DelayProxy
-from tests.lane import Lane, MakeWorker, by_port
+from tests.lane import Lane, by_port
+from tests.pool import MakeWorker
 
 
 def taken_while_held(lane: Lane, held: int) -> int:

@@ -13,27 +13,20 @@ from p2c2g.errors import BrokerUnavailableError
 from p2c2g.messaging.embedded import HOST, EmbeddedBroker
 from p2c2g.messaging.inbox import Inbox
 from p2c2g.testing.delay_proxy import DelayProxy
-from tests.lane import (
-    PATIENCE,
-    Lane,
-    MakeWorker,
-    Worker,
-    by_port,
-    connections,
-    settings,
-)
+from tests.lane import PATIENCE, Lane, by_port, connections, settings
+from tests.pool import MakeWorker, Worker
 
 
 @pytest.fixture
 def fragile(tmp_path: Path) -> Iterator[tuple[EmbeddedBroker, Lane, Worker]]:
     """A broker that may be killed, a lane on it, and a worker."""
     with EmbeddedBroker() as broker, Lane(settings(broker.url)) as lane:
-        worker = Worker(lane, broker.url, tmp_path / "w.log", "-Q", "cpu", "-c", "4")
+        worker = Worker(lane.app, broker.url, tmp_path / "w.log", "-Q", "cpu", "-c", "4")
         try:
             worker.start()
             yield broker, lane, worker
         finally:
-            worker.stop()
+            worker.kill()
 
 
 def send_thrice(lane: Lane) -> None:

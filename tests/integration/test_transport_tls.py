@@ -12,12 +12,13 @@ from pathlib import Path
 import pytest
 import redis
 
-from p2c2g.celery import redis_client
 from p2c2g.errors import BrokerUnavailableError
+from p2c2g.messaging.client import redis_client
 from p2c2g.messaging.inbox import Inbox
 from p2c2g.settings import BrokerSettings, Settings
 from p2c2g.system import processes
-from tests.lane import PATIENCE, Lane, Worker
+from tests.lane import PATIENCE, Lane
+from tests.pool import Worker
 
 HOST = "127.0.0.1"
 
@@ -111,7 +112,7 @@ def test_worker_results_and_inbox_over_tls(tls: tuple[str, Path], tmp_path: Path
     ca = folder / "ours.crt"
     with Lane(trusting(url, ca)) as lane:
         worker = Worker(
-            lane, url, tmp_path / "w.log", "-Q", "cpu", "-c", "4",
+            lane.app, url, tmp_path / "w.log", "-Q", "cpu", "-c", "4",
             environment={"P2C2G_BROKER_CA": str(ca)},
         )  # fmt: skip
         inbox = Inbox(lane.client, "inbox")
@@ -132,7 +133,7 @@ def test_worker_results_and_inbox_over_tls(tls: tuple[str, Path], tmp_path: Path
             assert worker.wait() == 0, worker.log()
         finally:
             inbox.close()
-            worker.stop()
+            worker.kill()
 
 
 @pytest.mark.needs("redis-server", "openssl")
@@ -155,14 +156,14 @@ def test_verification_can_be_turned_off(tls: tuple[str, Path], tmp_path: Path, h
     url, folder = tls
     with Lane(trusting(url + how, folder / "another.crt", verify=bool(how))) as lane:
         worker = Worker(
-            lane, url + how, tmp_path / "w.log", "-Q", "cpu", "-c", "1",
+            lane.app, url + how, tmp_path / "w.log", "-Q", "cpu", "-c", "1",
             environment={} if how else {"P2C2G_BROKER_VERIFY": "false"},
         )  # fmt: skip
         try:
             worker.start()
             lane.round_trip()
         finally:
-            worker.stop()
+            worker.kill()
 
 
 @pytest.mark.needs("redis-server")
@@ -183,10 +184,10 @@ def test_behind_sentinel(tmp_path: Path) -> None:
         known = Settings(broker=BrokerSettings(url=url, sentinel_master="games"))
         lane = stack.enter_context(Lane(known))
         worker = Worker(
-            lane, url, tmp_path / "w.log", "-Q", "cpu", "-c", "2",
+            lane.app, url, tmp_path / "w.log", "-Q", "cpu", "-c", "2",
             environment={"P2C2G_BROKER_SENTINEL_MASTER": "games"},
         )  # fmt: skip
-        stack.callback(worker.stop)
+        stack.callback(worker.kill)
         worker.start()
         lane.wait_for(lane.send(20))
         assert lane.app.send_task("lane.add", (1, 2), queue="cpu").get(timeout=PATIENCE) == 3

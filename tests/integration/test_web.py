@@ -18,14 +18,15 @@ import simplejpeg
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
+from p2c2g.display.connection import WINDOW
 from p2c2g.display.guard import why_refused
 from p2c2g.display.hub import Hub
-from p2c2g.display.watcher import WINDOW
-from p2c2g.display.web import MAX_VIEWERS, Viewer
+from p2c2g.display.web import MAX_VIEWERS, ViewerServer
 from p2c2g.errors import UsageError
 from p2c2g.media.codecs import codec
 from p2c2g.media.frame import Chunk, FrameState, Picture, Rect, Size, Tile
 from p2c2g_capture.sources.pattern import PatternSource, read_numbers
+from tests.pictures import shown_picture
 
 SOURCE, OUTPUT = Size(320, 180), Size(640, 360)
 #: Two rows of a frame scaled by 2, with a halo of 4 source pixels between them.
@@ -54,7 +55,7 @@ def picture(number: int, codec_name: str = "jpeg", late: int | None = None) -> P
         for chunk in CHUNKS
     )
     state = FrameState.COMPLETE if late is None else FrameState.DEGRADED
-    return Picture(number, state, SOURCE, large, tiles, codec_name, 10.0, 10.02)
+    return shown_picture(number, large, state, SOURCE, tiles, codec_name, 10.0, 10.02)
 
 
 @dataclass
@@ -109,7 +110,7 @@ class Client:
 @dataclass
 class Serving:
     hub: Hub
-    viewer: Viewer
+    viewer: ViewerServer
     url: str
 
     @property
@@ -125,7 +126,7 @@ class Serving:
 @pytest.fixture
 def serving() -> Iterator[Serving]:
     hub = Hub()
-    viewer = Viewer(hub, lambda: STATS, clock=lambda: 10.05)
+    viewer = ViewerServer(hub, lambda: STATS, clock=lambda: 10.05)
     url = viewer.start()
     yield Serving(hub, viewer, url)
     viewer.close()
@@ -263,13 +264,13 @@ def test_closing_does_not_wait_for_a_viewer_that_left_its_socket_full(serving, c
         # More than the kernel keeps for a socket that nobody reads.
         heavy = (Tile(CHUNKS[0], bytes(12 << 20), bytes(12 << 20)),)
         for number in range(5):
-            shown = Picture(
-                number, FrameState.COMPLETE, SOURCE, LARGE.grab(0), heavy, "jpeg", 10, 10
+            shown = shown_picture(
+                number, LARGE.grab(0), source=SOURCE, tiles=heavy, captured_at=10, ready_at=10
             )
             serving.hub.publish(shown)
             assert client.next_picture().number == number
             client.answer(number)
-        assert serving.viewer.watching == 2
+        assert serving.viewer.connected == 2
         serving.viewer.close()
         assert client.closing().rcvd is not None
     serving.viewer.close()
@@ -282,7 +283,7 @@ def test_viewers_are_counted_and_limited(serving):
     with ExitStack() as stack:
         for _ in range(MAX_VIEWERS):
             stack.enter_context(serving.client()).next_stats()
-        assert serving.viewer.watching == MAX_VIEWERS
+        assert serving.viewer.connected == MAX_VIEWERS
         closed = stack.enter_context(serving.client()).closing()
         assert closed.rcvd is not None
         assert closed.rcvd.code == 1013
@@ -332,7 +333,7 @@ def test_a_page_of_another_site_gets_no_websocket(serving, origin):
     ):
         pass
     assert info.value.response.status_code == 403
-    assert serving.viewer.watching == 0
+    assert serving.viewer.connected == 0
 
 
 def test_its_own_page_gets_a_websocket(serving):
@@ -373,7 +374,7 @@ def test_who_is_welcome(bound, host, origin, welcome):
 def test_a_port_in_use_is_said_in_one_sentence(serving):
     port = urlsplit(serving.url).port
     with pytest.raises(UsageError, match=f"^Port {port} is in use: choose another"):
-        Viewer(Hub(), dict, port=port).start()
+        ViewerServer(Hub(), dict, port=port).start()
 
 
 @pytest.mark.parametrize(
@@ -387,10 +388,10 @@ def test_a_port_in_use_is_said_in_one_sentence(serving):
 )
 def test_where_it_cannot_listen_is_said(host, port, sentence):
     with pytest.raises(UsageError, match=sentence):
-        Viewer(Hub(), dict, host=host, port=port).start()
+        ViewerServer(Hub(), dict, host=host, port=port).start()
 
 
 def test_no_thread_is_left_behind():
-    with Viewer(Hub(), dict):
+    with ViewerServer(Hub(), dict):
         assert "viewer" in {thread.name for thread in threading.enumerate()}
     assert "viewer" not in {thread.name for thread in threading.enumerate()}

@@ -13,8 +13,7 @@ from typing import Any, Self
 import redis
 
 from benchmarks.pool import used_seconds
-from p2c2g.messaging.results import STREAM_PREFIX
-from p2c2g.peers.keys import PEERS
+from p2c2g.messaging import names
 
 #: Seconds that what a session and its peers leave may take to be gone, and between two looks.
 SETTLE, LOOK_EVERY = 5.0, 0.05
@@ -104,7 +103,7 @@ def _left(client: redis.Redis, queue: str) -> list[str]:
     for raw in sorted(keys):
         key = raw.decode(errors="replace")
         seconds: Any = client.ttl(raw)
-        if key in (PEERS, queue) or key.endswith(".dq2") or key.startswith(STREAM_PREFIX):
+        if key in (names.peers(), queue) or key.endswith(".dq2") or names.is_results(key):
             left.append(f"{key} is still there")
         elif seconds == -1:
             left.append(f"{key} has no end")

@@ -17,9 +17,9 @@ from typing import Any
 import psutil
 
 from benchmarks.child import Parent
-from p2c2g.celery import create_app, redis_client
 from p2c2g.display.hub import Hub
-from p2c2g.session.registry_follower import RegistryFollower
+from p2c2g.messaging.broker import Broker
+from p2c2g.session.maintenance import Maintenance
 from p2c2g.session.report import build_report
 from p2c2g.session.session import Session
 from p2c2g.settings import load
@@ -37,7 +37,7 @@ THREADS = {
     "sends": "MainThread",
     "collects": "p2c2g-collector",
     "shows": "p2c2g-player",
-    "keeps": "p2c2g-keeper",
+    "keeps": "p2c2g-maintenance",
 }
 
 
@@ -46,17 +46,17 @@ class Rounds:
 
     def __init__(self) -> None:
         self._took: list[tuple[float, float]] = []
-        look = RegistryFollower.round
+        look = Maintenance._look
 
-        def timed(registry_follower: RegistryFollower) -> None:
+        def timed(maintenance: Maintenance) -> None:
             began, used = time.monotonic(), time.thread_time()
-            look(registry_follower)
+            look(maintenance)
             self._took.append((time.monotonic() - began, time.thread_time() - used))
 
-        RegistryFollower.round = timed  # type: ignore[method-assign, assignment]
+        Maintenance._look = timed  # type: ignore[method-assign]
 
     def take(self) -> dict[str, float]:
-        """Return their count and medians: milliseconds, and those of the processor; begin anew."""
+        """Return their count and medians: milliseconds, and those of the processor; begin again."""
         taken, self._took = self._took, []
         walls, used = zip(*taken, strict=True) if taken else ((0.0,), (0.0,))
         return {
@@ -86,12 +86,10 @@ def cpu_seconds() -> dict[str, float]:
 def _play(terms: Terms, rounds: Rounds, parent: Parent | None) -> dict[str, Any]:
     """Play one session; the parent hears when frames begin and when they end."""
     plan = terms.plan()
-    settings = load()
-    app = create_app(settings)
-    client = redis_client(settings)
-    client.connection_pool.connection_kwargs["client_name"] = NAME
+    broker = Broker(load())
+    broker.client.connection_pool.connection_kwargs["client_name"] = NAME
     hub = Hub()
-    session = Session(app, client, plan, hub.publish)
+    session = Session(broker, plan, hub.publish)
     with Reel(plan.size) as source:
         pacer = Pacer(source, terms.fps, terms.seconds)
         session.start()
@@ -112,8 +110,7 @@ def _play(terms: Terms, rounds: Rounds, parent: Parent | None) -> dict[str, Any]
             parent.order()
         session.close(pacer.due)
     hub.close()
-    client.close()
-    app.close()
+    broker.close()
     return {
         **build_report(session, terms.as_json()),
         "submitted": submitted,

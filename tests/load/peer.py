@@ -20,11 +20,11 @@ from uuid import uuid4
 from celery import Celery, states
 from kombu import Consumer, Exchange, Queue
 
-from p2c2g.celery import redis_client
 from p2c2g.errors import ChunkError, WireError
 from p2c2g.media.wire import ChunkHeader, ResultHeader
+from p2c2g.messaging.client import redis_client
+from p2c2g.messaging.names import own_queue
 from p2c2g.messaging.writer import ResultWriter
-from p2c2g.peers.keys import own_queue
 from p2c2g.peers.messages import Capabilities, Enrolment
 from p2c2g.peers.registry import Registry
 from p2c2g.settings import Settings

@@ -7,12 +7,12 @@ from typing import Any, Self
 
 from celery import Celery
 
-from p2c2g.celery import ENHANCE_TASK
 from p2c2g.media.chunker import Grid, cut
 from p2c2g.media.codecs import codec
 from p2c2g.media.frame import Pixels, Size
 from p2c2g.media.operations import Pipeline
 from p2c2g.media.wire import ChunkHeader
+from p2c2g.messaging.names import ENHANCE_TASK
 from p2c2g.session.config import SessionConfig
 from p2c2g_capture.sources import Source
 from p2c2g_capture.sources.pattern import PatternSource

@@ -6,28 +6,29 @@ No figure is judged: a busy machine must not fail the build.
 from __future__ import annotations
 
 import json
-import queue
-import subprocess
-import sys
 from pathlib import Path
-from time import monotonic
 
 import pytest
 
-from p2c2g.celery import create_app, redis_client
+from p2c2g.celery import create_app
 from p2c2g.errors import UsageError
-from p2c2g.media.frame import Frame, FrameState, Picture
+from p2c2g.media.frame import FrameState
+from p2c2g.messaging.broker import Broker
+from p2c2g.messaging.client import redis_client
 from p2c2g.messaging.embedded import EmbeddedBroker
 from p2c2g.peers.messages import Beat, Enrolment, PeerState
 from p2c2g.peers.registry import Registry
 from p2c2g.session.registry_follower import promised
 from p2c2g.session.session import Session
-from p2c2g.settings import BrokerSettings, Settings
+from p2c2g.settings import Settings
+from tests import forks
+from tests.lane import settings
 from tests.load import tables, trial
 from tests.load.broker import pending
 from tests.load.peer import LightPeer
 from tests.load.peers import capabilities_of, node_name
 from tests.load.terms import REEL, Reel, Terms, honest_answers
+from tests.sessions import Screen, now_captured
 
 ROOT = Path(__file__).resolve().parents[2]
 #: Long enough for any machine: only what never comes back runs into it.
@@ -55,7 +56,7 @@ def test_twelve_peers_answer_every_chunk_and_leave_nothing() -> None:
     }
     assert figures["served"] >= 4 * report["submitted"]
     assert {peer["id"] for peer in report["peers"]} <= {node_name(index) for index in range(12)}
-    # Whoever looked at the registry was there, and was counted.
+    # Who looked at the registry was there, and was counted.
     assert figures["registry"]["count"] > 0
     assert figures["registry"]["kib"] > 0
     json.dumps(figures)
@@ -97,28 +98,24 @@ def test_the_answers_are_those_of_every_chunk_of_the_reel() -> None:
 
 
 def test_a_picture_that_nobody_has_enhanced_is_an_error_and_not_a_result() -> None:
-    shown: queue.Queue[Picture] = queue.Queue()
+    shown = Screen()
     terms = Terms(peers=1, size="320x180", deadline_ms=1000.0)
     plan = terms.plan()
-    with EmbeddedBroker() as broker:
-        settings = Settings(broker=BrokerSettings(url=broker.url))
-        app, client = create_app(settings), redis_client(settings)
+    with EmbeddedBroker() as embedded, Broker(settings(embedded.url)) as broker:
         peer = LightPeer(
-            app, settings, node_name(0), "cpu", 0.001, {}, capabilities_of(terms, 0.001)
-        )
-        session = Session(app, client, plan, shown.put)
+            broker.app, settings(embedded.url), node_name(0), "cpu", 0.001, {},
+            capabilities_of(terms, 0.001),
+        )  # fmt: skip
+        session = Session(broker, plan, shown)
         session.start()
         peer.start()
         with Reel(plan.size) as source:
-            now = monotonic()
-            session.submit(Frame(0, source.grab(0), now, now))
-        picture = shown.get(timeout=60)
+            session.submit(now_captured(0, source.grab(0)))
+        picture = shown.next()
         session.close(1)
         peer.end()
         peer.join(30)
-        left = pending(client, plan.queue)
-        client.close()
-        app.close()
+        left = pending(broker.client, plan.queue)
     assert picture.state is FrameState.DEGRADED
     assert peer.failure == ""
     assert peer.strange > 0
@@ -129,7 +126,7 @@ def test_a_picture_that_nobody_has_enhanced_is_an_error_and_not_a_result() -> No
 
 def test_what_is_left_is_told() -> None:
     with EmbeddedBroker() as broker:
-        client = redis_client(Settings(broker=BrokerSettings(url=broker.url)))
+        client = redis_client(settings(broker.url))
         assert pending(client, "cpu", 0.0) == []
         client.set("gone soon", "1", ex=60)
         assert pending(client, "cpu", 0.0) == []
@@ -211,10 +208,7 @@ def test_the_target_is_judged_at_a_hundred_peers_only() -> None:
     ],
 )
 def test_wrong_arguments_are_refused_in_one_sentence(arguments: list[str], expected: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.load", *arguments],
-        capture_output=True, text=True, timeout=60, check=False, cwd=ROOT,
-    )  # fmt: skip
-    assert done.returncode == 2
-    assert expected in done.stderr
-    assert "Traceback" not in done.stderr
+    done = forks.finish(["-m", "tests.load", *arguments])
+    assert done.code == 2
+    assert expected in done.errors
+    assert "Traceback" not in done.errors

@@ -15,8 +15,8 @@ import redis
 
 from benchmarks.child import Child, last_words
 from benchmarks.pool import Pool, used_seconds
-from p2c2g.celery import redis_client
 from p2c2g.errors import UnavailableError
+from p2c2g.messaging.client import redis_client
 from p2c2g.messaging.embedded import EmbeddedBroker
 from p2c2g.peers.messages import PeerState
 from p2c2g.peers.registry import Registry

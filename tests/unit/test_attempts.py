@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from p2c2g.messaging.dispatcher import parse_task_id, task_id
 from p2c2g.session.attempts import MAX_ATTEMPTS, Attempts, Decision, Verdict
-from p2c2g.session.dispatcher import parse_task_id, task_id
 
 KEY = (7, 2)
 
@@ -27,7 +27,7 @@ def test_three_failures_are_exactly_three_runs() -> None:
     while (decision := attempts.fail(KEY, runs)) is Decision.RETRY:
         decisions.append(decision)
         runs += 1
-        assert attempts.attempt_of(KEY) == runs
+        assert len(attempts.runs(KEY)) == runs
     assert (runs, decision) == (3, Decision.GIVE_UP)
     assert (attempts.failed, attempts.exhausted) == (3, 1)
 
@@ -62,7 +62,7 @@ def test_a_failure_of_an_older_run_grants_nothing() -> None:
     attempts = opened()
     assert attempts.fail(KEY, 1) is Decision.RETRY
     assert attempts.fail(KEY, 1) is Decision.IGNORE
-    assert attempts.attempt_of(KEY) == 2
+    assert len(attempts.runs(KEY)) == 2
     assert (attempts.failed, attempts.duplicate) == (1, 1)
 
 
@@ -78,7 +78,7 @@ def test_a_failure_after_a_result_grants_nothing() -> None:
     attempts = opened()
     attempts.succeed(KEY, 1)
     assert attempts.fail(KEY, 1) is Decision.IGNORE
-    assert attempts.attempt_of(KEY) == 1
+    assert len(attempts.runs(KEY)) == 1
     assert attempts.failed == 1
 
 
@@ -92,7 +92,7 @@ def test_a_good_result_still_counts_after_the_runs_are_spent() -> None:
 def test_a_run_that_was_never_granted_counts_as_the_newest_and_grants_none() -> None:
     attempts = opened()
     assert attempts.fail(KEY, 200) is Decision.IGNORE
-    assert attempts.attempt_of(KEY) == 1
+    assert len(attempts.runs(KEY)) == 1
     assert attempts.succeed(KEY, 200) is Verdict.ACCEPTED
     assert attempts.accepted == {1: 1}
 
@@ -101,10 +101,10 @@ def test_a_chunk_is_opened_once_and_forgotten_when_closed() -> None:
     attempts = opened()
     with pytest.raises(KeyError, match="in flight already"):
         attempts.open(KEY)
-    assert (len(attempts), attempts.attempt_of(KEY), attempts.is_done(KEY)) == (1, 1, False)
+    assert (len(attempts), len(attempts.runs(KEY)), attempts.is_done(KEY)) == (1, 1, False)
     attempts.close(KEY)
     attempts.close(KEY)
-    assert (len(attempts), attempts.attempt_of(KEY), attempts.is_done(KEY)) == (0, None, True)
+    assert (len(attempts), len(attempts.runs(KEY)), attempts.is_done(KEY)) == (0, 0, True)
 
 
 def test_fewer_than_one_run_is_refused() -> None:
@@ -185,7 +185,7 @@ class AnySequence(RuleBasedStateMachine):
     @invariant()
     def no_fourth_run(self) -> None:
         assert all(runs <= MAX_ATTEMPTS for runs in self.granted.values())
-        assert {key: self.attempts.attempt_of(key) for key in self.granted} == self.granted
+        assert {key: len(self.attempts.runs(key)) for key in self.granted} == self.granted
         assert len(self.attempts) == len(self.granted)
 
     @invariant()

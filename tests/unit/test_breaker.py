@@ -1,18 +1,18 @@
-"""The breakers: opened by errors and by lateness, closed by probes, shared by sessions."""
+"""The breakers: opened by errors and by lateness, closed by trials, shared by sessions."""
 
 from __future__ import annotations
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from p2c2g.peers.book import MAX_UNREGISTERED, PeerBook
 from p2c2g.peers.breaker import (
     COOLDOWN,
     COOLDOWN_MOST,
     ERRORS_ENOUGH,
     LATE_SPACING,
-    MAX_PEERS,
-    PROBE_TIMEOUT,
-    PROBES,
+    TRIAL_TIMEOUT,
+    TRIALS,
     Breakers,
     Change,
     Outcome,
@@ -20,6 +20,10 @@ from p2c2g.peers.breaker import (
 )
 
 GOOD, BAD, LATE = Outcome.GOOD, Outcome.BAD, Outcome.LATE
+
+
+def new_breakers() -> Breakers:
+    return Breakers(PeerBook())
 
 
 def record(
@@ -30,14 +34,14 @@ def record(
 
 
 def opened(now: float = 0.0) -> Breakers:
-    breakers = Breakers()
+    breakers = new_breakers()
     record(breakers, "liar", *[BAD] * ERRORS_ENOUGH, now=now)
     assert breakers.state("liar", now) is State.OPEN
     return breakers
 
 
 def test_a_liar_is_out_within_ten_chunks() -> None:
-    breakers = Breakers()
+    breakers = new_breakers()
     chunks = 0
     while breakers.state("liar", 0.0) is State.CLOSED:
         breakers.record("liar", BAD, 0.0)
@@ -48,13 +52,13 @@ def test_a_liar_is_out_within_ten_chunks() -> None:
 
 
 def test_few_errors_among_good_ones_open_nothing() -> None:
-    breakers = Breakers()
+    breakers = new_breakers()
     record(breakers, "ada", *[GOOD, GOOD, BAD] * 20)
     assert breakers.state("ada", 0.0) is State.CLOSED
 
 
 def test_a_peer_that_is_late_alone_is_out() -> None:
-    breakers = Breakers()
+    breakers = new_breakers()
     record(breakers, "ada", *[GOOD] * 20)
     record(breakers, "slow", *[LATE] * 10, every=2 * LATE_SPACING)
     assert breakers.state("slow", 2.0) is State.OPEN
@@ -62,14 +66,14 @@ def test_a_peer_that_is_late_alone_is_out() -> None:
 
 
 def test_a_burst_of_late_ones_is_one_event() -> None:
-    breakers = Breakers()
+    breakers = new_breakers()
     record(breakers, "ada", *[GOOD] * 20)
     record(breakers, "cut off", *[LATE] * 50, every=LATE_SPACING / 10)
     assert breakers.state("cut off", 1.0) is State.CLOSED
 
 
 def test_where_all_are_late_none_is_to_blame() -> None:
-    breakers = Breakers()
+    breakers = new_breakers()
     for number in range(30):
         record(breakers, "ada", LATE, now=float(number))
         record(breakers, "zoe", LATE, now=float(number))
@@ -77,56 +81,56 @@ def test_where_all_are_late_none_is_to_blame() -> None:
 
 
 def test_the_only_peer_is_never_out_for_being_late() -> None:
-    breakers = Breakers()
+    breakers = new_breakers()
     record(breakers, "ada", *[LATE] * 50, every=2 * LATE_SPACING)
     assert breakers.state("ada", 10.0) is State.CLOSED
 
 
-def test_probes_close_it_one_at_a_time() -> None:
+def test_trials_close_it_one_at_a_time() -> None:
     breakers = opened()
     breakers.take_changes()
-    assert breakers.probe(COOLDOWN - 0.001) is None
+    assert breakers.trial(COOLDOWN - 0.001) is None
     now = COOLDOWN
-    for number in range(PROBES):
+    for number in range(TRIALS):
         assert breakers.state("liar", now) is State.HALF_OPEN, number
-        assert breakers.probe(now) == "liar"
-        assert breakers.probe(now) is None  # one is out
-        breakers.probed("liar", now, good=True)
+        assert breakers.trial(now) == "liar"
+        assert breakers.trial(now) is None  # one is out
+        breakers.tried("liar", now, good=True)
     assert breakers.state("liar", now) is State.CLOSED
     assert breakers.take_changes() == [Change("liar", 0.0)]
-    assert breakers.probe(now) is None
+    assert breakers.trial(now) is None
 
 
-def test_a_bad_probe_opens_it_for_twice_as_long() -> None:
+def test_a_bad_trial_opens_it_for_twice_as_long() -> None:
     breakers = opened()
-    assert breakers.probe(COOLDOWN) == "liar"
-    breakers.probed("liar", COOLDOWN, good=False)
+    assert breakers.trial(COOLDOWN) == "liar"
+    breakers.tried("liar", COOLDOWN, good=False)
     assert breakers.state("liar", 3 * COOLDOWN - 0.001) is State.OPEN
     assert breakers.state("liar", 3 * COOLDOWN) is State.HALF_OPEN
 
 
-def test_a_probe_that_is_not_answered_has_failed() -> None:
+def test_a_trial_that_is_not_answered_has_failed() -> None:
     breakers = opened()
-    assert breakers.probe(COOLDOWN) == "liar"
-    assert breakers.probe(COOLDOWN + PROBE_TIMEOUT) is None
-    assert breakers.state("liar", COOLDOWN + PROBE_TIMEOUT) is State.HALF_OPEN
-    assert breakers.probe(COOLDOWN + PROBE_TIMEOUT + 0.1) is None
-    assert breakers.state("liar", COOLDOWN + PROBE_TIMEOUT + 0.1) is State.OPEN
+    assert breakers.trial(COOLDOWN) == "liar"
+    assert breakers.trial(COOLDOWN + TRIAL_TIMEOUT) is None
+    assert breakers.state("liar", COOLDOWN + TRIAL_TIMEOUT) is State.HALF_OPEN
+    assert breakers.trial(COOLDOWN + TRIAL_TIMEOUT + 0.1) is None
+    assert breakers.state("liar", COOLDOWN + TRIAL_TIMEOUT + 0.1) is State.OPEN
 
 
-def test_a_probe_that_was_not_sent_may_be_sent_again() -> None:
+def test_a_trial_that_was_not_sent_may_be_sent_again() -> None:
     breakers = opened()
-    assert breakers.probe(COOLDOWN) == "liar"
-    breakers.unprobe("liar")
-    assert breakers.probe(COOLDOWN) == "liar"
+    assert breakers.trial(COOLDOWN) == "liar"
+    breakers.withdraw_trial("liar")
+    assert breakers.trial(COOLDOWN) == "liar"
 
 
 def test_the_cooldown_has_an_end() -> None:
     breakers, now = opened(), 0.0
     for _ in range(20):
         now += COOLDOWN_MOST
-        assert breakers.probe(now) == "liar"
-        breakers.probed("liar", now, good=False)
+        assert breakers.trial(now) == "liar"
+        breakers.tried("liar", now, good=False)
     assert breakers.state("liar", now + COOLDOWN_MOST) is State.HALF_OPEN
 
 
@@ -137,7 +141,7 @@ def test_what_came_before_the_breaker_opened_is_not_held_against_the_peer_twice(
 
 
 def test_a_peer_that_another_session_opened_is_open_here_and_closes_with_it() -> None:
-    breakers = Breakers()
+    breakers = new_breakers()
     record(breakers, "liar", GOOD)
     breakers.share({"liar": 5.0}, now=100.0)
     assert breakers.state("liar", 104.9) is State.OPEN
@@ -158,7 +162,7 @@ def test_what_was_opened_here_and_not_yet_told_stays_open() -> None:
     assert breakers.state("liar", 0.2) is State.OPEN
 
 
-def test_what_the_broker_lost_is_told_anew() -> None:
+def test_what_the_broker_lost_is_told_again() -> None:
     breakers = opened()
     breakers.take_changes()
     breakers.share({"liar": 2.0}, now=0.0)
@@ -171,9 +175,9 @@ def test_what_the_broker_lost_is_told_anew() -> None:
 
 def test_strangers_do_not_fill_the_memory_and_open_ones_are_kept() -> None:
     breakers = opened()
-    for number in range(2 * MAX_PEERS):
+    for number in range(2 * MAX_UNREGISTERED):
         record(breakers, f"peer {number}", GOOD)
-    assert len(breakers) == MAX_PEERS
+    assert len(breakers.states(0.0)) == MAX_UNREGISTERED
     assert breakers.state("liar", 0.0) is State.OPEN
 
 
@@ -185,9 +189,9 @@ class AnyConduct(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.breakers = Breakers()
+        self.breakers = new_breakers()
         self.now = 0.0
-        self.probing: set[str] = set()
+        self.on_trial: set[str] = set()
 
     @rule(peer=PEERS, outcome=st.sampled_from(list(Outcome)), count=st.integers(1, 12))
     def record(self, peer: str, outcome: Outcome, count: int) -> None:
@@ -201,18 +205,18 @@ class AnyConduct(RuleBasedStateMachine):
         self.now += seconds
 
     @rule()
-    def probe(self) -> None:
-        peer = self.breakers.probe(self.now)
+    def try_one(self) -> None:
+        peer = self.breakers.trial(self.now)
         if peer is not None:
             assert self.breakers.state(peer, self.now) is State.HALF_OPEN
-            self.probing.add(peer)
+            self.on_trial.add(peer)
 
-    @precondition(lambda self: self.probing)
+    @precondition(lambda self: self.on_trial)
     @rule(good=st.booleans(), data=st.data())
     def answer(self, good: bool, data: st.DataObject) -> None:
-        peer = data.draw(st.sampled_from(sorted(self.probing)))
-        self.probing.discard(peer)
-        self.breakers.probed(peer, self.now, good=good)
+        peer = data.draw(st.sampled_from(sorted(self.on_trial)))
+        self.on_trial.discard(peer)
+        self.breakers.tried(peer, self.now, good=good)
 
     @rule(left=st.dictionaries(PEERS, st.floats(-5, 5)))
     def share(self, left: dict[str, float]) -> None:

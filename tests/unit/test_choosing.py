@@ -11,19 +11,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.queueing import Model, Terms
+from p2c2g.peers.candidate import Candidate
 from p2c2g.routing.affinity import Affinity
-from p2c2g.routing.candidate import Candidate, Job
 from p2c2g.routing.drawing import REBUILD_AFTER, Wheel
 from p2c2g.routing.policies import POLICIES, make
+from p2c2g.routing.policy import Job
 from p2c2g.routing.predictive import EXACT, Predictive
 from p2c2g.routing.weighted import Weighted
 from p2c2g.settings import SessionSettings
+from tests.effort import examples
 
-SPEED = settings(deadline=None, derandomize=True, max_examples=80)
+SPEED = settings(deadline=None, derandomize=True, max_examples=examples(80))
 
 
 def peer(name: str, seconds_per_megapixel: float = 0.04, **told: float) -> Candidate:
-    """Return a peer without travel, as slow at worst as on the average."""
+    """Return a peer next door, as slow at worst as on the average."""
     worst = told.pop("seconds_per_megapixel_p95", seconds_per_megapixel)
     return Candidate(
         name,
@@ -46,7 +48,7 @@ def test_the_names_are_those_of_the_settings() -> None:
 # -- the wheel and the weighted ----------------------------------------------------------------
 
 
-def test_the_wheel_draws_by_slots_over_service() -> None:
+def test_the_wheel_draws_by_slots_over_seconds() -> None:
     pool = (peer("one", 0.1), peer("twice", 0.05), peer("six times", 0.1, slots=6))
     wheel = Wheel(Random(3))
     wheel.turn_to(pool)

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-import threading
 from random import Random
 
 import numpy as np
 import pytest
 
+from p2c2g.errors import ChunkError
 from p2c2g.media.chunker import Grid, cut
 from p2c2g.media.codecs import codec
-from p2c2g.media.frame import Frame, Pixels, Size
+from p2c2g.media.frame import Pixels, Size
 from p2c2g.media.operations import Pipeline
-from p2c2g.peers.breaker import Breakers, State
+from p2c2g.peers.book import PeerBook
+from p2c2g.peers.breaker import COOLDOWN, ERRORS_ENOUGH, Breakers, Outcome, State
 from p2c2g.peers.health import Health
 from p2c2g.peers.trust import ENOUGH, Trust
 from p2c2g.routing.policies import make
 from p2c2g.routing.router import Facts, Router
 from p2c2g.session.attempts import MAX_ATTEMPTS, Attempts
-from p2c2g.session.config import FrameInFlight, SessionConfig
-from p2c2g.verify.examination import TIMEOUT, PictureComparer
+from p2c2g.session.config import SessionConfig
+from p2c2g.verify.examination import TIMEOUT, BreakerTrial, Examination, PictureComparer
 from p2c2g.verify.examiner import MAX_UNDER_WAY, Examiner
+from p2c2g.verify.results import ResultReader
 from p2c2g_workers.processors import run
 
 SIZE = Size(320, 180)
@@ -46,30 +48,56 @@ class Room:
     """An examiner and a frame in flight, with ada who answers and others who may be asked."""
 
     def __init__(self, *peers: str) -> None:
-        self.breakers, self.health, self.trust = Breakers(), Health(), Trust(Random(3))
+        book = PeerBook()
+        self.breakers, self.health = Breakers(book), Health(book)
+        self.trust = Trust(Random(3), book)
         self.attempts = Attempts()
         self.router = Router(
             make("predictive", Random(3)), session="s", operation=PLAN.operations.text,
-            megapixels=PLAN.megapixels, need=1e6, deadline=PLAN.deadline, health=self.health,
-            trust=self.trust, breakers=self.breakers,
+            megapixels=PLAN.megapixels, need=1e6, deadline=PLAN.deadline, book=book,
+            health=self.health, trust=self.trust, breakers=self.breakers,
         )  # fmt: skip
         self.router.learn([Facts(peer, ready=True) for peer in peers], 0.0)
-        self.lock = threading.Lock()
         self.examiner = Examiner(
-            PLAN, self.attempts, self.breakers, self.health, self.trust, self.router, self.lock,
-            Random(3), PictureComparer(PLAN),
-        )  # fmt: skip
+            PLAN.answer_settings, self.breakers, self.health, self.trust, self.router, Random(3)
+        )
+        reader = ResultReader("raw", 85, PLAN.operations.resolve(SIZE))
+        self.comparer = PictureComparer(reader, PLAN.chunks)
         self.frame = picture(1)
 
-    def flight(self, number: int = 0) -> FrameInFlight:
-        payloads = tuple(codec("raw").encode(cut(self.frame, chunk), 85) for chunk in PLAN.chunks)
-        flight = FrameInFlight(
-            Frame(number, self.frame, 0.0, 0.0), payloads, self.frame, due=0.1, deadline=0.1,
-            was_sent=True, missing=2,
-        )  # fmt: skip
+    def payload(self, index: int = 0) -> bytes:
+        return codec("raw").encode(cut(self.frame, PLAN.chunks[index]), 85)
+
+    def open(self, number: int = 0) -> None:
         for chunk in PLAN.chunks:
             self.attempts.open((number, chunk.index))
-        return flight
+
+    def accept(
+        self, number: int, told: bytes, peer: str = "ada", index: int = 0, now: float = 0.01
+    ) -> Examination | None:
+        """Have a result of a peer accepted: who is examined by it?"""
+        return self.examiner.accepted(
+            (number, index), peer, self.payload(index), told, self.frame, "",
+            lambda key, examined: self.attempts.examine(key, examined, now), now,
+        )  # fmt: skip
+
+    def trial(self, number: int, now: float = 0.0) -> BreakerTrial | None:
+        """Have a frame's last chunk go out: who is tried by it?"""
+        key = (number, PLAN.chunks[-1].index)
+        return self.examiner.trial(
+            key, self.frame, now + PLAN.deadline,
+            lambda key, peer: self.attempts.add(key, peer, now, hedge=False), now,
+        )  # fmt: skip
+
+    def judge(self, now: float = 0.02) -> None:
+        """Do what the session's maintenance does."""
+        for each in self.examiner.take_answers():
+            try:
+                agree = self.comparer.agree(each.examination, each.answer)
+            except ChunkError:
+                self.examiner.failed(each.examination, now)
+            else:
+                self.examiner.concluded(each.examination, agree=agree, now=now)
 
     def trusted(self, *peers: str) -> None:
         for peer in peers:
@@ -80,19 +108,18 @@ class Room:
         self, examined: str, told: bytes, known: bytes | None = None, ran: str = ""
     ) -> None:
         """Have ada's answer compared with what another tells, or hers with a known one."""
-        self.examiner._budget.earn(1000)
-        number = max((key[0] for key in self.attempts._flights), default=-1) + 1
-        flight = self.flight(number)
+        self.examiner.sent(20_000)
+        number = max((key[0] for key in self.attempts._chunks), default=-1) + 1
+        self.open(number)
         self.attempts.succeed((number, 0), 1)
-        asked = self.examiner.accepted(flight, 0, "ada", known or answer(self.frame), 0.01)
+        asked = self.accept(number, known or answer(self.frame))
         assert asked is not None
-        order, sent = asked
-        assert (order.chunk, order.peer) == (0, examined)
-        assert sent == flight.payloads[0]
-        examination = self.examiner.take(examined, (number, 0), order.attempt)
-        assert examination is not None
-        self.examiner.put(examination, told, ran)
-        self.examiner.judge(0.02)
+        assert (asked.key, asked.peer) == ((number, 0), examined)
+        assert asked.picture == self.payload()
+        examination = self.examiner.take(examined, (number, 0), asked.attempt)
+        assert examination is asked
+        self.examiner.answered(examination, told, ran)
+        self.judge()
 
 
 def test_two_new_peers_that_agree_are_both_believed_a_little_more() -> None:
@@ -146,22 +173,21 @@ def test_five_of_those_open_the_breaker() -> None:
 def test_a_chunk_on_which_two_agreed_becomes_a_canary() -> None:
     room = Room("ada", "bob")
     room.examine("bob", answer(room.frame))
-    old = room.flight(50)
+    old = room.payload()
     room.frame = picture(2)
-    flight = room.flight(51)
+    room.open(51)
     room.attempts.succeed((51, 0), 1)
-    room.examiner._budget.earn(1000)
+    room.examiner.sent(20_000)
     room.examiner._random = Random(1)  # whose first draw is below a half, and second above
     assert room.examiner._canary(0) is None
-    asked = room.examiner.accepted(flight, 0, "ada", answer(room.frame), 0.1)
+    asked = room.accept(51, answer(room.frame), now=0.1)
     assert asked is not None
-    order, sent = asked
-    assert order.peer == "ada", "she who answered is asked again"
-    assert sent == old.payloads[0], "what she was asked before"
-    examination = room.examiner.take("ada", (51, 0), order.attempt)
-    assert examination is not None
-    room.examiner.put(examination, answer(picture(1), operations="upscale:2"))
-    room.examiner.judge(0.2)
+    assert asked.peer == "ada", "she who answered is asked again"
+    assert asked.picture == old, "what she was asked before"
+    assert asked.source is None
+    assert room.examiner.take("ada", (51, 0), asked.attempt) is asked
+    room.examiner.answered(asked, answer(picture(1), operations="upscale:2"))
+    room.judge(0.2)
     assert room.trust.in_a_row("ada") == 0
     assert room.trust.caught("ada") == 1
     assert room.trust.in_a_row("bob") == 1, "a canary speaks of one peer alone"
@@ -169,27 +195,28 @@ def test_a_chunk_on_which_two_agreed_becomes_a_canary() -> None:
 
 def test_nobody_to_ask_and_no_runs_left_mean_no_examination() -> None:
     room = Room("ada")
-    flight = room.flight()
+    room.open()
     room.attempts.succeed(KEY, 1)
-    assert room.examiner.accepted(flight, 0, "ada", b"", 0.0) is None
+    assert room.accept(0, b"") is None
     room = Room("ada", "bob")
-    flight = room.flight()
+    room.open()
     while room.attempts.examine(KEY, "zoe", 0.0) is not None:
         pass
-    assert room.examiner.accepted(flight, 0, "ada", b"", 0.0) is None
+    assert room.accept(0, b"") is None
     assert len(room.attempts.runs(KEY)) == MAX_ATTEMPTS
     room.attempts.close(KEY)
-    assert room.examiner.accepted(flight, 0, "ada", b"", 0.0) is None
+    assert room.accept(0, b"") is None
 
 
 def test_examinations_are_few() -> None:
     room = Room("ada", *(f"peer {number}" for number in range(50)))
     begun = 0
     for number in range(400):
-        flight = room.flight(number)
-        assert room.examiner.probe(flight, 0.0) is None
+        room.open(number)
+        room.examiner.sent(len(PLAN.chunks))
+        assert room.trial(number) is None
         for chunk in PLAN.chunks:
-            begun += room.examiner.accepted(flight, chunk.index, "ada", b"", 0.0) is not None
+            begun += room.accept(number, b"", index=chunk.index, now=0.0) is not None
             assert len(room.examiner._under_way) <= MAX_UNDER_WAY
         for each in list(room.examiner._under_way.values()):
             assert room.examiner.take(each.peer, each.key, each.attempt) is not None
@@ -198,15 +225,51 @@ def test_examinations_are_few() -> None:
 
 def test_what_is_never_answered_is_forgotten() -> None:
     room = Room("ada", "bob")
-    flight = room.flight(0)
+    room.open(0)
     room.attempts.succeed(KEY, 1)
-    asked = room.examiner.accepted(flight, 0, "ada", b"", 0.0)
+    asked = room.accept(0, b"", now=0.0)
     assert asked is not None
-    later = room.flight(1)
+    room.open(1)
     room.attempts.succeed((1, 0), 1)
-    assert room.examiner.accepted(later, 0, "ada", b"", TIMEOUT - 0.1) is None, "bob is busy"
-    assert room.examiner.accepted(later, 0, "ada", b"", TIMEOUT + 0.1) is not None
-    assert room.examiner.take("bob", KEY, asked[0].attempt) is None
+    assert room.accept(1, b"", now=TIMEOUT - 0.1) is None, "bob is busy"
+    assert room.accept(1, b"", now=TIMEOUT + 0.1) is not None
+    assert room.examiner.take("bob", KEY, asked.attempt) is None
+
+
+def shut_out(room: Room, peer: str) -> float:
+    """Have a peer's breaker opened, and return when it may be tried again."""
+    for _ in range(ERRORS_ENOUGH):
+        room.breakers.record(peer, Outcome.BAD, 0.0)
+    assert room.breakers.state(peer, 0.0) is State.OPEN
+    return COOLDOWN
+
+
+def test_a_trial_is_one_run_of_its_chunk_and_goes_to_who_was_shut_out() -> None:
+    room = Room("ada", "bob")
+    later = shut_out(room, "bob")
+    room.open()
+    trial = room.trial(0, now=later)
+    assert trial is not None
+    assert (trial.peer, trial.attempt, trial.source) == ("bob", 2, room.frame)
+    assert room.trial(0, now=later) is None, "one is out"
+    assert room.examiner.take_trial("ada", trial.key) is None
+    assert room.examiner.take_trial("bob", trial.key) is trial
+    assert room.examiner.take_trial("bob", trial.key) is None
+
+
+def test_a_trial_that_could_not_be_sent_is_not_held_against_its_peer() -> None:
+    room = Room("ada", "bob")
+    later = shut_out(room, "bob")
+    room.open()
+    trial = room.trial(0, now=later)
+    assert trial is not None
+    room.examiner.withdraw(0)
+    assert room.examiner.take_trial("bob", trial.key) is None
+    room.attempts.close(trial.key)
+    room.open(1)
+    again = room.trial(1, now=later)
+    assert again is not None
+    assert again.peer == "bob"
 
 
 def test_answers_of_different_nets_tell_nothing() -> None:

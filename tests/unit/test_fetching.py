@@ -16,15 +16,10 @@ from p2c2g_workers import fetching, nets
 from p2c2g_workers.fetching import (
     BURST,
     FIRST_PAUSE,
-    LONGEST_PAUSE,
     MAX_FILES,
-    MAX_PAUSES,
     MAX_WAITING,
-    REFILL,
-    Allowance,
     Cache,
     Fetcher,
-    Pauses,
 )
 from p2c2g_workers.processors import network
 from tests.nets import model
@@ -40,47 +35,6 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
-
-
-# -- pauses ------------------------------------------------------------------------------------
-
-
-def test_a_name_that_failed_is_left_alone_for_longer_and_longer() -> None:
-    clock = Clock()
-    pauses = Pauses(clock)
-    assert pauses.over("a")
-    lengths = []
-    for _ in range(8):
-        lengths.append(pauses.failed("a"))
-        assert not pauses.over("a")
-        clock.now += lengths[-1] - 0.01
-        assert not pauses.over("a")
-        clock.now += 0.01
-        assert pauses.over("a")
-    assert lengths == [30.0, 60.0, 120.0, 240.0, 480.0, 960.0, 1800.0, 1800.0]
-    assert (lengths[0], lengths[-1]) == (FIRST_PAUSE, LONGEST_PAUSE)
-    pauses.had("a")
-    assert pauses.over("a")
-    assert pauses.failed("a") == FIRST_PAUSE
-
-
-def test_a_flood_of_names_is_not_remembered_for_ever() -> None:
-    pauses = Pauses(Clock())
-    for number in range(3 * MAX_PAUSES):
-        pauses.failed(str(number))
-    assert len(pauses._pauses) == MAX_PAUSES
-    assert pauses.over("0")
-    assert not pauses.over(str(3 * MAX_PAUSES - 1))
-
-
-def test_after_a_burst_there_is_one_now_and_then() -> None:
-    clock = Clock()
-    allowance = Allowance(clock)
-    assert [allowance.take() for _ in range(BURST + 3)] == [True] * BURST + [False] * 3
-    clock.now += REFILL
-    assert [allowance.take() for _ in range(2)] == [True, False]
-    clock.now += 100 * BURST * REFILL
-    assert [allowance.take() for _ in range(BURST + 1)] == [True] * BURST + [False]
 
 
 # -- files ---------------------------------------------------------------------------------------
@@ -300,7 +254,7 @@ def test_a_flood_of_names_is_not_taken(tmp_path: Path) -> None:
 
 
 def test_a_peer_does_not_load_nets_all_day(tmp_path: Path) -> None:
-    """Each is sound, and put there by whoever sends the chunks."""
+    """Each is sound, and put there by who sends the chunks."""
     files = [model(seed=seed) for seed in range(BURST + 4)]
     broker = Broker(*files)
     peer = Peer(broker, tmp_path)

@@ -29,9 +29,10 @@ import torch
 from p2c2g_workers.gpu import network, ops
 from p2c2g_workers.gpu.chain import Chain
 from p2c2g_workers.gpu.network import HALF_TOLERANCE, HALF_WORST, TorchNet
+from tests.effort import examples
 from tests.unit.test_gpu_ops import picture
 
-EXAMPLES = int(os.environ.get("P2C2G_TEST_EXAMPLES", "60"))
+EXAMPLES = examples(60)
 CPU = torch.device("cpu")
 SHIPPED = [method for method in NETWORKS if nets.is_shipped(method)]
 

@@ -25,8 +25,9 @@ import torch
 
 from p2c2g_workers.gpu import ops, tables
 from p2c2g_workers.gpu.chain import Chain
+from tests.effort import examples
 
-EXAMPLES = int(os.environ.get("P2C2G_TEST_EXAMPLES", "60"))
+EXAMPLES = examples(60)
 CPU = torch.device("cpu")
 
 #: To the very pixels, and within ``ops.BICUBIC_TOLERANCE``.

@@ -15,7 +15,7 @@ from p2c2g.media.frame import Size
 from p2c2g.media.operations import Step
 from p2c2g_workers.engine import Done, Kind, Work
 from p2c2g_workers.engine.cpu import CpuEngine
-from p2c2g_workers.engine.guarded import FAILURES, Guarded, Pauses, is_the_devices, said, verdict
+from p2c2g_workers.engine.guarded import FAILURES, Guarded, is_the_devices, said, verdict
 from p2c2g_workers.gpu.errors import DeviceError, OutOfMemory
 from p2c2g_workers.probe.speeds import chunk
 
@@ -79,7 +79,7 @@ class Scene:
     def __post_init__(self) -> None:
         self.engine = Guarded(
             self.card, self.spare, self.lost.append, self.found.set,
-            Pauses(lambda: self.now), self._wait,
+            self._wait, lambda: self.now,
         )  # fmt: skip
 
     def _wait(self, seconds: float) -> bool:
@@ -285,15 +285,3 @@ def test_chunks_of_many_threads_lose_the_card_once() -> None:
     assert {done.payload for done in results} == {RIGHT}
     assert len(scene.lost) == 1
     scene.end()
-
-
-def test_pauses_grow_and_are_forgotten_where_the_card_held() -> None:
-    now = 0.0
-    pauses = Pauses(lambda: now)
-    assert [pauses.next() for _ in range(8)] == [5, 10, 20, 40, 80, 160, 300, 300]
-    pauses.well()
-    now += 60
-    assert pauses.next() == 300, "it was lost again soon"
-    pauses.well()
-    now += 3000
-    assert pauses.next() == 5

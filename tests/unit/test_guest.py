@@ -14,15 +14,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from p2c2g.commands.guest import Hours, Limits, parse_mbps, parse_share
 from p2c2g.errors import UsageError
-from p2c2g.peers.guest import Hours, Limits, parse_mbps, parse_share
 from p2c2g_workers.guest import Guest
 from p2c2g_workers.guest_policy import (
     BURST,
     OTHERS_MOST,
     TOLD_AFTER,
-    Bucket,
     Policy,
+    Rate,
     Readings,
     Verdict,
 )
@@ -136,7 +136,7 @@ def test_a_terminal_tells_the_last_input(monkeypatch: pytest.MonkeyPatch) -> Non
         assert idle is None or idle >= 0
 
 
-# -- the buckets
+# -- the rates
 
 
 @given(
@@ -144,40 +144,40 @@ def test_a_terminal_tells_the_last_input(monkeypatch: pytest.MonkeyPatch) -> Non
     # How long each turn is, and what it would use if it may.
     turns=st.lists(st.tuples(st.floats(0.001, 1), st.floats(0, 10)), max_size=200),
 )
-def test_a_bucket_holds_its_average_but_for_one_burst_and_one_overdraft(
+def test_a_rate_holds_its_average_but_for_one_burst_and_one_overdraft(
     rate: float, turns: list[tuple[float, float]]
 ) -> None:
-    bucket = Bucket(rate)
+    held = Rate(rate)
     now = used = largest = 0.0
-    paused = bucket.paused(now, used)
+    paused = held.paused(now, used)
     for seconds, wish in turns:
         now += seconds
         if not paused:
             used += wish
             largest = max(largest, wish)
-        paused = bucket.paused(now, used)
+        paused = held.paused(now, used)
     assert used <= rate * (now + BURST) + largest + 1e-6
 
 
 @given(rate=st.floats(0.01, 100), debt=st.floats(0, 1000))
-def test_a_bucket_is_open_again_once_its_debt_is_paid(rate: float, debt: float) -> None:
-    bucket = Bucket(rate)
-    assert not bucket.paused(0.0, 0.0)
+def test_a_rate_is_open_again_once_its_debt_is_paid(rate: float, debt: float) -> None:
+    held = Rate(rate)
+    assert not held.paused(0.0, 0.0)
     # What it held is used up too.
     spent = debt + rate * BURST
-    assert bucket.paused(0.0, spent)
+    assert held.paused(0.0, spent)
     due = debt / rate + BURST / 2
-    assert bucket.paused(0.99 * due, spent)
-    assert not bucket.paused(1.01 * due + 1e-6, spent)
+    assert held.paused(0.99 * due, spent)
+    assert not held.paused(1.01 * due + 1e-6, spent)
 
 
 def test_a_count_that_goes_back_and_a_clock_that_stands_still_do_no_harm() -> None:
-    bucket = Bucket(1.0)
-    bucket.paused(0.0, 100.0)
-    before = bucket.tokens
-    bucket.paused(0.0, 50.0)
-    bucket.paused(-1.0, 50.0)
-    assert bucket.tokens == before
+    held = Rate(1.0)
+    held.paused(0.0, 100.0)
+    before = held.tokens
+    held.paused(0.0, 50.0)
+    held.paused(-1.0, 50.0)
+    assert held.tokens == before
 
 
 # -- the verdicts
@@ -250,7 +250,7 @@ def test_what_was_used_before_the_first_look_costs_nothing() -> None:
     assert policy.judge(Readings(0, NOON, cpu=50.0)) == Verdict(False)
 
 
-def test_a_bucket_goes_on_while_something_else_is_the_reason() -> None:
+def test_a_rate_goes_on_while_something_else_is_the_reason() -> None:
     policy = Policy(Limits.parse(hours="8-17", max_cpu="25%"), cores=4)
     policy.judge(Readings(0, NOON))
     policy.judge(Readings(1, NOON, cpu=10.0))

@@ -7,9 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from p2c2g.peers.health import ENOUGH, MAX_OPERATIONS, MAX_PEERS, Health, HealthEntry, Snapshot
+from p2c2g.peers.book import MAX_TOLD, MAX_UNREGISTERED, PeerBook
+from p2c2g.peers.health import ENOUGH, MAX_OPERATIONS, Health, HealthEntry, Snapshot
 
 OPERATION = "upscale:2,sharpen:0.5"
+
+
+def new_health() -> Health:
+    return Health(PeerBook())
 
 
 def seen(health: Health, peer: str = "a", count: int = 100, **told: float) -> Health:
@@ -20,7 +25,7 @@ def seen(health: Health, peer: str = "a", count: int = 100, **told: float) -> He
             OPERATION,
             0.5,
             told.get("seconds_per_megapixel", 0.02),
-            told.get("travel", 0.03),
+            told.get("rtt", 0.03),
             on_time=bool(told.get("on_time", True)),
             now=1.0,
         )
@@ -28,7 +33,7 @@ def seen(health: Health, peer: str = "a", count: int = 100, **told: float) -> He
 
 
 def test_means_and_shares_of_what_came() -> None:
-    health, rng = Health(), random.Random(3)
+    health, rng = new_health(), random.Random(3)
     for number in range(2000):
         seconds_per_megapixel = 0.02 * rng.lognormvariate(0, 0.2)
         health.result(
@@ -45,14 +50,18 @@ def test_means_and_shares_of_what_came() -> None:
 
 
 def test_the_first_result_counts_whole() -> None:
-    record = seen(Health(), count=1, seconds_per_megapixel=0.1, on_time=False).of("a", OPERATION)
+    record = seen(new_health(), count=1, seconds_per_megapixel=0.1, on_time=False).of(
+        "a", OPERATION
+    )
     assert record is not None
     assert (record.on_time, record.seconds_per_megapixel, record.rtt) == (0.0, 0.2, 0.03)
 
 
 def test_the_latest_results_count_most() -> None:
     health = seen(
-        seen(Health(), count=1000, seconds_per_megapixel=0.5), count=200, seconds_per_megapixel=0.01
+        seen(new_health(), count=1000, seconds_per_megapixel=0.5),
+        count=200,
+        seconds_per_megapixel=0.01,
     )
     record = health.of("a", OPERATION)
     assert record is not None
@@ -60,7 +69,7 @@ def test_the_latest_results_count_most() -> None:
 
 
 def test_failures_are_not_in_time_and_have_no_times() -> None:
-    health = seen(Health(), count=30)
+    health = seen(new_health(), count=30)
     for _ in range(10):
         health.failed("a", OPERATION, 2.0)
     record = health.of("a", OPERATION)
@@ -71,7 +80,7 @@ def test_failures_are_not_in_time_and_have_no_times() -> None:
 
 
 def test_checks_are_of_the_peer() -> None:
-    health = seen(Health(), count=1)
+    health = seen(new_health(), count=1)
     health.checked("a", good=True)
     health.checked("a", good=False)
     record = health.of("a", OPERATION)
@@ -83,10 +92,10 @@ def test_checks_are_of_the_peer() -> None:
 
 
 def test_strangers_names_fill_no_memory() -> None:
-    health = Health()
+    health = new_health()
     for number in range(1000):
         seen(health, f"peer{number}", count=1)
-    assert len(health.peers()) == MAX_PEERS
+    assert len(health.peers()) == MAX_UNREGISTERED
     assert health.peers()[-1] == "peer999"
     for number in range(100):
         health.failed("peer999", f"upscale:{number}", 1.0)
@@ -94,8 +103,8 @@ def test_strangers_names_fill_no_memory() -> None:
 
 
 def test_who_was_heard_of_least_lately_is_dropped() -> None:
-    health = Health()
-    for number in range(MAX_PEERS):
+    health = new_health()
+    for number in range(MAX_UNREGISTERED):
         seen(health, f"peer{number}", count=1)
     seen(health, "peer0", count=1)
     seen(health, "one more", count=1)
@@ -104,8 +113,8 @@ def test_who_was_heard_of_least_lately_is_dropped() -> None:
 
 
 def test_a_new_session_begins_with_others_word() -> None:
-    snapshot = seen(Health(), count=500, seconds_per_megapixel=0.1, on_time=False).snapshot()
-    health = Health()
+    snapshot = seen(new_health(), count=500, seconds_per_megapixel=0.1, on_time=False).snapshot()
+    health = new_health()
     health.merge([snapshot])
     record = health.of("a", OPERATION)
     assert record is not None
@@ -117,41 +126,41 @@ def test_a_new_session_begins_with_others_word() -> None:
 
 
 def test_own_results_take_the_place_of_others_word_one_by_one() -> None:
-    health = Health()
-    health.merge([seen(Health(), count=500, seconds_per_megapixel=0.1).snapshot()])
-    services = []
+    health = new_health()
+    health.merge([seen(new_health(), count=500, seconds_per_megapixel=0.1).snapshot()])
+    means = []
     for _ in range(ENOUGH):
         seen(health, count=1, seconds_per_megapixel=0.01)
         record = health.of("a", OPERATION)
         assert record is not None
-        services.append(record.seconds_per_megapixel)
-    assert services == sorted(services, reverse=True)
-    assert services[0] == pytest.approx(0.19, rel=0.05)
-    assert services[-1] == pytest.approx(0.02)
+        means.append(record.seconds_per_megapixel)
+    assert means == sorted(means, reverse=True)
+    assert means[0] == pytest.approx(0.19, rel=0.05)
+    assert means[-1] == pytest.approx(0.02)
     assert not record.told
 
 
 def test_what_others_told_is_never_told_on() -> None:
-    health = Health()
-    health.merge([seen(Health(), "told", count=50).snapshot()])
+    health = new_health()
+    health.merge([seen(new_health(), "told", count=50).snapshot()])
     seen(health, "own", count=1)
     assert set(health.snapshot().operations[OPERATION]) == {"own"}
 
 
 def test_later_word_takes_the_place_of_earlier() -> None:
-    health = Health()
-    health.merge([seen(Health(), "a").snapshot()])
+    health = new_health()
+    health.merge([seen(new_health(), "a").snapshot()])
     assert health.of("a", OPERATION) is not None
     health.merge([])
     assert health.of("a", OPERATION) is None
 
 
 def test_words_of_several_sessions_are_weighed_by_their_results() -> None:
-    health = Health()
+    health = new_health()
     health.merge(
         [
-            seen(Health(), count=300, travel=0.01).snapshot(),
-            seen(Health(), count=100, travel=0.05).snapshot(),
+            seen(new_health(), count=300, rtt=0.01).snapshot(),
+            seen(new_health(), count=100, rtt=0.05).snapshot(),
         ]
     )
     record = health.of("a", OPERATION)
@@ -161,16 +170,28 @@ def test_words_of_several_sessions_are_weighed_by_their_results() -> None:
 
 
 def test_a_snapshot_is_read_as_it_was_written() -> None:
-    health = seen(seen(Health(), "a"), "b", count=3)
+    health = seen(seen(new_health(), "a"), "b", count=3)
     health.checked("a", good=True)
     snapshot = health.snapshot()
-    # The one heard of last, by its check, is the first.
-    assert list(snapshot.operations[OPERATION]) == ["a", "b"]
+    # The one heard of last is the first; who was compared was not heard of again.
+    assert list(snapshot.operations[OPERATION]) == ["b", "a"]
     assert Snapshot.model_validate_json(snapshot.model_dump_json()) == snapshot
 
 
+def test_as_many_are_told_of_as_a_message_holds_the_latest_first() -> None:
+    book = PeerBook()
+    book.register(f"peer{number}" for number in range(2 * MAX_TOLD))
+    health = Health(book)
+    for number in range(2 * MAX_TOLD):
+        seen(health, f"peer{number}", count=1)
+        health.checked(f"peer{number}", good=True)
+    snapshot = health.snapshot()
+    latest = [f"peer{number}" for number in reversed(range(MAX_TOLD, 2 * MAX_TOLD))]
+    assert list(snapshot.operations[OPERATION]) == list(snapshot.checks) == latest
+
+
 def test_a_name_that_no_peer_may_have_is_not_told() -> None:
-    health = seen(seen(Health(), "a b", count=1), "a", count=1)
+    health = seen(seen(new_health(), "a b", count=1), "a", count=1)
     assert set(health.snapshot().operations[OPERATION]) == {"a"}
 
 
@@ -190,13 +211,6 @@ def test_numbers_out_of_bounds_are_refused(wrong: dict[str, object]) -> None:
         HealthEntry.model_validate(wrong)
 
 
-def test_forgetting_a_peer() -> None:
-    health = seen(Health())
-    health.forget("a")
-    health.forget("a")
-    assert health.peers() == []
-
-
 PEERS = st.sampled_from(["a", "b", "c"])
 OUTCOMES = st.lists(
     st.tuples(PEERS, st.floats(0, 10), st.floats(-1, 10), st.sampled_from([True, False, None])),
@@ -209,14 +223,14 @@ def test_figures_stay_in_bounds_whatever_comes(
     own: list[tuple[str, float, float, bool | None]],
     others: list[tuple[str, float, float, bool | None]],
 ) -> None:
-    health, other = Health(), Health()
+    health, other = new_health(), new_health()
     for table, outcomes in ((health, own), (other, others)):
-        for peer, seconds_per_megapixel, travel, on_time in outcomes:
+        for peer, seconds_per_megapixel, rtt, on_time in outcomes:
             if on_time is None:
                 table.failed(peer, OPERATION, 1.0)
             else:
                 table.result(
-                    peer, OPERATION, 0.5, seconds_per_megapixel, travel, on_time=on_time, now=1.0
+                    peer, OPERATION, 0.5, seconds_per_megapixel, rtt, on_time=on_time, now=1.0
                 )
     health.merge([other.snapshot()])
     for peer in health.peers():

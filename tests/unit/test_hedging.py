@@ -14,45 +14,8 @@ from p2c2g.session.hedging import (
     SILENCE_MOST,
     Hedging,
     Moment,
-    RecentTimes,
-    TokenBucket,
     Watch,
 )
-
-
-@given(st.lists(st.floats(0, 1), min_size=1, max_size=400), st.floats(0, 0.999))
-def test_a_quantile_is_one_of_the_latest_and_as_many_lie_below(
-    times: list[float], share: float
-) -> None:
-    recent = RecentTimes(length=64, every=1)
-    for seconds in times:
-        recent.add(seconds)
-    latest = sorted(times[-64:])
-    assert recent.quantile(share) == latest[int(share * len(latest))]
-
-
-def test_no_times_have_no_quantile() -> None:
-    assert RecentTimes().quantile(0.5) is None
-
-
-@given(st.floats(0.01, 1), st.floats(0, 10), st.lists(st.integers(0, 64), max_size=60))
-def test_a_bucket_gives_a_share_and_a_burst_and_no_more(
-    share: float, burst: float, sent: list[int]
-) -> None:
-    bucket = TokenBucket(share, burst)
-    taken = asked = 0
-    for chunks in sent:
-        bucket.earn(chunks)
-        while bucket.take():
-            taken += 1
-        asked += 1
-    assert taken <= burst + share * sum(sent) + 1e-6
-    assert bucket.refused == asked
-
-
-def test_a_bucket_that_cannot_be_is_refused() -> None:
-    with pytest.raises(ValueError, match="give 0 to 1"):
-        TokenBucket(1.5, 3)
 
 
 def test_nothing_is_slow_while_too_little_is_known() -> None:

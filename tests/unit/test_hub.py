@@ -11,13 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from p2c2g.display.hub import Hub, Policy
-from p2c2g.media.frame import FrameState, Picture, Size
+from p2c2g.media.frame import Picture
+from tests.pictures import shown_picture
 
 PIXELS = np.zeros((2, 2, 3), np.uint8)
 
 
 def picture(number: int) -> Picture:
-    return Picture(number, FrameState.COMPLETE, Size(2, 2), PIXELS, (), "jpeg", 0.0, 0.0)
+    return shown_picture(number, PIXELS)
 
 
 def drain(subscription) -> list[int]:

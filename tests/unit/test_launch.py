@@ -11,8 +11,8 @@ from celery.utils.nodenames import worker_direct
 from hypothesis import given
 from hypothesis import strategies as st
 
+from p2c2g.commands.guest import Limits
 from p2c2g.errors import UsageError
-from p2c2g.peers.guest import Limits
 from p2c2g_workers.launch import Launch, concurrency, slug, this_machine
 
 

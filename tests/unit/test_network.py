@@ -29,9 +29,10 @@ from p2c2g.media.methods import NETWORKS
 from p2c2g.media.operations import Pipeline
 from p2c2g_workers import nets
 from p2c2g_workers.processors import network, processor, run
+from tests.effort import examples
 from tests.nets import model, nudged
 
-EXAMPLES = int(os.environ.get("P2C2G_TEST_EXAMPLES", "60"))
+EXAMPLES = examples(60)
 
 needs_runtime = pytest.mark.skipif(
     network.MISSING, reason="needs onnxruntime: pip install 'p2c2g[ml]'"

@@ -7,35 +7,25 @@ answer late, twice, out of turn or never.  ``P2C2G_SIMULATED_CHUNKS`` sets how m
 from __future__ import annotations
 
 import heapq
-import os
 import random
-import threading
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any
 
-import numpy as np
 import pytest
 
 from p2c2g.media.chunker import Grid
-from p2c2g.media.frame import Frame, Size
+from p2c2g.media.frame import ChunkKey, Size
 from p2c2g.media.operations import Pipeline
-from p2c2g.peers.breaker import Breakers, State
-from p2c2g.peers.health import Health
-from p2c2g.peers.trust import Trust
-from p2c2g.routing.policies import make
-from p2c2g.routing.router import Facts, Router
-from p2c2g.routing.stealing import Move
-from p2c2g.session.attempts import MAX_ATTEMPTS, Attempts, ChunkKey, Verdict
-from p2c2g.session.config import FrameInFlight, SessionConfig
-from p2c2g.session.hedging import Hedging
-from p2c2g.session.orders import RunRequest
-from p2c2g.session.reassembler import Reassembler
-from p2c2g.session.runs import Runs
-from p2c2g.verify.examination import PictureComparer
-from p2c2g.verify.examiner import Examiner
+from p2c2g.routing.router import Facts
+from p2c2g.session.actions import Result, Send, Steal, Verify
+from p2c2g.session.attempts import MAX_ATTEMPTS
+from p2c2g.session.config import SessionConfig
+from p2c2g.session.core import Core
+from p2c2g.session.observer import Observer
+from tests.effort import chunks
 
-CHUNKS = int(os.environ.get("P2C2G_SIMULATED_CHUNKS", "200000"))
+CHUNKS = chunks(200_000)
 PEERS = ["ada", "bob", "eve", "zoe"]
 FPS = 30.0
 
@@ -54,18 +44,18 @@ class Peers:
         self.slow_until = 0.0
         self.moved = 0
 
-    def send(self, flight: FrameInFlight, orders: Sequence[RunRequest]) -> bool:
+    def send(self, send: Send[None]) -> bool:
         """Stand in for the sender."""
         if self.random.random() < 0.001:
             return False  # The broker is away.
-        for order in orders:
-            key = (flight.number, order.chunk)
-            self.run(key, order.attempt, order.peer or self.random.choice(PEERS))
+        for request in send.requests:
+            key = (send.frame.number, request.chunk)
+            self.run(key, request.attempt, request.peer or self.random.choice(PEERS))
         return True
 
-    def move(self, moves: Sequence[Move[ChunkKey]]) -> None:
+    def move(self, steal: Steal) -> None:
         """Stand in for the broker: what has not been answered may have been waiting."""
-        for move in moves:
+        for move in steal.moves:
             for number, (at, count, key, attempt, peer, good) in enumerate(self.events):
                 if (key, peer) == (move.key, move.source) and self.random.random() < 0.5:
                     self.events[number] = (at, count, key, attempt, move.to, good)
@@ -94,107 +84,91 @@ class Peers:
         heapq.heappush(self.events, event)
 
 
+class Ends(Observer):
+    """Notes which chunks were accepted."""
+
+    def __init__(self) -> None:
+        self.accepted: set[ChunkKey] = set()
+
+    def chunk_accepted(self, key: ChunkKey, peer: str, seconds: float, ran: str) -> None:
+        assert key not in self.accepted, "shown twice"
+        self.accepted.add(key)
+
+
 class Simulation:
-    """One session without threads, sockets or pictures."""
+    """One session without threads, sockets or pictures: a shell around its decisions."""
 
     def __init__(self, seed: int, chunks: int, policy: str) -> None:
-        self.plan = SessionConfig(Size(64, 64), Pipeline.parse("upscale:2"), Grid(2, 4))
-        self.chunks = self.plan.chunks
+        config = SessionConfig(Size(64, 64), Pipeline.parse("upscale:2"), Grid(2, 4), policy=policy)
+        self.chunks = range(len(config.chunks))
         self.count = chunks // len(self.chunks)
         self.peers = Peers(seed)
-        self.attempts = Attempts()
-        self.frames: Reassembler[FrameInFlight, int] = Reassembler()
-        self.hedging = Hedging(self.plan.deadline)
-        self.breakers = Breakers()
-        self.lock = threading.Lock()
-        health, trust = Health(), Trust(random.Random(seed))
-        self.router = Router(
-            make(policy, random.Random(seed)), session="sim", operation=self.plan.operations.text,
-            megapixels=self.plan.megapixels, need=1.0, deadline=self.plan.deadline,
-            health=health, trust=trust, breakers=self.breakers,
-        )  # fmt: skip
-        self.runs = Runs(
-            self.plan.operations.text, self.plan.megapixels, self.peers.send, self.attempts,
-            self.hedging, self.breakers, health, self.router, self.frames.frame, self.lock,
-            self.peers.move,
-        )  # fmt: skip
-        self.examiner = Examiner(
-            self.plan, self.attempts, self.breakers, health, trust, self.router, self.lock,
-            random.Random(seed), PictureComparer(self.plan),
-        )  # fmt: skip
-        self.pixels = np.zeros((64, 64, 3), np.uint8)
+        self.ends = Ends()
+        self.core: Core[None, int] = Core("sim", config, random.Random(seed), (self.ends,))
         self.ended: Counter[str] = Counter()
-        self.accepted: set[ChunkKey] = set()
         self.shown: list[int] = []
 
     def play(self) -> None:
         number = 0
-        while number < self.count or len(self.frames) or self.peers.events:
+        while number < self.count or self.core.frames_in_flight or self.peers.events:
             ticks = [number / FPS] if number < self.count else []
-            with self.lock:
-                looks = [look] if (look := self.runs.next_look()) is not None else []
-            releases = [due] if (due := self.frames.next_release) is not None else []
+            looks = [self.core.next_look(), self.core.next_release()]
             arrivals = [self.peers.events[0][0]] if self.peers.events else []
-            now = self.peers.now = max(self.peers.now, min(ticks + looks + releases + arrivals))
+            moments = ticks + arrivals + [each for each in looks if each is not None]
+            now = self.peers.now = max(self.peers.now, min(moments))
             if ticks and ticks[0] <= now:
                 self.submit(number)
                 number += 1
             while self.peers.events and self.peers.events[0][0] <= now:
                 self.arrive(*heapq.heappop(self.peers.events)[2:])
-            self.runs.look(now)
+            self.perform(self.core.look(now))
             self.release(now)
 
+    def perform(self, actions: Iterable[Send[None] | Steal]) -> None:
+        for action in actions:
+            if isinstance(action, Steal):
+                self.peers.move(action)
+            elif not self.peers.send(action) and action.is_first:
+                self.core.not_sent(action.frame.number, "away")
+
     def submit(self, number: int) -> None:
-        now, peers = self.peers.now, self.peers
+        now, peers, core = self.peers.now, self.peers, self.core
         if number % 300 == 299:
             peers.away_until = now + 0.5
         if number % 500 == 250:
             peers.slow_until = now + 1.0
-        deadline = now + self.plan.deadline
-        flight = FrameInFlight(
-            Frame(number, self.pixels, now, now), (b"",) * len(self.chunks), self.pixels,
-            due=now + 0.05, deadline=deadline, was_sent=True, missing=len(self.chunks),
-        )  # fmt: skip
-        self.frames.open(number, flight, len(self.chunks), deadline, flight.due)
-        with self.lock:
-            if number % 30 == 0:
-                self.router.learn([Facts(peer, ready=True) for peer in PEERS], now)
-            self.runs.open(flight, now)
-        if not self.runs.send_first(flight):
-            self.frames.hasten(number, flight.due)
-            return
-        with self.lock:
-            probe = self.examiner.probe(flight, now)
-        if probe is not None:
-            peers.send(flight, [probe])
-        if number % 700 == 350:
-            self.runs.gone("bob", now)
+        if number % 30 == 0:
+            here = [Facts(peer, ready=True) for peer in PEERS if peer != self.left(number)]
+            self.perform(core.registry_said(here, frozenset(), now))
+        payloads = (b"",) * len(self.chunks)
+        self.perform(core.submit(number, None, payloads, now, now, now, connected=True))
+
+    def left(self, number: int) -> str:
+        """Return who is not there: bob leaves now and then, and comes back."""
+        return "bob" if number % 690 == 330 else ""
 
     def arrive(self, key: ChunkKey, attempt: int, peer: str, good: bool) -> None:
-        """Do what the collector does."""
         now = self.peers.now
-        with self.lock:
-            probe = self.examiner.take_probe(peer, key)
-            if probe is not None:
-                self.breakers.probed(peer, now, good=good)
-            trusted = probe is not None or self.breakers.state(peer, now) is State.CLOSED
-            if good and trusted:
-                if self.runs.succeeded(key, attempt, peer, 0.005, 1000, now) is Verdict.ACCEPTED:
-                    assert key not in self.accepted, "shown twice"
-                    self.accepted.add(key)
-                    assert self.frames.place(*key, attempt)
-                return
-        self.runs.failed(key, attempt, peer, now, is_probe=probe is not None)
+        result = Result(
+            key=key, claimed=key, attempt=attempt, peer=peer, ran="", payload=b"", size=1000,
+            started=now - 0.0001, done=now, decode=0.0, process=0.0001,
+        )  # fmt: skip
+        for action in self.core.arrived(result, now):
+            if not isinstance(action, Verify):
+                self.perform([action])
+            elif good:
+                self.perform(self.core.verified(action, attempt, now))
+            else:
+                self.perform(self.core.refused(action, "CheckError: a lie", now))
 
     def release(self, now: float) -> None:
-        for pending in self.frames.release(now):
-            assert now <= pending.frame.deadline + 1e-9, "shown late"
-            self.shown.append(pending.number)
-            with self.lock:
-                self.runs.close(pending.number, now)
-            for chunk in self.chunks:
-                enhanced = chunk.index in pending.parts
-                assert enhanced == ((pending.number, chunk.index) in self.accepted)
+        for shown in self.core.release(now):
+            number = shown.frame.number
+            assert now <= shown.frame.deadline + 1e-9, "shown late"
+            self.shown.append(number)
+            for index in self.chunks:
+                enhanced = index in shown.parts
+                assert enhanced == ((number, index) in self.ends.accepted)
                 self.ended["enhanced" if enhanced else "base"] += 1
 
 
@@ -206,19 +180,20 @@ class Simulation:
 def test_no_chunk_is_run_a_fourth_time_and_each_ends_once(seed: int, policy: str) -> None:
     simulation = Simulation(seed, CHUNKS // 4, policy)
     simulation.play()
-    peers, attempts, ended = simulation.peers, simulation.attempts, simulation.ended
+    peers, tables, ended = simulation.peers, simulation.core.tables, simulation.ended
+    attempts = tables.attempts
     total = simulation.count * len(simulation.chunks)
     runs: Any = Counter(peers.runs.values())
     assert max(runs) == MAX_ATTEMPTS
     assert {number for _, number in peers.numbers} == set(range(1, MAX_ATTEMPTS + 1))
     assert simulation.shown == list(range(simulation.count))
     assert ended.total() == total
-    assert ended["enhanced"] == attempts.accepted.total() == len(simulation.accepted)
+    assert ended["enhanced"] == attempts.accepted.total() == len(simulation.ends.accepted)
     assert len(attempts) == 0
-    assert simulation.runs.next_look() is None
+    assert simulation.core.next_look() is None
     # Every fault was there, and each was dealt with.
     assert min(runs[1], runs[2], runs[3], attempts.late, attempts.duplicate) > 0
     assert min(attempts.silent, attempts.revived, attempts.hedges_won, ended["base"]) > 0
-    assert simulation.breakers.states(peers.now)["eve"][1] > 0
+    assert tables.breakers.states(peers.now)["eve"][1] > 0
     assert ended["enhanced"] / total > 0.8
     assert attempts.hedges <= 0.05 * total + 8

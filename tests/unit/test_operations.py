@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from p2c2g.errors import UsageError
 from p2c2g.media.frame import MAX_EDGE, Size
 from p2c2g.media.methods import METHODS
-from p2c2g.media.operations import MAX_STEPS, Pipeline, scaled
+from p2c2g.media.operations import MAX_STEPS, OPERATIONS, Operation, Pipeline, scaled
+from p2c2g_capture.cli import app
 
 FRAME = Size(640, 360)
 
@@ -142,4 +143,34 @@ def test_scaling_commutes_with_cutting_where_the_cut_is_whole(
 
 @given(st.sampled_from(sorted(METHODS)), st.fractions(Fraction(1, 100), 8, max_denominator=100))
 def test_a_smaller_scale_never_needs_less(method: str, scale: Fraction) -> None:
-    assert METHODS[method](scale / 2) >= METHODS[method](scale) >= 0
+    kernel = METHODS[method]
+    assert kernel.reach(scale / 2) >= kernel.reach(scale) >= 0
+
+
+@pytest.mark.parametrize("row", OPERATIONS.values(), ids=str)
+def test_a_row_has_an_example_that_is_right_and_says_so_of_others(row: Operation) -> None:
+    pipeline = Pipeline.parse(row.example)
+    assert [call.name for call in pipeline.operations] == [row.name]
+    assert Pipeline.parse(pipeline.text) == pipeline
+    assert pipeline.resolve(FRAME).steps[0].processor.partition(":")[0] == row.name
+    assert row.form.partition(":")[0] == row.name
+    with pytest.raises(UsageError) as refused:
+        Pipeline.parse(f"{row.name}:no:such:value")
+    assert str(refused.value).endswith(f"the form is {row.form}{row.limits}.")
+
+
+def test_the_commands_help_has_them_all() -> None:
+    (help_text,) = {command.epilog or "" for command in app.registered_commands}
+    for row in OPERATIONS.values():
+        assert f"{row.form} {row.does}" in help_text
+
+
+def test_only_nearest_leaves_pixels_out_and_only_where_it_makes_smaller() -> None:
+    left_out = {
+        text
+        for method in METHODS
+        for text in (f"upscale:2:{method}", f"upscale:1:{method}", f"upscale:1/2:{method}")
+        if Pipeline.parse(text).resolve(FRAME).steps[0].leaves_out
+    }
+    assert left_out == {"upscale:1/2:nearest"}
+    assert not Pipeline.parse("sharpen:1").resolve(FRAME).steps[0].leaves_out

@@ -11,6 +11,8 @@ import pytest
 from hatchling.builders.wheel import WheelBuilder
 
 ROOT = Path(__file__).parents[2]
+#: What runs at the broker.
+SCRIPTS = sorted((ROOT / "p2c2g/messaging/scripts").glob("*.lua"))
 WEB = {"starlette", "uvicorn", "websockets", "flower", "tornado"}
 SCREEN = {"mss", "av", "Xlib"}
 WORKER = {"p2c2g_workers"}
@@ -29,9 +31,11 @@ def test_the_wheel_holds_the_packages_and_what_they_need(wheel: zipfile.ZipFile)
     names = wheel.namelist()
     tops = {name.partition("/")[0] for name in names if ".dist-info" not in name}
     assert tops == {"p2c2g", "p2c2g_workers", "p2c2g_capture", "p2c2g_training"}
+    assert SCRIPTS
     for needed in (
         "p2c2g/display/static/index.html",
         "p2c2g/display/static/viewer.js",
+        *(f"p2c2g/messaging/scripts/{path.name}" for path in SCRIPTS),
         "p2c2g_capture/clips/freedoom.mp4",
         "p2c2g_capture/clips/freedoom.LICENSE",
     ):

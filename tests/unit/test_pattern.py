@@ -20,6 +20,7 @@ from p2c2g_capture.sources.pattern import (
     read_numbers,
     stamp_layout,
 )
+from tests.effort import examples
 
 SIZES = [MINIMUM, Size(426, 240), Size(640, 360), Size(641, 363), Size(800, 600), Size(1280, 720)]
 numbers = st.integers(0, NUMBERS - 1)
@@ -46,7 +47,7 @@ def test_every_stamp_holds_the_number(size: Size) -> None:
         assert read_numbers(pixels) == [number] * 16
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(60))
 @given(
     number=numbers,
     size=st.sampled_from(SIZES),

@@ -167,7 +167,7 @@ def test_what_is_too_long_is_refused_before_it_is_read(
         {"queues": ["two words"]},
         {"interval": 0.09},
         {"interval": 60.1},
-        {"v": 2},
+        {"v": 1},
         {"capabilities": {"cores": 0}},
         {"capabilities": {"memory": -1}},
         {"capabilities": {"rtt": 1e300}},

@@ -10,12 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from p2c2g.routing.candidate import Candidate
+from p2c2g.peers.candidate import Candidate
 from p2c2g.routing.pool import BETTER, STAY, Changes, SessionPool, share
+from tests.effort import examples
 
-SPEED = settings(deadline=None, derandomize=True, max_examples=100)
+SPEED = settings(deadline=None, derandomize=True, max_examples=examples(100))
 DEADLINE = 0.1
-#: Megapixels of a chunk, so that a peer's reach is its travel and a quarter of its
+#: Megapixels of a chunk, so that a peer's reach is its round trip and a quarter of its
 #: seconds a megapixel.
 CHUNK = 0.25
 
@@ -240,7 +241,7 @@ def test_what_other_sessions_have_there_counts_for_less() -> None:
 def test_the_deadline_is_for_a_chunk_of_its_size() -> None:
     slow = [
         peer("slow", speed=10.0, seconds_per_megapixel_p95=0.3)
-    ]  # 20 ms of way, 300 ms a megapixel
+    ]  # a round trip of 20 ms, 300 ms a megapixel
     small, large = SessionPool(0.25), SessionPool(0.30)
     small.update(slow, 1.0, DEADLINE, 0.0)
     large.update(slow, 1.0, DEADLINE, 0.0)

@@ -68,9 +68,9 @@ def test_what_does_not_work_is_left_out_with_a_line(
     def broken(_pixels: Pixels, _step: Step) -> Pixels:
         raise MemoryError("no memory on the card")
 
-    monkeypatch.setitem(processors.CPU._processors, ("upscale", "bicubic"), broken)
+    monkeypatch.setitem(processors.CPU._processors, "upscale:bicubic", broken)
     # One that the pipeline does not know.
-    monkeypatch.setitem(processors.CPU._processors, ("dream", None), broken)
+    monkeypatch.setitem(processors.CPU._processors, "dream", broken)
 
     def missing(_pixels: Pixels, _quality: int) -> bytes:
         raise OSError("libwebp is not there")

@@ -11,6 +11,7 @@ import numpy as np
 from rich.console import Console
 
 from p2c2g.media.frame import Size
+from p2c2g.media.operations import Step
 from p2c2g.peers.messages import Capabilities, Gpu
 from p2c2g_workers.engine.choosing import Trial
 from p2c2g_workers.engine.cpu import CpuEngine
@@ -43,6 +44,19 @@ def test_memory_has_a_row_a_size_and_a_column_a_batch() -> None:
     assert [row.split() for row in said.splitlines()][-1] == [
         *("640x180,", "upscale:2:bicubic", "100", "too", "much"),
     ]
+
+
+def test_what_takes_most_is_the_largest_net_that_there_is() -> None:
+    class Some(CpuEngine):
+        def can(self, step: Step) -> bool:
+            return step.method in {"ml-tiny", "ml-small", "bicubic"}
+
+    class Plain(CpuEngine):
+        def can(self, step: Step) -> bool:
+            return step.method == "bicubic"
+
+    assert peaks.heaviest(Some()) == "upscale:2:ml-small"
+    assert peaks.heaviest(Plain()) == "upscale:2:bicubic"
 
 
 def test_memory_is_measured_at_its_highest_and_anew_for_each() -> None:

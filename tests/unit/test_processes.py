@@ -97,7 +97,7 @@ def test_a_child_dies_with_a_parent_that_is_killed() -> None:
     code = textwrap.dedent(
         f"""
         import subprocess, sys
-        from p2c2g import processes
+        from p2c2g.system import processes
         child = processes.start(
             [sys.executable, "-c", {WAITER!r}, "stubborn"], stdout=subprocess.PIPE
         )

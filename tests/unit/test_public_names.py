@@ -16,8 +16,9 @@ from packaging.version import Version
 
 import p2c2g
 from p2c2g import errors
-from p2c2g.celery import create_app, redis_client
+from p2c2g.celery import create_app
 from p2c2g.errors import UsageError
+from p2c2g.messaging.client import redis_client
 from p2c2g.settings import BrokerSettings, Settings
 
 #: What the modules that others build on make: their classes, functions and constants.
@@ -25,10 +26,13 @@ NAMES = {
     "p2c2g.errors": """
         P2C2GError UsageError UnavailableError BrokerUnavailableError SourceUnavailableError
         ChunkError WireError CodecError ProcessorError CheckError""",
-    "p2c2g.celery": "CAPABILITIES ENHANCE_TASK check_broker create_app redis_client",
+    "p2c2g.celery": "create_app",
     "p2c2g.media.frame": """
-        MAX_EDGE Pixels Size Rect Frame Chunk FrameState Tile Picture""",
+        MAX_EDGE Pixels ChunkKey Size Rect Frame Chunk FrameState Tile Picture""",
     "p2c2g.media.wire": "VERSION ChunkHeader ResultHeader",
+    "p2c2g.messaging.broker": "Broker",
+    "p2c2g.messaging.client": """
+        Client TRANSPORT_OPTIONS SOCKET_TIMEOUT redis_client open_connection""",
     "p2c2g.messaging.envelope": "MAGIC VERSION Payload pack unpack is_envelope check",
 }
 
@@ -45,6 +49,27 @@ def made_names(module: ModuleType) -> set[str]:
             made.add(node.target.id)
     # A single letter is a type variable.
     return {name for name in made if not name.startswith("_") and len(name) > 1} - {"logger"}
+
+
+#: The public face, word for word: what one's own programs import from ``p2c2g``.
+FACE = """
+    Broker BrokerUnavailableError ChunkError Frame FrameState Grid Observer P2C2GError Picture
+    Pipeline Session SessionConfig Settings Size UnavailableError UsageError __version__"""
+
+
+def test_the_public_face_is_these_names_and_no_others() -> None:
+    assert sorted(p2c2g.__all__) == sorted(FACE.split())
+    for name in p2c2g.__all__:
+        made = getattr(p2c2g, name)
+        assert name == "__version__" or made.__name__ == name
+    with pytest.raises(AttributeError, match="has no attribute 'Guard'"):
+        _ = p2c2g.Guard
+
+
+def test_importing_the_package_loads_nothing_heavy() -> None:
+    program = "import p2c2g, sys; print(*sys.modules)"
+    loaded = subprocess.check_output([sys.executable, "-c", program], text=True).split()
+    assert not {"celery", "redis", "numpy", "cv2", "pydantic"} & set(loaded)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -125,7 +125,7 @@ def test_merits_are_gathered_from_a_record() -> None:
         in_a_row=7,
         breaker=State.HALF_OPEN,
     )
-    # What has only failed has no times, and its own word counts for the way alone.
+    # What has only failed has no times, and its own word counts for the round trip alone.
     failed = replace(
         record, count=0, seconds_per_megapixel=0.0, seconds_per_megapixel_p95=0.0, rtt=0.0
     )

@@ -6,6 +6,7 @@ from random import Random
 
 import pytest
 
+from p2c2g.peers.book import MAX_UNREGISTERED, PeerBook
 from p2c2g.peers.breaker import Breakers, Outcome
 from p2c2g.peers.health import Health
 from p2c2g.peers.trust import ENOUGH, Trust
@@ -20,10 +21,12 @@ class Known:
     """A router with all that it asks, of peers that come into the registry as a test says."""
 
     def __init__(self, policy: str = "predictive", need: float = 1.0) -> None:
-        self.health, self.trust, self.breakers = Health(), Trust(Random(1)), Breakers()
+        book = PeerBook()
+        self.health, self.trust = Health(book), Trust(Random(1), book)
+        self.breakers = Breakers(book)
         self.router = Router(
             make(policy, Random(1)), session="s", operation=OPERATION, megapixels=(0.5, 0.5),
-            need=need, deadline=DEADLINE, health=self.health, trust=self.trust,
+            need=need, deadline=DEADLINE, book=book, health=self.health, trust=self.trust,
             breakers=self.breakers,
         )  # fmt: skip
 
@@ -60,6 +63,49 @@ def test_the_capability_policy_leaves_it_to_the_queue_and_repeats_with_who_answe
     assert known.router.second(0, DEADLINE, {"ada", "bob"}, 0.02) == ""
 
 
+def test_who_has_been_silent_for_a_second_is_asked_for_no_second_run() -> None:
+    known = Known("capability")
+    for at, peer in enumerate(["ada", "zoe", "ada"]):
+        known.router.answered(peer, 0.01, 5.0 + at / 10)
+    assert known.router.second(0, 9.0, (), 6.1) == "ada"
+    assert known.router.second(0, 9.0, {"ada"}, 6.1) == "zoe"
+    assert known.router.second(0, 9.0, {"ada"}, 6.11) == ""
+    known.shut_out("ada", 6.15)
+    assert known.router.second(0, 9.0, (), 6.15) == ""
+
+
+def test_of_those_heard_of_the_last_to_answer_is_asked() -> None:
+    known = Known("capability")
+    known.router.answered("ada", 0.01, 0.0)
+    known.router.answered("bob", 0.01, 0.1)
+    known.health.failed("ada", OPERATION, 0.2)
+    known.health.failed("zoe", OPERATION, 0.3)
+    known.breakers.share({"eve": 5.0}, 0.3)
+    assert known.router.second(0, DEADLINE, (), 0.4) == "bob"
+
+
+def test_who_comes_back_is_known_for_what_it_did_and_not_for_where_it_was() -> None:
+    known = Known()
+    known.learn("ada", rtt=0.02)
+    known.trusted("ada")
+    known.health.result("ada", OPERATION, 0.5, 0.010, 0.09, on_time=True, now=0.1)
+    known.router.sent("ada", 0.0)
+    known.router.answered("ada", 0.09, 0.1)
+    known.learn(now=1.0)
+    assert known.router.candidate("ada") is None
+    assert known.router.rtt("ada") == 0.0
+    known.router.overdue("ada", 0, 0.5)  # what it had when it left
+    known.router.back("ada")
+    known.learn("ada", rtt=0.02, now=2.0)
+    candidate = known.router.candidate("ada")
+    assert candidate is not None
+    assert (candidate.rtt, candidate.own, candidate.last_result) == (0.02, 0, float("-inf"))
+    assert known.trust.is_trusted("ada")
+    record = known.health.of("ada", OPERATION)
+    assert record is not None
+    assert record.count == 1
+
+
 def test_what_a_probe_promises_counts_until_there_are_results() -> None:
     known = Known()
     known.learn("ada", seconds_per_megapixel=0.004)
@@ -74,7 +120,7 @@ def test_what_a_probe_promises_counts_until_there_are_results() -> None:
     assert candidate.seconds_per_megapixel == pytest.approx(0.020)
 
 
-def test_a_distance_is_the_shortest_travel_of_late() -> None:
+def test_the_shortest_round_trip_of_late_counts() -> None:
     known = Known()
     known.learn("ada")
     assert [known.router.answered("ada", t, 0.0) for t in (0.03, 0.01, 0.05)] == [0.03, 0.01, 0.01]
@@ -100,7 +146,7 @@ def test_who_is_no_longer_told_of_has_gone_and_gets_nothing() -> None:
     known.learn("ada", "bob")
     assert known.learn("bob", now=1.0) == {"ada"}
     assert {known.first(1.0) for _ in range(20)} == {"bob"}
-    known.router.lose("bob", 1.1)
+    assert known.learn(now=1.1) == {"bob"}
     assert known.first(1.2) == ""
 
 
@@ -159,7 +205,8 @@ def test_a_thousand_strangers_leave_room_for_those_who_are_enrolled() -> None:
     for number in range(1000):
         known.router.answered(f"stranger {number}", 0.01, number / 1000)
     assert known.router.candidate("ada") is not None
-    assert sum(known.router.candidate(f"stranger {n}") is not None for n in range(1000)) <= 256
+    strangers = sum(known.router.candidate(f"stranger {n}") is not None for n in range(1000))
+    assert strangers == MAX_UNREGISTERED
 
 
 @pytest.mark.parametrize("policy", ["weighted", "predictive", "affinity"])
@@ -170,7 +217,7 @@ def test_who_stands_still_comes_last_until_it_answers(policy: str) -> None:
     known.router.back("ada")  # Its frame was shown without it: it owes the chunk all the same.
     assert {known.first(0.09) for _ in range(30)} == {"bob"}
     known.router.answered("ada", 0.02, 0.1)
-    known.router.lose("bob", 0.1)
+    known.learn("ada", seconds_per_megapixel=0.004, now=0.1)
     assert known.first(0.11) == "ada"
 
 

@@ -208,12 +208,12 @@ def test_what_a_peer_that_vanished_is_given_is_lost() -> None:
 def test_a_peer_whose_breaker_opens_leaves_the_capability_queue_and_comes_back() -> None:
     line = Line([Machine(1, 0.01, 0.0, WIDE, WIDE)])
     line.engine.run(1)
-    assert line.broker.share([Change("p0", 2.0)]) == {"p0": 2.0}
+    assert line.broker.sync([Change("p0", 2.0)]) == {"p0": 2.0}
     line.send(0)
     line.send(1, "p0")  # a probe
     line.engine.run(2)
     assert list(line.took) == [1]
-    assert line.broker.share([Change("p0", 0.0)]) == {}
+    assert line.broker.sync([Change("p0", 0.0)]) == {}
     line.engine.run(3)
     assert sorted(line.took) == [0, 1]
 
@@ -271,10 +271,10 @@ def test_with_every_trouble_each_chunk_ends_once_and_none_is_run_a_fourth_time(p
     assert report["lies"]["found"] > 0
     assert min(world.stalls, world.drained, world.vanished, chunks["late"]) > 0
     for gamer in world.gamers:
-        assert len(gamer.attempts) == 0
+        assert len(gamer.core.tables.attempts) == 0
         assert gamer.is_over
-        assert max(gamer.latencies) <= world.scenario.deadline + 1e-9, "shown late"
-        assert gamer.attempts.accepted.total() == gamer.chunks["enhanced"]
+        assert max(gamer.figures.latencies) <= world.scenario.deadline + 1e-9, "shown late"
+        assert gamer.core.tables.attempts.accepted.total() == gamer.figures.chunks["enhanced"]
 
 
 def test_lies_that_no_check_finds_cost_the_liar_and_nobody_else_its_trust() -> None:
@@ -283,14 +283,14 @@ def test_lies_that_no_check_finds_cost_the_liar_and_nobody_else_its_trust() -> N
     (gamer,) = world.gamers
     liars = [peer for peer in world.peers if peer.lies]
     assert liars
-    assert gamer.lies_found == 0
-    assert gamer.lies_shown > 0  # before it was found out
+    assert gamer.figures.lies_found == 0
+    assert gamer.figures.lies_shown > 0  # before it was found out
     honest = [peer for peer in world.peers if not peer.lies and peer.served]
-    assert min(gamer.trust.caught(peer.id) for peer in liars) > 0
-    assert max(gamer.trust.in_a_row(peer.id) for peer in liars) < 10
+    assert min(gamer.core.tables.trust.caught(peer.id) for peer in liars) > 0
+    assert max(gamer.core.tables.trust.in_a_row(peer.id) for peer in liars) < 10
     # Of two that differ nobody knows who lied, until one of them is trusted.
-    assert sum(gamer.trust.caught(peer.id) for peer in honest) < sum(
-        gamer.trust.caught(peer.id) for peer in liars
+    assert sum(gamer.core.tables.trust.caught(peer.id) for peer in honest) < sum(
+        gamer.core.tables.trust.caught(peer.id) for peer in liars
     )
 
 

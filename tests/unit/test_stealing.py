@@ -7,18 +7,11 @@ from random import Random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from p2c2g.routing.candidate import Candidate
-from p2c2g.routing.stealing import (
-    MARGIN,
-    MOVES_MOST,
-    TAKERS_MOST,
-    Move,
-    Waiting,
-    kept,
-    moves,
-)
+from p2c2g.peers.candidate import Candidate
+from p2c2g.routing.stealing import MARGIN, MOVES_MOST, TAKERS_MOST, Move, Waiting, kept, moves
+from tests.effort import examples
 
-SPEED = settings(deadline=None, derandomize=True, max_examples=150)
+SPEED = settings(deadline=None, derandomize=True, max_examples=examples(150))
 
 
 def peer(name: str, seconds_per_megapixel: float = 0.010, **told: float) -> Candidate:
@@ -99,7 +92,7 @@ def test_a_peer_keeps_as_many_as_it_has_slots_and_its_distance_asks_for() -> Non
 
 
 def test_all_that_waits_for_a_silent_peer_moves() -> None:
-    # Owed after 10 ms of travel, twice 10 ms of work and 10 ms of grace.
+    # Owed after a round trip of 10 ms, twice 10 ms of work and 10 ms of grace.
     peers = pool(peer("stalled", own=4), peer("idle"))
     waiting = sent("stalled", 0.0, 0.036, 0.036, 0.036)
     assert moves(waiting, peers, 0.0399) == []

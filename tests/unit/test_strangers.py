@@ -18,27 +18,31 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from p2c2g.celery import create_app, redis_client
 from p2c2g.errors import ChunkError, WireError
 from p2c2g.logs import rebind
-from p2c2g.media.chunker import Grid, cut
+from p2c2g.media.chunker import Grid, compose, cut
 from p2c2g.media.codecs import CODECS, codec
 from p2c2g.media.frame import Frame, Pixels, Rect, Size
 from p2c2g.media.operations import Pipeline
 from p2c2g.media.wire import ChunkHeader, ResultHeader
+from p2c2g.messaging.broker import Broker
 from p2c2g.messaging.channel import Channel
+from p2c2g.messaging.dispatcher import Dispatcher, task_id
 from p2c2g.messaging.envelope import MAGIC
 from p2c2g.messaging.inbox import Arrival, _arrival
 from p2c2g.session.attempts import MAX_ATTEMPTS
-from p2c2g.session.dispatcher import Dispatcher, task_id
-from p2c2g.session.session import Session, SessionConfig
+from p2c2g.session.config import SessionConfig
+from p2c2g.session.session import Session
 from p2c2g.settings import Settings
 from p2c2g_workers.engine import cpu
 from p2c2g_workers.processors import run
 from p2c2g_workers.tasks import MAX_PIXELS, EnhancedChunk, enhance
+from tests.effort import examples
 
 SPEED = settings(
-    deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    deadline=None,
+    max_examples=examples(150),
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 SIZE = Size(96, 64)
 PIPELINE = Pipeline.parse("upscale:2")
@@ -224,8 +228,7 @@ class Desk:
 
     def __init__(self) -> None:
         plan = SessionConfig(SIZE, PIPELINE, Grid(2, 1), codec="png", deadline=1e6)
-        config = Settings()
-        self.session = Session(create_app(config), redis_client(config), plan, lambda _: None)
+        self.session = Session(Broker(Settings()), plan, lambda _: None)
         self.plan = plan
         self.frame = picture(3)
         now = monotonic()
@@ -308,10 +311,6 @@ def test_whatever_arrives_only_true_pictures_are_accepted(
 ) -> None:
     desk = Desk()
     try:
-        placed: list[tuple[int, bytes]] = []
-        desk.session.player.place = (  # type: ignore[method-assign]
-            lambda _number, index, part, _now: placed.append((index, part.payload))
-        )
         for _, sent, one in script:
             if sent >= 0:
                 one = Arrival(**{
@@ -319,10 +318,12 @@ def test_whatever_arrives_only_true_pictures_are_accepted(
                     "payload": desk.good[sent],
                 })  # fmt: skip
             desk.take(one)
-        assert all(payload == desk.good[index] for index, payload in placed)
-        assert len({index for index, _ in placed}) == len(placed)
         for chunk in range(2):
-            assert len(desk.session.attempts.runs((0, chunk))) <= MAX_ATTEMPTS
+            assert len(desk.session.tables.attempts.runs((0, chunk))) <= MAX_ATTEMPTS
+        [pending] = desk.session.tables.frames.flush()
+        for index, part in pending.parts.items():
+            assert part.payload == desk.good[index]
+        assert desk.session.tables.attempts.accepted.total() == len(pending.parts)
     finally:
         desk.close()
 
@@ -330,16 +331,17 @@ def test_whatever_arrives_only_true_pictures_are_accepted(
 def test_an_honest_result_is_accepted(desk: Desk) -> None:
     for chunk, payload in enumerate(desk.good):
         desk.take(arrival(chunk, payload))
-    assert desk.session.attempts.accepted == {1: 2}
-    flight = desk.session.player.flight(0)
-    assert flight is not None
-    np.testing.assert_array_equal(flight.canvas, run(PIPELINE.resolve(SIZE), desk.frame))
+    assert desk.session.tables.attempts.accepted == {1: 2}
+    [pending] = desk.session.tables.frames.flush()
+    results = {index: part.picture for index, part in pending.parts.items()}
+    whole = compose(desk.frame, results, desk.plan.chunks, desk.plan.output)
+    np.testing.assert_array_equal(whole, run(PIPELINE.resolve(SIZE), desk.frame))
 
 
 def test_a_lie_is_a_failed_attempt_of_its_peer(desk: Desk) -> None:
     desk.take(arrival(0, desk.good[1]))
-    assert not desk.session.attempts.accepted
-    assert desk.session.attempts.failed == 1
+    assert not desk.session.tables.attempts.accepted
+    assert desk.session.tables.attempts.failed == 1
     assert desk.session.tally.summary()["errors"] == {"CheckError": 1}
     desk.take(arrival(0, desk.good[0], result_header(0, attempt=2, peer="two@here")))
-    assert desk.session.attempts.accepted == {2: 1}
+    assert desk.session.tables.attempts.accepted == {2: 1}

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from math import inf
 from typing import Any
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from p2c2g.media.frame import Frame, FrameState
-from p2c2g.session.config import Part
-from p2c2g.session.peerclock import PeerClock
+from p2c2g.media.frame import FrameState
+from p2c2g.peers.peer_clock import PeerClock
+from p2c2g.session.attempts import Decision
+from p2c2g.session.frames import FrameInFlight, Part, Shown, stages_of
 from p2c2g.session.tally import MAX_ERRORS, MAX_PEERS, OTHERS, STAGES, Tally, percentiles
 
 COMPLETE, DEGRADED = FrameState.COMPLETE, FrameState.DEGRADED
@@ -23,7 +24,29 @@ SPANS = st.lists(st.floats(1e-4, 1.0), min_size=8, max_size=8)
 def show(
     tally: Tally, number: int, at: float, *, latency: float = 0.05, state: FrameState = COMPLETE
 ) -> None:
-    tally.shown(number, state, at - latency, at, None)
+    tally.frame_shown(shown(number, at - latency, at, complete=state is COMPLETE))
+
+
+def shown(
+    number: int,
+    captured: float,
+    ready: float,
+    stages: tuple[float, ...] | None = None,
+    *,
+    complete: bool = True,
+) -> Shown[None, None]:
+    frame = FrameInFlight(
+        number, None, (b"",), captured, captured, due=inf, deadline=inf, was_sent=True, missing=0
+    )
+    return Shown(frame, {}, complete, ready, ready, stages)
+
+
+def fail(tally: Tally, peer: str, error: str) -> None:
+    tally.run_failed((0, 0), 1, peer, error, Decision.RETRY)
+
+
+def accept(tally: Tally, peer: str, seconds: float) -> None:
+    tally.chunk_accepted((0, 0), peer, seconds, "")
 
 
 def test_percentiles_are_milliseconds_and_zero_without_samples() -> None:
@@ -118,28 +141,28 @@ def test_live_figures_are_those_of_the_window() -> None:
 
 
 def test_peers_are_told_apart_and_sorted() -> None:
-    tally = Tally()
-    tally.chunk("zoe", "gpu", 0.010)
-    tally.failure("ada", "CodecError: no picture")
-    tally.chunk("ada", "cpu", 0.020)
-    tally.chunk("ada", "cpu", 0.040)
+    tally = Tally("cpu")
+    accept(tally, "zoe", 0.010)
+    fail(tally, "ada", "CodecError: no picture")
+    accept(tally, "ada", 0.020)
+    accept(tally, "ada", 0.040)
     assert tally.summary()["peers"] == [
         {"id": "ada", "queue": "cpu", "chunks": 2, "failed": 1, "ran": {},
              "ms": {"p50": 30.0, "p99": 39.8}},
-        {"id": "zoe", "queue": "gpu", "chunks": 1, "failed": 0, "ran": {},
+        {"id": "zoe", "queue": "cpu", "chunks": 1, "failed": 0, "ran": {},
              "ms": {"p50": 10.0, "p99": 10.0}},
     ]  # fmt: skip
     assert tally.live(0.0, 0)["peers"] == [
         {"id": "ada", "queue": "cpu", "chunks": 2},
-        {"id": "zoe", "queue": "gpu", "chunks": 1},
+        {"id": "zoe", "queue": "cpu", "chunks": 1},
     ]
 
 
 def test_errors_are_counted_by_kind() -> None:
     tally = Tally()
-    tally.failure("ada", "CodecError: one thing")
-    tally.failure("ada", "CodecError: another")
-    tally.failure("", "BrokerUnavailableError")
+    fail(tally, "ada", "CodecError: one thing")
+    fail(tally, "ada", "CodecError: another")
+    fail(tally, "", "BrokerUnavailableError")
     assert tally.summary()["errors"] == {"CodecError": 2, "BrokerUnavailableError": 1}
     assert list(tally.peers) == ["ada"]
 
@@ -147,9 +170,9 @@ def test_errors_are_counted_by_kind() -> None:
 def test_names_that_strangers_make_up_do_not_fill_the_memory() -> None:
     tally = Tally()
     for number in range(MAX_PEERS + 50):
-        tally.chunk(f"peer {number}", "cpu", 0.01)
-        tally.failure(f"peer {number}", f"Error{number}" + "x" * 1000)
-    tally.chunk("peer 0", "cpu", 0.01)
+        accept(tally, f"peer {number}", 0.01)
+        fail(tally, f"peer {number}", f"Error{number}" + "x" * 1000)
+    accept(tally, "peer 0", 0.01)
     assert len(tally.peers) == MAX_PEERS + 1
     assert (tally.peers[OTHERS].chunks, tally.peers[OTHERS].failed) == (50, 50)
     assert tally.peers["peer 0"].chunks == 2
@@ -158,12 +181,9 @@ def test_names_that_strangers_make_up_do_not_fill_the_memory() -> None:
     assert max(map(len, tally.errors)) <= 80
 
 
-def test_as_many_stages_as_there_are_or_nothing_is_counted() -> None:
+def test_each_stage_has_its_own_figures() -> None:
     tally = Tally()
-    with pytest.raises(ValueError, match="7 stages, not 2"):
-        tally.shown(0, COMPLETE, 0.0, 1.0, (0.5, 0.5))
-    assert tally.states.total() == 0
-    tally.shown(0, COMPLETE, 0.0, 0.028, [index / 1000 for index in range(1, 8)])
+    tally.frame_shown(shown(0, 0.0, 0.028, tuple(index / 1000 for index in range(1, 8))))
     medians = {name: figures["p50"] for name, figures in tally.summary()["stages_ms"].items()}
     assert medians == dict(zip(STAGES, [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0], strict=True))
 
@@ -180,11 +200,13 @@ def test_the_stages_of_a_chunk_add_up_to_its_frames_latency(
     arrived = done - offset + back
     there, home = PeerClock().spans(sent, started, done, arrived)
     part = Part(
-        payload=b"", sent=sent, queue=there, decode=decode, process=process,
+        payload=b"", picture=None, sent=sent, queue=there, decode=decode, process=process,
         result=done - started - decode - process + home, arrived=arrived,
     )  # fmt: skip
-    frame = Frame(0, np.zeros((1, 1, 3), np.uint8), captured, captured + grab)
-    stages = part.stages(frame, ready=arrived + ready_after)
+    frame = FrameInFlight(
+        0, None, (b"",), captured, captured + grab, due=inf, deadline=inf, was_sent=True, missing=0
+    )
+    stages = stages_of(frame, {0: part}, ready=arrived + ready_after)
     assert len(stages) == len(STAGES)
     assert min(stages) >= -1e-6
     assert sum(stages) == pytest.approx(arrived + ready_after - captured, abs=1e-6)
@@ -209,7 +231,7 @@ def test_nothing_is_counted_outside_the_lock() -> None:
     tally.states = states = Watched(tally._lock)
     tally.errors = errors = Watched(tally._lock)
     show(tally, 0, 1.0)
-    tally.failure("", "CodecError")
+    fail(tally, "", "CodecError")
     assert states.held == errors.held == [True]
     assert not tally._lock.locked()
     tally.live(1.0, 0)

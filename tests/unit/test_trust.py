@@ -7,11 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from p2c2g.peers.trust import ENOUGH, MAX_PEERS, MOST, Canaries, Trust, TrustSnapshot
+from p2c2g.peers.book import MAX_TOLD, PeerBook
+from p2c2g.peers.trust import ENOUGH, MOST, Trust, TrustSnapshot
 
 
 def trusted(count: int = ENOUGH, peer: str = "a") -> Trust:
-    trust = Trust(random.Random(1))
+    trust = Trust(random.Random(1), PeerBook())
     for _ in range(count):
         trust.valid(peer)
     return trust
@@ -45,7 +46,7 @@ def test_even_the_best_are_compared_now_and_then() -> None:
 
 def test_a_cheat_is_found_in_time_and_an_honest_peer_costs_little() -> None:
     # 10,000 chunks of an honest peer: each comparison is one more in a row.
-    trust, compared = Trust(random.Random(5)), 0
+    trust, compared = Trust(random.Random(5), PeerBook()), 0
     for _ in range(10_000):
         if trust.wants_check("a"):
             compared += 1
@@ -57,7 +58,7 @@ def test_a_cheat_is_found_in_time_and_an_honest_peer_costs_little() -> None:
 
 
 def test_what_other_sessions_know_counts() -> None:
-    trust = Trust(random.Random(1))
+    trust = Trust(random.Random(1), PeerBook())
     trust.merge([trusted(30).snapshot(), trusted(12).snapshot()])
     assert trust.in_a_row("a") == 30
     trust.valid("a")
@@ -94,18 +95,17 @@ def test_a_bad_result_is_remembered_when_the_word_of_it_is_gone() -> None:
     assert trust.in_a_row("a") == 1
 
 
-def test_forgetting_makes_it_new() -> None:
-    trust = trusted(20)
-    trust.forget("a")
-    trust.forget("a")
-    assert trust.in_a_row("a") == 0
-
-
 def test_strangers_names_fill_no_memory() -> None:
-    trust = Trust(random.Random(1))
+    trust = Trust(random.Random(1), PeerBook())
     for number in range(1000):
         trust.valid(f"peer{number}")
-    assert len(trust.snapshot().peers) == MAX_PEERS
+    assert len(trust.snapshot().peers) == MAX_TOLD
+
+
+def test_a_name_that_no_peer_may_have_is_not_told() -> None:
+    trust = trusted(peer="a b")
+    trust.valid("a")
+    assert set(trust.snapshot().peers) == {"a"}
 
 
 @pytest.mark.parametrize("wrong", [[0, MOST + 1], [-1, 0], [0], ["a", 1], [10**9, 0]])
@@ -118,7 +118,7 @@ def test_numbers_out_of_bounds_are_refused(wrong: list[object]) -> None:
 def test_sessions_that_tell_each_other_agree_and_never_trust_who_was_just_caught(
     events: list[tuple[int, bool]],
 ) -> None:
-    sessions = [Trust(random.Random(each)) for each in range(3)]
+    sessions = [Trust(random.Random(each), PeerBook()) for each in range(3)]
     for which, good in events:
         sessions[which].valid("a") if good else sessions[which].invalid("a")
         told = [each.snapshot() for each in sessions]
@@ -131,42 +131,3 @@ def test_sessions_that_tell_each_other_agree_and_never_trust_who_was_just_caught
     for _, good in events:
         row = row + 1 if good else 0
     assert sessions[0].in_a_row("a") == row
-
-
-def test_canaries_are_of_the_present_settings() -> None:
-    canaries, rng = Canaries(), random.Random(1)
-    assert canaries.pick("jpeg 85", rng) is None
-    canaries.learn("jpeg 85", 3, b"sent", b"answer")
-    picked = canaries.pick("jpeg 85", rng)
-    assert picked is not None
-    assert (picked.chunk, picked.payload, picked.answer) == (3, b"sent", b"answer")
-    assert canaries.pick("jpeg 70", rng) is None
-    canaries.learn("jpeg 70", 1, b"other", b"answer")
-    assert len(canaries) == 1
-    assert canaries.pick("jpeg 85", rng) is None
-
-
-def test_canaries_of_one_chunk() -> None:
-    canaries, rng = Canaries(), random.Random(1)
-    for chunk in range(4):
-        canaries.learn("s", chunk, b"sent", b"answer")
-    assert {canaries.pick("s", rng, chunk=2) for _ in range(20)} == {canaries.pick("s", rng, 2)}
-    assert canaries.pick("s", rng, chunk=9) is None
-
-
-def test_the_oldest_canary_goes_first() -> None:
-    canaries, rng = Canaries(capacity=2), random.Random(1)
-    for number in range(3):
-        canaries.learn("s", number, b"sent", b"answer")
-    drawn = {canary.chunk for _ in range(50) if (canary := canaries.pick("s", rng))}
-    assert drawn == {1, 2}
-
-
-@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 60)), max_size=60))
-def test_canaries_are_bounded_in_number_and_bytes(learnt: list[tuple[int, int]]) -> None:
-    canaries = Canaries(capacity=4, most_bytes=100)
-    for chunk, size in learnt:
-        canaries.learn("s", chunk, bytes(size), bytes(size))
-        held = list(canaries._held.values())
-        assert len(held) == len(canaries) <= 4
-        assert sum(len(each.payload) + len(each.answer) for each in held) <= 100

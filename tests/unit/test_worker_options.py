@@ -9,10 +9,11 @@ import pytest
 from celery import Celery
 
 from p2c2g.celery import create_app
+from p2c2g.commands.worker_options import worker_options
 from p2c2g.errors import UsageError
+from p2c2g.messaging.labels import MAX_REGION
 from p2c2g.peers.messages import Capabilities
-from p2c2g.peers.options import MAX_REGION, VARIABLES, worker_options
-from p2c2g.settings import Settings
+from p2c2g.settings import OPTION_VARIABLES, Settings
 from p2c2g_workers.enrolment import choose_queues
 
 CPU = Capabilities(queues=("cpu",))
@@ -67,7 +68,8 @@ def test_each_option_has_a_variable() -> None:
     values = {"CPU_FALLBACK": "1", "ONLY_IDLE": "yes", "HOURS": "22-7", "MAX_MBPS": "20"}
     values |= {"PEER_NAME": "Attic", "REGION": "eu", "MAX_CPU": "50%"}
     environment = {f"P2C2G_WORKER_{name}": value for name, value in values.items()}
-    assert set(environment) == set(VARIABLES)
+    assert set(environment) == set(OPTION_VARIABLES)
+    assert [option.envvar for option in worker_options()] == list(OPTION_VARIABLES)
     assert read(**environment) == {
         "peer_name": "Attic",
         "region": "eu",
@@ -85,7 +87,7 @@ def test_each_option_has_a_variable() -> None:
     [
         (("--peer-name", ""), "'' is no name: give from 1 to 200 printable characters"),
         (("--peer-name", "a\nb"), "is no name"),
-        (("--region", "x" * (MAX_REGION + 1)), "give from 1 to 64 printable"),
+        (("--region", "x" * (MAX_REGION + 1)), "is no region: give from 1 to 64 printable"),
         (("--max-cpu", "0"), "'0' is no share of the CPU"),
         (("--hours", "7-7"), "'7-7' are no hours"),
         (("--max-mbps", "fast"), "'fast' is no bandwidth"),
@@ -99,7 +101,7 @@ def test_what_is_wrong_is_refused(arguments: tuple[str, ...], sentence: str) -> 
 
 def test_every_option_says_what_it_is_for(app: Celery) -> None:
     options = app.user_options["worker"]
-    assert len(options) == len(VARIABLES)
+    assert len(options) == len(OPTION_VARIABLES)
     for option in options:
         assert option.help
         assert option.help.endswith(".")

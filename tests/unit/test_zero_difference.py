@@ -1,7 +1,5 @@
 """The property that chunks stand on: put together, they are the whole frame, to the level."""
 
-import os
-
 import cv2
 import numpy as np
 import pytest
@@ -12,11 +10,11 @@ from p2c2g.errors import UsageError
 from p2c2g.media.chunker import Grid, cut, plan_chunks
 from p2c2g.media.frame import Pixels, Size
 from p2c2g.media.methods import METHODS
-from p2c2g.media.operations import Pipeline
+from p2c2g.media.operations import OPERATIONS, Pipeline
 from p2c2g_workers.processors import run
+from tests.effort import examples
 
-#: More in a nightly run: P2C2G_TEST_EXAMPLES=2000.
-EXAMPLES = int(os.environ.get("P2C2G_TEST_EXAMPLES", "150"))
+EXAMPLES = examples(150)
 
 FACTORS = ["2", "3", "4", "5", "8", "3/2", "5/2", "4/3", "5/3", "7/5", "16/9", "47/31", "1"]
 SMALLER = ["1/2", "3/4", "2/3", "1/3", "7/10", "31/47"]
@@ -30,8 +28,10 @@ upscales = st.builds("upscale:{}:{}".format, st.sampled_from(FACTORS), st.sample
 reductions = st.builds(
     "upscale:{}:{}".format, st.sampled_from(SMALLER), st.sampled_from(sorted(METHODS))
 )
-others = st.builds("sharpen:{:.3f}".format, st.floats(0, 4)) | st.builds(
-    "denoise:{:.3f}".format, st.floats(0.01, 1)
+others = (
+    st.builds("sharpen:{:.3f}".format, st.floats(0, 4))
+    | st.builds("denoise:{:.3f}".format, st.floats(0.01, 1))
+    | st.sampled_from([row.example for row in OPERATIONS.values() if row.name != "resize"])
 )
 pipelines = st.lists(upscales | reductions | others, min_size=1, max_size=3).map(",".join)
 # Past 512 pixels, a float32 coordinate has too few bits left for a weight in 2048ths.

@@ -1,5 +1,5 @@
-"""Teaching a net one game: ``p2c2g train``, and the same as a task of the pool.
+"""Training a net for one game: ``p2c2g train``, and the same as a task of the pool.
 
-An edge of its own, above the peer's and the gamer's: it uses both, and neither knows it.  Only
-this package needs PyTorch (the extra ``train``).
+An edge of its own, above the peer's and the gamer's: it imports both, and neither imports it.
+Only this package needs PyTorch (the extra ``train``).
 """

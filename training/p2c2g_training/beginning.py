@@ -1,9 +1,9 @@
-"""A net that begins as shipped weights, to be taught on.
+"""A net that begins with shipped weights, to be trained further.
 
-The package ships whole numbers and no state of training.  So a kernel is what it stands for,
-``weight * scale``, held fixed, and beside it a wide path whose last factor is zero: the net begins
-as exactly what is shipped, and what is learnt is the difference (as in LoRA, Hu et al., 2021,
-here of full rank, so nothing is out of reach).
+The package ships whole numbers and no state of training.  So a kernel is the value of the shipped
+one, ``weight * scale``, held fixed, and beside it a wide path whose last factor is zero: the net
+begins as exactly what is shipped, and what is learnt is the difference (as in LoRA, Hu et al.,
+2021, here of full rank, so that every kernel can be reached).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from p2c2g.errors import UsageError
 from p2c2g_training.nets import SHAPES, Fold, Net
 from p2c2g_workers.nets import Weights
 
-#: The rate of learning from there: the path whose last factor begins at zero is slow at first.
+#: The learning rate from there: the path whose last factor begins at zero learns slowly at first.
 #: After 1,000 steps on supertux2, dB over bicubic: 1.21 at 0.25e-3, 1.50 at 0.5e-3, 1.72 at 1e-3,
 #: 1.76 at 2e-3, 1.90 at 3e-3, 1.80 at 5e-3; from a state of training, 1.73
 #: at 0.5e-3.
@@ -24,7 +24,7 @@ BEGUN_RATE = 3e-3
 
 
 def begun(weights: Weights) -> Net:
-    """Return a net to be trained that gives what ``weights`` give.
+    """Return a net to be trained whose output is that of ``weights``.
 
     Raises:
         UsageError: no net of ours has this shape.

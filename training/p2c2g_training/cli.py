@@ -1,7 +1,7 @@
-"""``p2c2g train``: a net of one's own for one game.
+"""``p2c2g train``: a gamer's own net for one game.
 
-``p2c2g`` finds this by the entry point ``p2c2g.commands``.  What needs PyTorch is imported when
-there is something to train.
+``p2c2g`` finds this by the entry point ``p2c2g.commands``.  PyTorch is imported only when there is
+something to train.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def train(
     steps: Annotated[
         int | None,
         typer.Option(
-            metavar="N", min=1, help="Of training, in place of minutes: repeatable with --seed."
+            metavar="N", min=1, help="Of training, instead of minutes: repeatable with --seed."
         ),
     ] = None,
     size: Annotated[
@@ -44,9 +44,7 @@ def train(
     ] = "ml-tiny",
     source: Annotated[
         str,
-        typer.Option(
-            metavar="SOURCE", help="What to record while you play, as p2c2g-capture has it."
-        ),
+        typer.Option(metavar="SOURCE", help="What to record while you play, as for p2c2g-capture."),
     ] = "screen",
     resolution: Annotated[
         str | None, typer.Option(metavar="WxH", help="Of what is recorded; else the source's own.")
@@ -56,16 +54,16 @@ def train(
         typer.Option(metavar="S", min=1, max=7200, help="To record; 90 where not given."),
     ] = None,
     video: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="A video of the game, in place of a source.")
+        Path | None, typer.Option(metavar="FILE", help="A video of the game, instead of a source.")
     ] = None,
     frames: Annotated[
-        Path | None, typer.Option(metavar="FOLDER", help="PNG files by time, in place of a source.")
+        Path | None, typer.Option(metavar="FOLDER", help="PNG files by time, instead of a source.")
     ] = None,
     margin: Annotated[
         float,
-        typer.Option(metavar="DB", min=0, max=20, help="Better than the general net by so much."),
+        typer.Option(metavar="DB", min=0, max=20, help="How much better than the general net."),
     ] = 0.3,
-    pool: Annotated[bool, typer.Option("--pool", help="Have a peer of the pool train it.")] = False,
+    pool: Annotated[bool, typer.Option("--pool", help="Let a peer of the pool train it.")] = False,
     broker: Annotated[
         str | None, typer.Option(metavar="URL", help="The pool's broker; else P2C2G_BROKER_URL.")
     ] = None,
@@ -76,13 +74,13 @@ def train(
         bool, typer.Option("--fresh", help="Forget what was recorded and trained before.")
     ] = False,
     keep_frames: Annotated[
-        bool, typer.Option("--keep-frames", help="Keep the recorded frames when all is done.")
+        bool, typer.Option("--keep-frames", help="Keep the recorded frames at the end.")
     ] = False,
     cancel: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Call a game's training at the pool off.")
+        str | None, typer.Option(metavar="NAME", help="Cancel a game's training at the pool.")
     ] = None,
 ) -> int:
-    """Train a net for one game: it records while you play, learns, and is kept if it is better."""
+    """Train a net for one game: records while you play, trains, keeps the net if it is better."""
     settings = load()
     if broker is not None:
         settings.broker.url = broker
@@ -97,7 +95,7 @@ def train(
     if video is not None and frames is not None:
         raise UsageError("Give either --video or --frames.")
     drawn = Size.parse(resolution) if resolution else None
-    from p2c2g_training.command import Asked, Training
+    from p2c2g_training.command import Training, TrainOptions
     from p2c2g_training.gathering import Origin
 
     origin = Origin(
@@ -107,7 +105,7 @@ def train(
         seconds=seconds,
         resolution=drawn,
     )
-    asked = Asked(
+    asked = TrainOptions(
         game=game,
         origin=origin,
         size=size,
@@ -124,7 +122,7 @@ def train(
 
 
 def _cancel(game: str, settings: Settings, console: Console, stop: threading.Event) -> int:
-    from p2c2g.celery import check_broker, redis_client
+    from p2c2g.messaging.broker import Broker
     from p2c2g.nets.store import NetStore
     from p2c2g_training.home import Home
     from p2c2g_training.pool import Ordering
@@ -132,14 +130,14 @@ def _cancel(game: str, settings: Settings, console: Console, stop: threading.Eve
     NetStore().find(game)  # Says what is wrong with the name.
     home = Home(game)
     if home.order() is None:
-        raise UsageError(f"No training of {game} is out at the pool: there is nothing to call off.")
-    with redis_client(settings) as client:
-        check_broker(client, settings)
-    there = Ordering(settings, home, console, stop).call_off()
+        raise UsageError(f"The pool has no training of {game}: there is nothing to cancel.")
+    with Broker(settings) as broker:
+        broker.check()
+        there = Ordering(broker, home, console, stop).call_off()
     console.print(
-        f"The training of {game} is called off."
+        f"The training of {game} is cancelled."
         if there
-        else f"The training of {game} had ended already; what it left is gone."
+        else f"The training of {game} had ended already; what it left is removed."
     )
     return 0
 
@@ -154,6 +152,6 @@ def _check_installed() -> None:
 
 
 def _video_in(source: str) -> Path | None:
-    """Return the file of ``video:FILE``: there is no need to wait for it to be played."""
+    """Return the file of ``video:FILE``: it is read as fast as it decodes, not played."""
     kind, _, rest = source.partition(":")
     return Path(rest).expanduser() if kind == "video" and rest else None

@@ -1,4 +1,4 @@
-"""The whole of ``p2c2g train``: frames, teaching here or at the pool, judging, keeping."""
+"""The whole of ``p2c2g train``: frames, training here or at the pool, judging, keeping."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from rich.console import Console
 
 from p2c2g.errors import UsageError
 from p2c2g.media.frame import Pixels
+from p2c2g.messaging.broker import Broker
 from p2c2g.nets.store import NetStore
 from p2c2g.settings import Settings
 from p2c2g_training import folder, threads
@@ -19,15 +20,16 @@ from p2c2g_training.beginning import BEGUN_RATE, begun
 from p2c2g_training.export import described, weights
 from p2c2g_training.gathering import Gathered, Origin, Stopped, gather
 from p2c2g_training.home import Course, Home
-from p2c2g_training.judging import Verdict, check_enough, judge, split
+from p2c2g_training.judging import Judgement, check_enough, judge, split
 from p2c2g_training.nets import SHAPES
 from p2c2g_training.pool import Ordering
 from p2c2g_training.shown import Shown
-from p2c2g_training.train import ENDLESS, Run, Terms, drive
+from p2c2g_training.train import ENDLESS, Terms, TrainingRun, drive
 from p2c2g_workers import nets
 from p2c2g_workers.nets import Weights
 
-#: Frames that the curve is measured on: of those that are to teach, so that what judges is new.
+#: Frames that the curve is measured on: taken from those that teach, so that the net is judged on
+#: frames that nobody has looked at.
 WATCHED = 4
 #: Ctrl-C's exit code, as shells have it.
 INTERRUPTED = 130
@@ -40,7 +42,7 @@ class RefusedError(UsageError):
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class TrainOptions:
     """What the gamer asked for."""
 
     game: str
@@ -59,7 +61,7 @@ class Training:
     """One call of the command."""
 
     def __init__(
-        self, asked: Asked, settings: Settings, console: Console, stop: threading.Event
+        self, asked: TrainOptions, settings: Settings, console: Console, stop: threading.Event
     ) -> None:
         self._asked = asked
         self._settings = settings
@@ -70,12 +72,12 @@ class Training:
         self._home = Home(asked.game)
 
     def run(self) -> int:
-        """Carry it out; returns the exit code.
+        """Carry the command out; return the exit code.
 
         Raises:
-            UsageError: something that was asked for cannot be.
-            RefusedError: the net is not better by the margin; nothing is kept of it.
-            UnavailableError: a source, or the pool, is not there.
+            UsageError: something that was asked for is not valid.
+            RefusedError: the net is not better by the margin; it is not kept.
+            UnavailableError: a source or the pool is not available.
         """
         asked, home = self._asked, self._home
         general = general_net(asked.size)
@@ -98,11 +100,11 @@ class Training:
             own, about = self._taught(self._course(gathered), general, teach)
         except Stopped:
             self._console.print(
-                f"Stopped. What there is is kept: p2c2g train --game {asked.game} goes on."
+                f"Stopped. Everything so far is kept: p2c2g train --game {asked.game} goes on."
             )
             return INTERRUPTED
-        verdict = judge(own, general, held, asked.margin)
-        return self._settle(verdict, own, {**about, "taught_frames": len(teach)})
+        judgement = judge(own, general, held, asked.margin)
+        return self._settle(judgement, own, {**about, "taught_frames": len(teach)})
 
     def _course(self, gathered: Gathered) -> Course:
         asked = self._asked
@@ -112,7 +114,9 @@ class Training:
         if self._home.begin(course):
             self._console.print("The training that was cut short goes on.")
         elif last is not None:
-            self._console.print("Something else was asked for last time: the training begins anew.")
+            self._console.print(
+                "Something else was asked for last time: the training starts from the beginning."
+            )
         return course
 
     def _taught(
@@ -126,23 +130,24 @@ class Training:
             seconds=course.seconds,
         )
         if self._asked.pool:
-            ordering = Ordering(self._settings, self._home, self._console, self._stop)
-            return ordering.taught(course, teach)
+            with Broker(self._settings) as broker:
+                ordering = Ordering(broker, self._home, self._console, self._stop)
+                return ordering.taught(course, teach)
         return self._taught_here(terms, general, teach)
 
     def _taught_here(
         self, terms: Terms, general: Weights, teach: Sequence[Pixels]
     ) -> tuple[Weights, dict[str, Any]]:
         torch.manual_seed(terms.seed)
-        run = Run(begun(general), [teach[:-WATCHED]], teach[-WATCHED:], terms)
+        run = TrainingRun(begun(general), [teach[:-WATCHED]], teach[-WATCHED:], terms)
         try:
             folder.resume(run, self._home.run)
         except UsageError as error:
-            self._console.print(f"{error} The training begins anew.")
-            run = Run(begun(general), [teach[:-WATCHED]], teach[-WATCHED:], terms)
+            self._console.print(f"{error} The training starts from the beginning.")
+            run = TrainingRun(begun(general), [teach[:-WATCHED]], teach[-WATCHED:], terms)
         with Shown(self._console, "Training") as shown:
 
-            def tell(run: Run) -> None:
+            def tell(run: TrainingRun) -> None:
                 gain = f", {run.points[-1].gain:+.2f} dB over bicubic" if run.points else ""
                 shown.at(run.part, f"step {run.step}{gain}")
 
@@ -155,13 +160,13 @@ class Training:
         about = {"steps": run.step, "seconds": round(run.spent), "trained_by": "this machine"}
         return weights(run.net), about
 
-    def _settle(self, verdict: Verdict, own: Weights, about: dict[str, Any]) -> int:
+    def _settle(self, judgement: Judgement, own: Weights, about: dict[str, Any]) -> int:
         asked = self._asked
         self._home.forget_run()
-        if not verdict.accepted:
+        if not judgement.accepted:
             self._record_more_next_time()
             raise RefusedError(
-                f"{verdict.refusal(asked.game, asked.size)} The frames stay: train once more in "
+                f"{judgement.refusal(asked.game, asked.size)} The frames stay: train once more in "
                 "other places of the game, or with more --minutes."
             )
         card = {
@@ -171,15 +176,15 @@ class Training:
             "seed": asked.seed,
             "licence": "the gamer's own",
             **about,
-            **verdict.card(),
+            **judgement.card(),
         }
         path = self._store.put(asked.game, asked.size, own.model, card)
         if not asked.keep_frames:
             self._home.forget()
         self._console.print(
-            f"Kept: on {verdict.frames} frames held back {verdict.over_bicubic:+.2f} dB over "
-            f"bicubic, {verdict.gain:+.2f} over the general {asked.size}; at worst "
-            f"{verdict.worst:+.2f} over bicubic with sharpening on a single frame."
+            f"Kept: on {judgement.frames} frames held back {judgement.over_bicubic:+.2f} dB over "
+            f"bicubic, {judgement.gain:+.2f} over the general {asked.size}; at worst "
+            f"{judgement.worst:+.2f} over bicubic with sharpening on a single frame."
         )
         self._console.print(f"{path}, {len(own.model)} bytes.", soft_wrap=True)
         self._console.print(f"Play with it: p2c2g-capture run --game {asked.game}")
@@ -193,7 +198,7 @@ class Training:
 
 
 def general_net(size: str) -> Weights:
-    """Return the general net that a game's own begins from and has to beat.
+    """Return the general net that a game's own begins with and has to beat.
 
     Raises:
         UsageError: there is none of this size.
@@ -201,7 +206,7 @@ def general_net(size: str) -> Weights:
     there = [name for name in SHAPES if nets.is_shipped(name)]
     if size not in there:
         raise UsageError(
-            f"{size!r} is no size that a game's own net can begin from: give --size "
+            f"A game's own net cannot begin with the size {size!r}: give --size "
             f"{' or '.join(there)}."
         )
     return nets.shipped(size)

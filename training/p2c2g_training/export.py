@@ -1,8 +1,8 @@
 """From a trained net to a file that a peer can run, and the gate before it.
 
-The file is ONNX, integers throughout; the card beside it says what the net was taught, what it
-may be used for, and its figures on frames held back.  A general net that is worse than what
-costs nothing (bicubic, or bicubic and a clamped sharpening) on those frames is not written.
+The file is ONNX, integers throughout; the card beside it says what the net was trained on, under
+which licence it may be used, and its figures on held-out frames.  A general net that is worse on
+them than what costs nothing (bicubic, or bicubic and a clamped sharpening) is not written.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from p2c2g_training.pairs import Pair, doubled, pair
 from p2c2g_workers.nets import LEVEL, NOTHING, Layer, Weights, read, write
 from p2c2g_workers.processors.network import Network
 
-#: What a net has to beat on the mean of the held-out frames of each game, at JPEG 85.
+#: Pipelines that a net has to beat on the mean of each game's held-out frames, at JPEG 85.
 RIVALS = ("upscale:2:bicubic", "upscale:2:bicubic,sharpen:0.5")
-#: Quality of the JPEG that nets are judged behind.
+#: Quality of the JPEG through which the small pictures pass when nets are judged.
 QUALITY = 85
 
 
@@ -46,10 +46,10 @@ def layers(net: Net) -> tuple[Layer, ...]:
 
 
 def weights(net: Net) -> Weights:
-    """Return a net as weights that every engine runs alike.
+    """Return a net as weights with which every engine gives the same result.
 
     Raises:
-        ProcessorError: its shape is none that peers know.
+        ProcessorError: peers do not know its shape.
     """
     return read(write(layers(net)))
 
@@ -77,8 +77,8 @@ def decibels(network: Network, pairs: Sequence[Pair]) -> NDArray[np.float64]:
     return np.array([psnr(network.double(one.small, step), one.large) for one in pairs])
 
 
-def judge(by_game: Mapping[str, Mapping[str, Any]]) -> None:
-    """Let a net pass that is nowhere worse than its rivals.
+def check_gate(by_game: Mapping[str, Mapping[str, Any]]) -> None:
+    """Refuse a net that is worse than a rival on some game.
 
     Raises:
         UsageError: on the mean of some game's held-out frames, a rival is better.
@@ -101,7 +101,7 @@ def export(net: Net, folder: Path, name: str, held: Mapping[str, Sequence[Pixels
         folder: where to.
         name: the method's name, or the game's.
         held: large frames by game that the net never saw.
-        about: what else belongs on the card: data, licences, seed, steps.
+        about: further entries of the card: data, licences, seed, steps.
 
     Raises:
         UsageError: the net does not pass the gate.
@@ -109,7 +109,7 @@ def export(net: Net, folder: Path, name: str, held: Mapping[str, Sequence[Pixels
     made = weights(net)
     network = Network(made)
     by_game = {game: figures(network, frames) for game, frames in held.items()}
-    judge(by_game)
+    check_gate(by_game)
     card = {**described(name, made), **about, "held_out_jpeg85": by_game}
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{name}.onnx").write_bytes(made.model)
@@ -118,7 +118,7 @@ def export(net: Net, folder: Path, name: str, held: Mapping[str, Sequence[Pixels
 
 
 def described(name: str, made: Weights) -> dict[str, Any]:
-    """Return what a card says of the file itself."""
+    """Return the card's entries about the file itself."""
     return {
         "name": name,
         "sha256": hashlib.sha256(made.model).hexdigest(),

@@ -12,13 +12,13 @@ import torch
 from p2c2g.errors import UsageError
 from p2c2g.media.frame import Pixels
 from p2c2g_training.nets import Net
-from p2c2g_training.train import Batches, Point, Run, Terms, drive, unpacked
+from p2c2g_training.train import Batches, Point, Terms, TrainingRun, drive, unpacked
 
 STATE, CURVE = "state.pt", "curve.csv"
 
 
-def keep(run: Run, folder: Path) -> None:
-    """Write a run's state and curve; a crash meanwhile leaves the last ones."""
+def keep(run: TrainingRun, folder: Path) -> None:
+    """Write a run's state and curve; a crash meanwhile leaves the ones before."""
     folder.mkdir(parents=True, exist_ok=True)
     fresh = folder / f"{STATE}.new"
     fresh.write_bytes(run.state())
@@ -28,11 +28,11 @@ def keep(run: Run, folder: Path) -> None:
         csv.writer(file).writerows([("step", "loss", "gain_db"), *rows])
 
 
-def resume(run: Run, folder: Path) -> bool:
-    """Take a run up where its folder has it; returns whether there was anything.
+def resume(run: TrainingRun, folder: Path) -> bool:
+    """Restore a run from its folder's state; return whether there was one.
 
     Raises:
-        UsageError: what is there is of another run.
+        UsageError: the state is another run's.
     """
     state = folder / STATE
     if not state.is_file():
@@ -62,26 +62,26 @@ def train(
     begin: Path | None = None,
     tell: Callable[[str], None] = print,
 ) -> Net:
-    """Train a net and return it, rounding; goes on from the folder's state where there is one.
+    """Train a net and return it with rounding on; goes on from the folder's state if there is one.
 
     Args:
         terms: the size, the length and the seed.
-        frames: large frames to learn from, by game, or what makes patches.
-        held: large frames that are only looked at, for the curve.
+        frames: large frames to learn from, by game, or a source of patches.
+        held: held-out large frames, on which only the curve is measured.
         folder: the run's own.
         begin: another run's ``state.pt`` of the same shape, to start from.
-        tell: gets a line at every point of the curve, before it is kept.
+        tell: called with a line at every point of the curve, before it is kept.
     """
     torch.manual_seed(terms.seed)
     net = Net(terms.shape)
     if begin is not None:
         net.load_state_dict(unpacked(begin.read_bytes())["net"])
-        # What is known already should not be shaken off.
+        # At the full rate it would lose what it has learnt already.
         terms = replace(terms, rate=terms.rate / 2)
-    run = Run(net, frames, held, terms)
+    run = TrainingRun(net, frames, held, terms)
     resume(run, folder)
 
-    def kept(run: Run) -> None:
+    def kept(run: TrainingRun) -> None:
         last = run.points[-1]
         tell(f"step {last.step} of {terms.steps}: loss {last.loss:.3f}, {last.gain:+.2f} dB")
         keep(run, folder)

@@ -32,19 +32,19 @@ from p2c2g_training.recording import (
 from p2c2g_training.shown import Shown
 from p2c2g_training.video import pictures
 
-#: Seconds of play that are recorded, and of a video that are looked at, where nobody says.
+#: Seconds of play that are recorded, and of a video that are read, where not given.
 SECONDS, VIDEO_SECONDS = 90.0, 1200.0
-#: The size in which sources that have none of their own are drawn.
+#: The size of sources that have none of their own.
 DRAWN = Size(1280, 720)
 
 
-class Stopped(Exception):  # noqa: N818 - it is no error
-    """The gamer stopped it; what there is is kept."""
+class Stopped(Exception):  # noqa: N818 - it is not an error
+    """The gamer stopped it; everything so far is kept."""
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where frames come from: just one of the three; a screen where none is given."""
+    """Where frames come from: one of the three; a screen where none is given."""
 
     source: str = "screen"
     video: Path | None = None
@@ -59,7 +59,7 @@ class Origin:
 
     @property
     def name(self) -> str:
-        """Return what tells one origin from another."""
+        """Return a name that differs between origins."""
         if self.folder is not None:
             return f"frames:{self.folder.resolve()}"
         return f"video:{self.video.resolve()}" if self.video is not None else self.source
@@ -74,7 +74,7 @@ class Gathered:
 
     @property
     def digest(self) -> str:
-        """Return what tells these from other frames."""
+        """Return a hash that differs from that of other frames."""
         return digest(list(self.files))
 
     def load(self) -> list[Pixels]:
@@ -87,7 +87,7 @@ class Gathered:
 
 
 def gather(origin: Origin, folder: Folder, console: Console, stop: threading.Event) -> Gathered:
-    """Return a game's frames; a recording that was cut short goes on.
+    """Return a game's frames; an interrupted recording goes on.
 
     Raises:
         UsageError: there is no such source.
@@ -96,12 +96,12 @@ def gather(origin: Origin, folder: Folder, console: Console, stop: threading.Eve
     """
     if origin.folder is not None:
         if not origin.folder.is_dir():
-            raise UsageError(f"{origin.folder} is no folder: give one with PNG files.")
+            raise UsageError(f"{origin.folder} is not a folder: give one with PNG files.")
         files = sorted(origin.folder.glob("*.png"))
         return _chosen(files, (len(files),), console)
     recording = folder.read()
     if recording.frames and recording.source != origin.name:
-        console.print(f"The frames from {recording.source} make room for {origin.name}.")
+        console.print(f"The frames from {recording.source} are replaced by those of {origin.name}.")
         for file in folder.files():
             file.unlink()
         recording = replace(recording, scenes=(), seconds=0.0, whole=False)
@@ -122,7 +122,7 @@ def _record(
     origin: Origin, folder: Folder, recording: Recording, console: Console, stop: threading.Event
 ) -> Recording:
     if origin.video is not None:
-        # Decoding is quick: a video that was cut short begins anew.
+        # Decoding is quick: an interrupted video starts from its beginning again.
         for file in folder.files():
             file.unlink()
         recording = replace(recording, scenes=(), seconds=0.0)
@@ -155,7 +155,7 @@ def _opened(
 
 
 def _until_it_ends(frames: Iterator[tuple[float, Pixels]]) -> Iterator[tuple[float, Pixels]]:
-    """Take a game that is closed for the end of the recording, if there was a picture."""
+    """Treat a game that was closed as the end of the recording, if there was a picture."""
     given = 0
     try:
         for frame in frames:
@@ -167,7 +167,7 @@ def _until_it_ends(frames: Iterator[tuple[float, Pixels]]) -> Iterator[tuple[flo
 
 
 def _chosen(files: Sequence[Path], scenes: Sequence[int], console: Console) -> Gathered:
-    """Return as many of the frames as there is room for, evenly over their time."""
+    """Return as many of the frames as memory allows, evenly over their time."""
     if not files:
         return Gathered((), ())
     first = cv2.imread(str(files[0]))

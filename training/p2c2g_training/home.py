@@ -1,7 +1,7 @@
-"""What a game's training has on this machine until it is done: frames, and how far it is.
+"""What a game's training keeps on this machine until it is done: frames, and how far it is.
 
 The folder is the user's own: ``training/GAME`` beside the finished nets.  Everything in it may be
-thrown away.
+deleted.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ _CARD = "run.json"
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """What a training was asked to be: two that are equal are one, taken up again.
+    """What was asked of a training: where two are equal, the second continues the first.
 
-    ``frames`` is a digest of the frames; ``seconds`` None where it goes by ``steps``.
+    ``frames`` is a digest of the frames; ``seconds`` is None where ``steps`` give the length.
     """
 
     size: str
@@ -45,14 +45,14 @@ class Home:
         self.run = self.path / "run"
 
     def course(self) -> Course | None:
-        """Return what was asked for last; None where nothing was, or it cannot be read."""
+        """Return what was asked for last; None where there is nothing, or it cannot be read."""
         try:
             return Course(**self._card()["course"])
         except (KeyError, TypeError):
             return None
 
     def begin(self, course: Course) -> bool:
-        """Make a course the current one; returns whether it was, so that it goes on."""
+        """Make a course the current one; return whether it already was, so that it goes on."""
         if self.course() == course and (self.order() or (self.run / STATE).is_file()):
             return True
         self.forget_run()
@@ -60,31 +60,31 @@ class Home:
         return False
 
     def order(self) -> str | None:
-        """Return the id of the pool's order that is out for this course."""
+        """Return the id of this course's order at the pool, if there is one."""
         found = self._card().get("order")
         return found if isinstance(found, str) else None
 
     def blobs(self) -> list[str]:
-        """Return the names of what that order left at the broker."""
+        """Return the names of that order's blobs at the broker."""
         found = self._card().get("blobs")
         return [str(name) for name in found] if isinstance(found, list) else []
 
     def ordered(self, order: str, blobs: list[str]) -> None:
-        """Note an order that is out, before it is."""
+        """Note an order, just before it is sent."""
         self._write({**self._card(), "order": order, "blobs": blobs})
 
     def settled(self) -> None:
-        """Note that no order is out any more."""
+        """Note that there is no order at the pool any more."""
         card = self._card()
         self._write({key: card[key] for key in card if key not in {"order", "blobs"}})
 
     def forget_run(self) -> None:
-        """Throw away how far the training is, not the frames."""
+        """Delete the training's state, not the frames."""
         shutil.rmtree(self.run, ignore_errors=True)
         (self.path / _CARD).unlink(missing_ok=True)
 
     def forget(self) -> None:
-        """Throw everything away."""
+        """Delete everything."""
         shutil.rmtree(self.path, ignore_errors=True)
 
     def _card(self) -> dict[str, Any]:
@@ -102,6 +102,6 @@ class Home:
 
 
 def digest(files: list[Path]) -> str:
-    """Return what tells one set of frames from another, by their names and lengths."""
+    """Return a hash of a set of frames, by their names and lengths."""
     text = "\n".join(f"{file.name} {file.stat().st_size}" for file in files)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,7 +1,7 @@
-"""What is held back, and whether a net may be kept: pure.
+"""Which frames are held out, and whether a net may be kept: pure.
 
-A game's frames are split in time, since neighbours are alike: the later part is never learnt
-from.  The net is kept if, on those frames behind JPEG, it beats the general net of its size by a
+A game's frames are split by time, since neighbours are alike: nothing is learnt from the later
+part.  The net is kept if, on those frames after JPEG, it beats the general net of its size by a
 margin, and on none of them loses to bicubic with a clamped sharpening, which costs nothing.
 """
 
@@ -23,24 +23,24 @@ from p2c2g_training.pairs import doubled, pair
 from p2c2g_workers.nets import Weights
 from p2c2g_workers.processors.network import Network
 
-#: The last part of the frames, which is held back.
+#: The last part of the frames, which is held out.
 HELD = 0.2
-#: A scene's end so near to that place, as a part of all frames, is where the cut goes.
+#: The cut moves to a scene's end that is this near to it, as a part of all frames.
 NEAR = 0.1
 #: Frames left out on both sides together where the cut goes through a scene.
 GAP = 2
-#: Frames that are needed at least.
+#: Fewest frames that are needed.
 LEAST = 24
-#: Frames held back that judge at most, evenly over their time.
+#: Most held-out frames that a net is judged on, evenly over their time.
 JUDGED = 24
-#: dB that a single frame may be worse than what costs nothing.
+#: Most dB by which a single frame may be worse than bicubic with sharpening.
 SLIP = 0.1
-#: dB that a net has to gain over the general one, where nothing else is asked for.
+#: dB by which a net has to beat the general one, where nothing else is asked for.
 MARGIN = 0.3
 
 
 def split(scenes: Sequence[int]) -> tuple[range, range]:
-    """Return the numbers of the frames that teach and of those that are held back.
+    """Return the numbers of the frames that teach and of those that are held out.
 
     Args:
         scenes: frames of each scene, in the order of time.
@@ -55,13 +55,13 @@ def split(scenes: Sequence[int]) -> tuple[range, range]:
 
 
 def spread(frames: Sequence[Pixels], most: int = JUDGED) -> list[Pixels]:
-    """Return at most so many frames, evenly over their time."""
+    """Return at most ``most`` frames, evenly over their time."""
     keep = min(most, len(frames))
     return [frames[index * len(frames) // keep] for index in range(keep)]
 
 
 def check_enough(frames: int, game: str) -> None:
-    """Refuse to teach from too little.
+    """Refuse to train on too few frames.
 
     Raises:
         UsageError: there are too few frames; the sentence says what to do.
@@ -75,8 +75,8 @@ def check_enough(frames: int, game: str) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """How a net did on the frames held back; all in dB.
+class Judgement:
+    """How a net did on the held-out frames; all in dB.
 
     ``gain`` is the mean over the general net, ``over_bicubic`` the mean over bicubic, and
     ``worst`` the least over bicubic with sharpening on any single frame.
@@ -99,18 +99,18 @@ class Verdict:
         if self.worst < -SLIP:
             why = (
                 f"on one of the {self.frames} frames held back it is {-self.worst:.2f} dB worse "
-                f"than bicubic with sharpening, where {SLIP} is the most"
+                f"than bicubic with sharpening, where at most {SLIP} is allowed"
             )
         else:
             how = "better" if self.gain >= 0 else "worse"
             why = (
                 f"on the {self.frames} frames held back it is {abs(self.gain):.2f} dB {how} than "
-                f"the general {size}, and {self.margin:g} better is the least"
+                f"the general {size}, and it has to be at least {self.margin:g} better"
             )
         return f"The net for {game} is not kept: {why}."
 
     def card(self) -> dict[str, Any]:
-        """Return what the net's card says of it."""
+        """Return the figures for the net's card."""
         return {
             "held_out_frames": self.frames,
             "jpeg": QUALITY,
@@ -124,12 +124,12 @@ class Verdict:
 
 def weigh(
     ours: ArrayLike, general: ArrayLike, bicubic: ArrayLike, sharpened: ArrayLike, margin: float
-) -> Verdict:
-    """Return the verdict from each frame's PSNR by each way of doubling."""
+) -> Judgement:
+    """Return the judgement from each frame's PSNR with each method of doubling."""
     net, other, base, sharp = (
         np.asarray(each, np.float64) for each in (ours, general, bicubic, sharpened)
     )
-    return Verdict(
+    return Judgement(
         frames=len(net),
         gain=float((net - other).mean()),
         over_bicubic=float((net - base).mean()),
@@ -139,8 +139,8 @@ def weigh(
     )
 
 
-def judge(own: Weights, general: Weights, held: Sequence[Pixels], margin: float) -> Verdict:
-    """Return the verdict on a net, by the peer's own processor, on frames it never saw."""
+def judge(own: Weights, general: Weights, held: Sequence[Pixels], margin: float) -> Judgement:
+    """Return the judgement on a net, run by the peer's own processor on frames it never saw."""
     pairs = [pair(one, QUALITY) for one in spread(held)]
 
     def rival(text: str) -> NDArray[np.float64]:

@@ -1,4 +1,4 @@
-"""How near one picture is to another: PSNR and SSIM.
+"""How similar two pictures are: PSNR and SSIM.
 
 Both are over all three colours of uint8, as a viewer gets them.  SSIM is that of Wang et al.
 (2004) on luma, with the 11x11 Gaussian of 1.5 pixels and no border.

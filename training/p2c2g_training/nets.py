@@ -1,16 +1,16 @@
-"""The nets: a few convolutions over cells of 2x2 pixels, and integers all the way.
+"""The nets: a few convolutions over cells of 2x2 pixels, in integers throughout.
 
 A cell is 12 numbers (2x2 pixels of three colours), so the convolutions run at a quarter of the
-places (the "pixel unshuffle" of Shi et al., ESPCN, CVPR 2016, turned round).  Each convolution
+places (the inverse of the "pixel shuffle" of Shi et al., ESPCN, CVPR 2016).  Each convolution
 is plain and followed by ReLU, as in SRVGG (Wang et al., Real-ESRGAN, 2021) and QuickSRNet
 (Berger et al., CVPRW 2023); the last one, 1x1, gives what is to be added to each of a cell's
-4x4 large pixels of the bicubic base.  While it learns, a 3x3 convolution is a wide 3x3 and a
+4x4 large pixels of the bicubic base.  During training, a 3x3 convolution is a wide 3x3 and a
 1x1 with an identity beside them, folded to one kernel at each step (collapsible linear blocks:
 Bhardwaj et al., SESR, MLSys 2022).
 
-The later part of the training rounds as the peer will (Jacob et al., CVPR 2018; gradients
-straight through): weights of 7 bits a channel, so that no 16-bit sum of an AVX2 machine can
-saturate, activations of 8 bits whose lower bound is the ReLU, and the result in whole levels.
+The later part of the training rounds as the peer will (Jacob et al., CVPR 2018; straight-through
+gradients): weights of 7 bits a channel, so that no 16-bit sum of an AVX2 machine can saturate,
+activations of 8 bits whose lower bound is the ReLU, and the result in whole levels.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Shape:
         return 2 * self.depth + 1
 
 
-#: By method, as a peer knows them.
+#: Shapes by method, as peers know them.
 SHAPES = {method: Shape(*shape) for method, shape in netfile.SHAPES.items()}
 
 
@@ -58,8 +58,8 @@ SHAPES = {method: Shape(*shape) for method, shape in netfile.SHAPES.items()}
 class Layer:
     """One convolution in whole numbers.
 
-    ``weight`` (out, in, k, k) int8 and ``bias`` (out,) int32; a weight stands for
-    ``weight * scale[out]``, a result for ``result * out_scale``.
+    ``weight`` (out, in, k, k) int8 and ``bias`` (out,) int32; a weight's value is
+    ``weight * scale[out]``, a result's ``result * out_scale``.
     """
 
     weight: NDArray[np.int8]
@@ -69,7 +69,7 @@ class Layer:
 
 
 class Fold(nn.Module):
-    """A convolution that is wide while it learns and one kernel when it runs."""
+    """A convolution that is wide during training and one kernel when it runs."""
 
     def __init__(self, before: int, after: int, kernel: int, wide: int = 96) -> None:
         super().__init__()
@@ -110,7 +110,7 @@ class Net(nn.Module):
 
     def forward(self, cells: Tensor) -> Tensor:
         """Take (n, 12, h, w) levels; give (n, 48, h-2*depth, w-2*depth) levels to be added."""
-        # Whole steps go into each convolution, and their size comes after it: half precision
+        # Each convolution gets whole steps, and the scale is applied after it: half precision
         # holds 8 bits exactly, but not 8 bits times a scale.
         value: Tensor = cells
         scale: Any = LEVEL
@@ -136,7 +136,7 @@ class Net(nn.Module):
                 continue
             value = functional.relu(value)
             with torch.no_grad():
-                # A few freak values may be cut off: finer steps are worth more.
+                # A few extreme values may be cut off: finer steps are worth more.
                 top = value.flatten()[::7].float().topk(8).values[-1]
                 peaks[index] = torch.maximum(peaks[index] * 0.995, top)
         if self.rounding:
@@ -153,7 +153,7 @@ class Net(nn.Module):
             assert isinstance(fold, Fold)
             kernel = fold.kernel()
             scale = kernel.abs().amax((1, 2, 3)) / WEIGHT_LIMIT + 1e-12
-            # A channel that learnt a bias and hardly any weight: coarser, so that it stays exact.
+            # A channel with a bias and hardly any weight: coarser steps keep it exact.
             scale = torch.maximum(scale, fold.bias.abs() / (scales[index] * BIAS_LIMIT)).float()
             weight = (kernel / scale[:, None, None, None]).round()
             bias = (fold.bias / (scale * scales[index])).round()

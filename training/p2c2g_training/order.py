@@ -1,7 +1,7 @@
 """What a gamer asks of a peer: an order, and how far it is.  Pure: small texts, all checked.
 
-Frames and nets travel beside it as blobs.  A peer takes no order that would cost it more than
-these limits, whoever sent it.
+Frames and nets are sent beside it as blobs.  A peer refuses every order that would cost it more
+than these limits.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from p2c2g.messaging.blobs import MAX_BLOB
 from p2c2g_training.recording import MAX_FRAMES
 from p2c2g_workers.nets import SHAPES
 
-#: The queue that peers who teach serve, and the task on it.
+#: The queue of peers that train, and the task on it.
 QUEUE, TASK = "train", "p2c2g.train"
-#: What one order may cost a peer.
+#: The most that one order may cost a peer.
 MAX_MINUTES, MAX_STEPS = 30.0, 1_000_000
 LEAST_FRAMES = 8
 #: Bytes of an order's text, and of all its frames.
 MAX_ORDER, MAX_BYTES = 16 * 1024, 96 << 20
-#: Blobs that one state, which is cut to pieces, may have.
+#: Most blobs into which one state may be cut.
 MAX_PIECES = 12
-#: Characters of what a peer tells people.
+#: Most characters of a text that a peer writes for people.
 MAX_TEXT = 200
 
-#: waiting: no peer has it; running: one teaches; left: one had to stop; then an end.
+#: waiting: no peer has it; running: one trains; left: it had to stop; done and failed are final.
 State = Literal["waiting", "running", "left", "done", "failed"]
 STATES: tuple[State, ...] = ("waiting", "running", "left", "done", "failed")
 
@@ -38,8 +38,8 @@ STATES: tuple[State, ...] = ("waiting", "running", "left", "done", "failed")
 class Order:
     """One training: ``frames`` and ``watched`` name blobs, one picture each.
 
-    ``seconds`` is None where it goes by ``steps``, and the other way round.  ``watched`` only
-    show the way; the frames that judge stay with the gamer.
+    ``seconds`` is None where ``steps`` give the length, and the other way round.  On ``watched``
+    only the curve is measured; the frames that the net is judged on stay with the gamer.
     """
 
     id: str
@@ -54,16 +54,16 @@ class Order:
         """Check it.
 
         Raises:
-            UsageError: it is more, or other, than a peer does.
+            UsageError: it is more than a peer does, or not valid.
         """
         self._check()
 
     def _check(self) -> None:
         wrong = None
         if not is_id(self.id):
-            wrong = f"{self.id[:40]!r} is no id of an order: give 32 hexadecimal digits"
+            wrong = f"{self.id[:40]!r} is not an order's id: give 32 hexadecimal digits"
         elif self.size not in SHAPES:
-            wrong = f"{self.size[:40]!r} is no size: give one of {', '.join(SHAPES)}"
+            wrong = f"{self.size[:40]!r} is not a size: give one of {', '.join(SHAPES)}"
         elif (self.seconds is None) == (self.steps is None):
             wrong = "give either seconds or steps"
         elif self.seconds is not None and not 1 <= self.seconds <= 60 * MAX_MINUTES:
@@ -80,12 +80,12 @@ class Order:
         elif not 0 <= self.seed < 1 << 32:
             wrong = f"the seed {self.seed} cannot be: give from 0 to {(1 << 32) - 1}"
         elif not all(map(is_name, (*self.frames, *self.watched))):
-            wrong = "a frame is named by something else than 32 hexadecimal digits"
+            wrong = "a frame's name is not 32 hexadecimal digits"
         if wrong:
             raise UsageError(f"The order to train cannot be carried out: {wrong}.")
 
     def text(self) -> str:
-        """Return the order as it travels."""
+        """Return the order as it is sent."""
         return json.dumps(asdict(self))
 
     @staticmethod
@@ -93,7 +93,7 @@ class Order:
         """Read an order.
 
         Raises:
-            UsageError: it is none, or not one that a peer carries out.
+            UsageError: it is not an order, or not one that a peer carries out.
         """
         if len(text) > MAX_ORDER:
             raise UsageError(f"An order of {len(text)} letters is too long: at most {MAX_ORDER}.")
@@ -110,15 +110,15 @@ class Order:
                 watched=tuple(map(_str, told["watched"])),
             )
         except (ValueError, TypeError, KeyError, RecursionError, OverflowError) as error:
-            raise UsageError(f"This is no order to train: {error!r:.80}.") from error
+            raise UsageError(f"This is not an order to train: {error!r:.80}.") from error
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far an order is, as the broker has it; what a stranger wrote is made harmless.
+    """How far an order is, as the broker has it; a stranger's texts are made harmless.
 
-    ``beat`` changes whenever a peer tells anything.  ``pieces`` are the blobs of the state that
-    was kept last, ``net`` the blob of the finished one.
+    ``beat`` changes whenever a peer reports anything.  ``pieces`` are the blobs of the state that
+    was kept last, ``net`` the blob of the finished net.
     """
 
     state: State = "waiting"
@@ -135,7 +135,7 @@ class Progress:
 
     @staticmethod
     def read(fields: dict[str, str]) -> Progress:
-        """Return what a hash's fields say; what cannot be read counts as not told."""
+        """Return what a hash's fields say; a field that cannot be read counts as absent."""
         state: State = next((one for one in STATES if one == fields.get("state")), "waiting")
         pieces = tuple(fields.get("pieces", "").split())
         sound = len(pieces) <= MAX_PIECES and all(map(is_name, pieces))
@@ -157,7 +157,7 @@ class Progress:
 
 
 def pieces(data: bytes) -> list[bytes]:
-    """Return what is too large for one blob in pieces."""
+    """Cut bytes that are too large for one blob into pieces."""
     return [data[begin : begin + MAX_BLOB] for begin in range(0, len(data), MAX_BLOB)]
 
 
@@ -167,7 +167,7 @@ def is_id(text: str) -> bool:
 
 
 def _plain(text: str) -> str:
-    """Return at most so many printable characters: it is shown on a terminal."""
+    """Return at most :data:`MAX_TEXT` printable characters: it is shown on a terminal."""
     return "".join(letter for letter in text[:MAX_TEXT] if letter.isprintable())
 
 
@@ -181,11 +181,11 @@ def _number(text: str | None, otherwise: float) -> float:
 
 def _str(value: Any) -> str:
     if not isinstance(value, str):
-        raise TypeError(f"{value!r:.40} is no text")
+        raise TypeError(f"{value!r:.40} is not a text")
     return value
 
 
 def _int(value: Any) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
-        raise TypeError(f"{value!r:.40} is no whole number")
+        raise TypeError(f"{value!r:.40} is not a whole number")
     return value

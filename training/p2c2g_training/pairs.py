@@ -1,7 +1,7 @@
 """A large picture and the small one that a chunk would have carried.
 
-The small one is scaled down by area and then compressed and decoded by the very codec of the
-chunks, at random qualities about the default, so that a net learns to undo both.
+The small one is scaled down by area and then compressed and decoded by the same codec as chunks,
+at random qualities around the default, so that a net learns to undo both.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from p2c2g.media.frame import Pixels, Size
 from p2c2g.media.operations import Pipeline
 from p2c2g_workers.processors import run
 
-#: Qualities of JPEG that are learnt from, each as often as it stands here; None is no loss.
+#: Qualities of JPEG to learn from, each as frequent as it is listed; None is without loss.
 QUALITIES = (85, 85, 85, 85, 75, 92, None)
 #: Small pixels around a patch that only the net and the base look at.
 MARGIN = 22
@@ -26,7 +26,7 @@ MARGIN = 22
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A small picture ``(h, w, 3)`` and the large one ``(2h, 2w, 3)`` that it stands for."""
+    """A small picture ``(h, w, 3)`` and the large one ``(2h, 2w, 3)`` that it was made from."""
 
     small: Pixels
     large: Pixels
@@ -41,7 +41,7 @@ def pair(large: Pixels, quality: int | None) -> Pair:
 
 
 def compressed(pixels: Pixels, quality: int | None) -> Pixels:
-    """Return a picture as it arrives: by JPEG 4:2:0 of this quality, or unharmed for None."""
+    """Return a picture as a peer gets it: after JPEG 4:2:0 of this quality; unchanged for None."""
     if quality is None:
         return pixels
     data = simplejpeg.encode_jpeg(
@@ -51,7 +51,7 @@ def compressed(pixels: Pixels, quality: int | None) -> Pixels:
 
 
 def doubled(small: Pixels, text: str = "upscale:2:bicubic") -> Pixels:
-    """Return what the processors of a peer make of a picture; bicubic is the nets' base."""
+    """Return a picture doubled by a peer's processors; bicubic is the nets' base."""
     return run(Pipeline.parse(text).resolve(Size.of(small)), small)
 
 
@@ -67,7 +67,7 @@ class Drawn(ABC):
 
     @property
     def state(self) -> dict[str, object]:
-        """Return where the random numbers are, so that a run can go on."""
+        """Return the state of the random numbers, so that a run can go on."""
         return dict(self._random.bit_generator.state)
 
     @state.setter
@@ -86,7 +86,7 @@ class Drawn(ABC):
 
 
 class Patches(Drawn):
-    """Patches of whole frames, which were compressed once."""
+    """Patches of whole frames, each of which was compressed once."""
 
     def __init__(self, frames: Sequence[Sequence[Pixels]], seed: int, edge: int = 48) -> None:
         """Take the frames of several games; each game is drawn from equally often."""

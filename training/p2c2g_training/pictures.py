@@ -1,8 +1,8 @@
 """Frames as blobs: each as lossless WebP or JPEG, whichever is the smaller.
 
-On drawn games lossless WebP was the smaller one (65 KB against 398 for Doom at 1280x720), on
-rendered ones JPEG (400 KB against 769); its quality of 97 without any loss of colour's
-resolution leaves 42 to 48 dB, far above what any net reaches.
+On drawn games lossless WebP was smaller (65 KB against 398 for Doom at 1280x720), on rendered
+ones JPEG (400 KB against 769); its quality of 97 at full colour resolution leaves 42 to 48 dB,
+far above what any net reaches.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from p2c2g.messaging.blobs import MAX_BLOB
 from p2c2g_training.order import MAX_BYTES
 from p2c2g_training.recording import MAX_PIXELS, check_size
 
-#: Quality of JPEG, and what of the colours' resolution is kept: all.
+#: Quality of JPEG, and its colour resolution: full.
 QUALITY, COLOURS = 97, "444"
 
 
@@ -46,11 +46,11 @@ def packed(pixels: Pixels) -> bytes:
 
 
 def unpacked(blobs: Sequence[bytes]) -> list[Pixels]:
-    """Return the frames that a stranger sent; nothing is decoded before all is counted.
+    """Return the frames that a stranger sent; all are counted before one is decoded.
 
     Raises:
-        UsageError: they are more than a peer takes, or too small to teach.
-        CodecError: one is no picture.
+        UsageError: they are more than a peer takes, or too small to train on.
+        CodecError: one is not a picture.
     """
     size = sum(map(len, blobs))
     if size > MAX_BYTES:

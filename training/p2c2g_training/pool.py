@@ -14,26 +14,22 @@ from contextlib import suppress
 from typing import Any
 from uuid import uuid4
 
-import redis
-from kombu import Exchange, Queue
-from kombu.exceptions import OperationalError
 from rich.console import Console
 
-from p2c2g.celery import check_broker, create_app, redis_client
 from p2c2g.errors import BrokerUnavailableError, ProcessorError, UnavailableError
 from p2c2g.media.frame import Pixels
 from p2c2g.messaging.blobs import Blobs
-from p2c2g.settings import Settings
+from p2c2g.messaging.broker import Broker
 from p2c2g_training.board import LIFETIME, Board
 from p2c2g_training.gathering import Stopped
 from p2c2g_training.home import Course, Home
 from p2c2g_training.order import QUEUE, TASK, Order, Progress
 from p2c2g_training.pictures import fitting, packed
 from p2c2g_training.shown import Shown
-from p2c2g_training.watching import Watch
+from p2c2g_training.watching import OrderWatch
 from p2c2g_workers.nets import Weights, read
 
-#: Frames of those that teach which only show the way to the peer.
+#: Frames of those that teach which only show the peer how far it is.
 WATCHED = 4
 #: Seconds between two looks at the board, and between two renewals of what is at the broker.
 LOOK, RENEW = 0.5, 60.0
@@ -46,20 +42,19 @@ class Ordering:
 
     def __init__(
         self,
-        settings: Settings,
+        broker: Broker,
         home: Home,
         console: Console,
         stop: threading.Event,
-        watch: Watch | None = None,
+        watch: OrderWatch | None = None,
     ) -> None:
-        self._watch = watch or Watch()
-        self._settings = settings
+        self._watch = watch or OrderWatch()
+        self._broker = broker
         self._home = home
         self._console = console
         self._stop = stop
-        self._client: redis.Redis = redis_client(settings)
-        self._board = Board(self._client)
-        self._blobs = Blobs(self._client)
+        self._board = Board(broker.client)
+        self._blobs = Blobs(broker.client)
 
     def taught(self, course: Course, teach: Sequence[Pixels]) -> tuple[Weights, dict[str, Any]]:
         """Have a net taught by the pool; returns it and what its card says of it.
@@ -70,7 +65,7 @@ class Ordering:
             UsageError: it is more than a peer takes.
             Stopped: the gamer stopped it; the order is called off.
         """
-        check_broker(self._client, self._settings)
+        self._broker.check()
         # What no peer takes is refused before anything is sent.
         self._order(course, uuid4().hex, ["0" * 32] * len(teach))
         try:
@@ -105,7 +100,7 @@ class Ordering:
             return self._order(course, id_, names), seen.attempt
         names = self._uploaded(teach)
         order = self._order(course, uuid4().hex, names)
-        # Before it is out: whoever dies now can still call it off.
+        # Before it is sent: a command that is killed now can still cancel it the next time.
         self._home.ordered(order.id, list(names))
         attempt = self._board.post(order.id)
         self._send(order, attempt)
@@ -148,25 +143,14 @@ class Ordering:
         return tuple(names)
 
     def _send(self, order: Order, attempt: int) -> None:
-        application = create_app(self._settings)
-        try:
-            with application.connection_for_write() as connection:
-                application.send_task(
-                    TASK,
-                    args=(order.text(), attempt),
-                    task_id=f"{order.id}.{attempt}",
-                    queue=Queue(QUEUE, Exchange("", type="direct"), routing_key=QUEUE),
-                    declare=[],
-                    connection=connection,
-                    ignore_result=True,
-                    argsrepr=f"<order {order.id} attempt {attempt}>",
-                    kwargsrepr="",
-                    add_to_parent=False,
-                )
-        except (OperationalError, redis.RedisError, OSError) as error:
-            raise BrokerUnavailableError(f"The order could not be sent: {error}.") from error
-        finally:
-            application.close()
+        self._broker.send(
+            TASK,
+            (order.text(), attempt),
+            task_id=f"{order.id}.{attempt}",
+            queue=QUEUE,
+            shown=f"<order {order.id} attempt {attempt}>",
+            what="order",
+        )
 
     def _watched(self, order: Order, attempt: int) -> tuple[Progress, Weights]:
         """Return the end of it: what was told last, and the net."""

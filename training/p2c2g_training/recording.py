@@ -20,27 +20,27 @@ from p2c2g.media.frame import MAX_EDGE, Pixels, Size
 
 #: Seconds between two frames: nearer ones teach little.
 INTERVAL = 0.5
-#: Frames of a game at most: what does not fit is thinned evenly over the time.
+#: Most frames of a game: more are thinned out evenly over the time.
 MAX_FRAMES = 180
-#: Pixels of all frames at most: teaching takes seven bytes of memory for each.
+#: Most pixels of all frames: training takes seven bytes of memory for each.
 MAX_PIXELS = 200_000_000
-#: Edge of a frame at least: a patch of half its size has to fit, margins and all.
+#: Least edge of a frame: a patch of half its size has to fit, with its margins.
 MIN_EDGE = 240
 
-#: A frame enters if this part of its pixels moved by more than eight levels.
+#: A frame is taken if this part of its pixels changed by more than eight levels.
 _MOVED = 0.02
-#: Levels of deviation below which a picture is as good as one colour.
+#: Levels of deviation below which a picture counts as one colour.
 _FLAT = 4
 CARD = "recording.json"
 
 
 @dataclass
 class Sieve:
-    """Chooses frames as they come: not too near in time, none that is flat or hardly moved.
+    """Chooses frames as they come: not too close in time, none that is flat or hardly changed.
 
     Args:
-        interval: seconds between two at least.
-        due: seconds from which on the first may enter.
+        interval: least seconds between two.
+        due: seconds from which on the first may be taken.
     """
 
     interval: float = INTERVAL
@@ -48,7 +48,7 @@ class Sieve:
     _last: Pixels | None = None
 
     def takes(self, now: float, pixels: Pixels) -> bool:
-        """Tell whether a frame ``(h, w, 3 or 4)`` at ``now`` seconds enters; it then counts."""
+        """Return whether a frame ``(h, w, 3 or 4)`` at ``now`` seconds is taken, and note it."""
         if now < self.due:
             return False
         seen = np.ascontiguousarray(pixels[::4, ::4, :3])
@@ -65,10 +65,10 @@ class Sieve:
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """What there is of a recording: ``scenes`` are numbers of frames, ``seconds`` of play.
+    """A recording so far: ``scenes`` are the scenes' numbers of frames, ``seconds`` of play.
 
     ``source`` is where it came from, ``asked`` the seconds that were asked for, and ``whole``
-    whether it came to its end.
+    whether it reached its end.
     """
 
     source: str = ""
@@ -85,14 +85,14 @@ class Recording:
 
 @dataclass
 class Folder:
-    """A recording on disk that grows; at most ``most`` frames, then every second one goes."""
+    """A growing recording on disk; beyond ``most`` frames, every second one is deleted."""
 
     path: Path
     most: int = MAX_FRAMES
     thinned: int = field(default=0, init=False)
 
     def read(self) -> Recording:
-        """Return what there is; files that a crash left uncounted are a scene of their own."""
+        """Return the recording; files that a crash left uncounted are a scene of their own."""
         files = self.files()
         try:
             card: dict[str, Any] = json.loads((self.path / CARD).read_text(encoding="utf-8"))
@@ -123,15 +123,15 @@ class Folder:
         tell: Callable[[int, float], None] = lambda _count, _now: None,
         stopped: Callable[[], bool] = lambda: False,
     ) -> Recording:
-        """Add one scene to a recording and return it; what came before a stop is kept.
+        """Add one scene to a recording and return it; frames before a stop are kept.
 
         Args:
-            recording: what there is.
+            recording: the recording so far.
             frames: (seconds since the scene began, picture), in the order of time.
             tell: called for each picture with the number kept so far and its time.
             stopped: asked before each picture.
         """
-        # Whoever finds the frames after a crash has to know whose they are.
+        # After a crash, the next run has to know which source the frames came from.
         self.write(replace(recording, whole=False))
         scenes, now, whole = [*recording.scenes, 0], 0.0, True
         sieve = Sieve()
@@ -168,7 +168,7 @@ class Folder:
         (self.path / CARD).write_text(json.dumps(card), encoding="utf-8")
 
     def _thin(self, scenes: Sequence[int]) -> list[int]:
-        """Throw every second frame away, so that the rest covers the same time."""
+        """Delete every second frame, so that the rest covers the same time."""
         kept, left = halved(scenes)
         for number, file in enumerate(self.files()):
             if number in kept:
@@ -180,7 +180,7 @@ class Folder:
 
 
 def halved(scenes: Sequence[int]) -> tuple[dict[int, int], list[int]]:
-    """Return which frames stay when every second one goes: old number to new; and the scenes."""
+    """Return which frames stay when every second goes (old number to new), and the scenes."""
     kept: dict[int, int] = {}
     left, begin = [], 0
     for count in scenes:
@@ -192,7 +192,7 @@ def halved(scenes: Sequence[int]) -> tuple[dict[int, int], list[int]]:
 
 
 def save(path: Path, pixels: Pixels) -> None:
-    """Write a frame ``(h, w, 3 or 4)`` BGR as PNG; the file is whole or not there."""
+    """Write a frame ``(h, w, 3 or 4)`` BGR as PNG, whole or not at all."""
     fresh = path.with_suffix(".new")
     done, data = cv2.imencode(
         ".png", np.ascontiguousarray(pixels[:, :, :3]), [cv2.IMWRITE_PNG_COMPRESSION, 1]
@@ -209,10 +209,10 @@ def load(folder: Path) -> list[Pixels]:
 
 
 def load_checked(paths: Sequence[Path]) -> list[Pixels]:
-    """Return pictures from files: what a gamer gave, so each is checked.
+    """Return pictures from files; a gamer gave them, so each is checked.
 
     Raises:
-        UsageError: one is no picture, too small or too large.
+        UsageError: one is not a picture, or is too small or too large.
     """
     frames = []
     for path in paths:
@@ -225,7 +225,7 @@ def load_checked(paths: Sequence[Path]) -> list[Pixels]:
 
 
 def check_size(size: Size, name: str) -> None:
-    """Refuse a picture that cannot teach.
+    """Refuse a picture that a net cannot be trained on.
 
     Raises:
         UsageError: it is too small, or too large for any codec of ours.
@@ -233,7 +233,7 @@ def check_size(size: Size, name: str) -> None:
     if min(size.width, size.height) < MIN_EDGE or max(size.width, size.height) > MAX_EDGE:
         raise UsageError(
             f"{name} is {size}, which cannot teach a net: give pictures from "
-            f"{MIN_EDGE}x{MIN_EDGE}, best as large as the game is to look, such as 1280x720."
+            f"{MIN_EDGE}x{MIN_EDGE}, best as large as the game will be shown, such as 1280x720."
         )
 
 
@@ -249,18 +249,18 @@ def paced(
     clock: Callable[[], float],
     wait: Callable[[float], object],
 ) -> Iterator[tuple[float, Pixels]]:
-    """Give a source's picture every :data:`INTERVAL`, for so many seconds.
+    """Yield a source's picture every :data:`INTERVAL`, for ``seconds``.
 
     Args:
-        grab: returns the picture of now; takes the number of the tick.
-        seconds: the whole of it.
-        clock: seconds.
-        wait: waits for so many seconds, less where it is woken.
+        grab: takes the number of the tick; returns the present picture.
+        seconds: how long in all.
+        clock: returns seconds.
+        wait: waits for a number of seconds, less if it is woken.
     """
     began, tick = clock(), 0
     while (now := clock() - began) < seconds:
         yield now, grab(tick)
         tick += 1
-        # Ticks that were missed are left out.
+        # Missed ticks are left out.
         rest = INTERVAL - (clock() - began) % INTERVAL
         wait(rest)

@@ -1,4 +1,4 @@
-"""What a training shows: a bar on a terminal, and lines where there is none."""
+"""What a training shows: a progress bar on a terminal, else lines."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-#: Lines from the beginning to the end where there is no bar.
+#: Lines in all where there is no bar.
 _LINES = 10
 
 
 class Shown:
-    """One thing that goes on from 0 to 1, with a remark that changes."""
+    """Progress from 0 to 1, with a remark that changes."""
 
     def __init__(self, console: Console, what: str) -> None:
         self._console = console

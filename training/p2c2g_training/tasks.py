@@ -1,7 +1,7 @@
 """The peer's task ``p2c2g.train``, on a queue of its own: ``celery -A p2c2g worker -Q train -c 1``.
 
-It carries small texts only and returns nothing: frames, states and the net are blobs, and how far
-it is stands on the board.  PyTorch is imported when there is something to teach.
+It carries only small texts and returns nothing: frames, states and the net are blobs, and its
+progress is on the board.  PyTorch is imported only when there is something to train.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from typing import Any
 
 from celery import Task, shared_task, signals
 
-from p2c2g.celery import redis_client
 from p2c2g.errors import P2C2GError, UsageError
 from p2c2g.messaging.blobs import Blobs
+from p2c2g.messaging.client import redis_client
 from p2c2g.settings import load
 from p2c2g_training.board import Board
 from p2c2g_training.order import TASK, Order
 
 logger = logging.getLogger(__name__)
 
-#: Set where this worker ends: what is being taught is handed on.
+#: Set when this worker ends: the training that runs is handed on.
 _ended = threading.Event()
 
 
@@ -36,8 +36,8 @@ def train(self: Task, text: str, attempt: int) -> None:
     """Carry out an order: see :class:`~p2c2g_training.order.Order`.
 
     Raises:
-        UsageError: it is not one that this peer carries out.
-        BrokerUnavailableError: the broker went away.
+        UsageError: this peer does not carry it out.
+        BrokerUnavailableError: the broker does not answer any more.
     """
     if not isinstance(text, str) or not isinstance(attempt, int):
         raise UsageError("An order to train is a text and the number of the attempt.")
@@ -61,7 +61,7 @@ def train(self: Task, text: str, attempt: int) -> None:
 
 
 def _device(gpu: int) -> str:
-    """Return where PyTorch reckons here: the graphics card that is set, else the CPU."""
+    """Return PyTorch's device here: the graphics card that is set, else the CPU."""
     import torch
 
     return f"cuda:{gpu}" if gpu < torch.cuda.device_count() else "cpu"

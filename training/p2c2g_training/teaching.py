@@ -1,8 +1,8 @@
-"""The peer's part: an order's frames are fetched, a net is taught, and word is kept up.
+"""The peer's part: fetches an order's frames, trains a net and reports its progress.
 
-A thread of its own tells the gamer how far it is, twice a second, and hears whether the work is
-still wanted; the training itself looks only at a flag, so it ends within a step of that.  Its
-state is kept at the broker at every point, and another peer goes on from there.
+A thread of its own reports to the gamer twice a second how far it is, and learns whether the work
+is still wanted; the training itself only reads a flag, so it ends within a step of that.  Its
+state is kept at the broker at every point, and another peer can go on from there.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ from p2c2g_training.export import weights
 from p2c2g_training.nets import SHAPES
 from p2c2g_training.order import MAX_BYTES, MAX_TEXT, Order, Progress, pieces
 from p2c2g_training.pictures import unpacked
-from p2c2g_training.train import ENDLESS, Run, Terms, drive
+from p2c2g_training.train import ENDLESS, Terms, TrainingRun, drive
 from p2c2g_workers import nets
 
 logger = logging.getLogger(__name__)
 
-#: Seconds between two words to the gamer.
+#: Seconds between two reports to the gamer.
 BEAT = 0.5
-#: Beats without an answer of the broker's, after which nobody can want the work.
+#: Reports without an answer of the broker, after which the work counts as unwanted.
 SILENT = 60
 
 
-class Teller:
-    """Tells how far an order is, and knows whether it is wanted; use it as a context."""
+class Reporter:
+    """Reports how far an order is, and knows whether it is wanted; a context manager."""
 
     def __init__(self, board: Board, order: str, attempt: int, ended: threading.Event) -> None:
         self._board = board
@@ -52,7 +52,7 @@ class Teller:
 
     @property
     def stopped(self) -> bool:
-        """Tell whether the work has to end: it is not wanted, or this worker ends."""
+        """Return whether the work has to end: it is not wanted, or this worker ends."""
         return self.standing != "wanted" or self._ended.is_set()
 
     def __enter__(self) -> Self:
@@ -69,19 +69,19 @@ class Teller:
         self._thread.join()
 
     def note(self, **fields: str | float) -> None:
-        """Have something told at the next beat; a later word takes an earlier one's place."""
+        """Send fields with the next report; a later value replaces an earlier one."""
         with self._lock:
             self._fields.update(fields)
 
-    def say(self, **fields: str | float) -> Standing:
-        """Tell something now.
+    def report(self, **fields: str | float) -> Standing:
+        """Send a report now.
 
         Raises:
             BrokerUnavailableError: the broker does not answer.
         """
         with self._lock:
-            told, self._fields = {**self._fields, **fields}, {}
-        standing = self._board.tell(self._order, self._attempt, **told)
+            due, self._fields = {**self._fields, **fields}, {}
+        standing = self._board.tell(self._order, self._attempt, **due)
         if self.standing == "wanted":
             self.standing = standing
         return standing
@@ -90,7 +90,7 @@ class Teller:
         missed = 0
         while not self._closed.wait(BEAT):
             try:
-                self.say()
+                self.report()
                 missed = 0
             except BrokerUnavailableError:
                 missed += 1
@@ -108,44 +108,44 @@ def teach(
     device: str,
     ended: threading.Event,
 ) -> None:
-    """Carry an order out; what comes of it is told on the board.
+    """Carry an order out; its progress and outcome are reported on the board.
 
     Args:
         order: what to do.
         attempt: which of the order's attempts this is.
-        board: where to tell.
+        board: where to report.
         blobs: where frames, states and the net are.
         peer: what to call this peer.
-        device: PyTorch's name of where to reckon.
-        ended: set where this worker has to end.
+        device: PyTorch's name of the device.
+        ended: set when this worker has to end.
 
     Raises:
         BrokerUnavailableError: the broker does not answer.
     """
-    with Teller(board, order.id, attempt, ended) as teller:
-        if teller.say(state="running", peer=peer, device=device, part=0) != "wanted":
+    with Reporter(board, order.id, attempt, ended) as reporter:
+        if reporter.report(state="running", peer=peer, device=device, part=0) != "wanted":
             logger.info("The training %s is not wanted any more.", order.id)
             return
         try:
-            finished = _teach(order, board, blobs, teller, device)
-            if not finished and teller.standing == "wanted":
-                # This worker ends: another takes it up where it is.
-                teller.say(state="left")
+            finished = _teach(order, board, blobs, reporter, device)
+            if not finished and reporter.standing == "wanted":
+                # This worker ends: another continues from here.
+                reporter.report(state="left")
         except BrokerUnavailableError:
             raise
-        # PyTorch's errors, its want of memory among them, are RuntimeErrors.
+        # PyTorch's errors, including too little memory, are RuntimeErrors.
         except (P2C2GError, RuntimeError, MemoryError) as error:
             logger.warning("The training %s failed: %s", order.id, error)
-            teller.say(state="failed", sentence=_line(error))
+            reporter.report(state="failed", sentence=_line(error))
 
 
-def _teach(order: Order, board: Board, blobs: Blobs, teller: Teller, device: str) -> bool:
-    """Teach; returns whether the end is reached."""
+def _teach(order: Order, board: Board, blobs: Blobs, reporter: Reporter, device: str) -> bool:
+    """Train; return whether the end is reached."""
     if not nets.is_shipped(order.size):
-        raise UsageError(f"This peer has no general {order.size} to begin from.")
-    frames = _fetched(blobs, order.frames, teller)
-    watched = _fetched(blobs, order.watched, teller)
-    if teller.stopped:
+        raise UsageError(f"This peer has no general {order.size} to begin with.")
+    frames = _fetched(blobs, order.frames, reporter)
+    watched = _fetched(blobs, order.watched, reporter)
+    if reporter.stopped:
         return False
     kept = board.look(order.id) or Progress()
     run = _begun(order, frames, watched, device)
@@ -154,42 +154,42 @@ def _teach(order: Order, board: Board, blobs: Blobs, teller: Teller, device: str
             run.restore(state)
             logger.info("The training %s goes on at step %d.", order.id, run.step)
         except UsageError as error:
-            logger.warning("The training %s begins anew: %s", order.id, error)
+            logger.warning("The training %s starts from the beginning: %s", order.id, error)
             run = _begun(order, frames, watched, device)
     names = list(kept.pieces)
 
-    def keep(run: Run) -> None:
+    def keep(run: TrainingRun) -> None:
         nonlocal names
         fresh = [blobs.put(piece, LIFETIME) for piece in pieces(run.state())]
-        said = teller.say(
+        standing = reporter.report(
             pieces=" ".join(fresh), step=run.step, part=round(run.part, 4),
             gain=round(run.points[-1].gain, 3) if run.points else "",
         )  # fmt: skip
-        # The old ones only once the new ones are told; those that were told to nobody at once.
-        blobs.drop(*(set(names) - set(fresh) if said == "wanted" else fresh))
-        names = fresh if said == "wanted" else names
+        # The old ones only once the new ones are reported; where they were not, those at once.
+        blobs.drop(*(set(names) - set(fresh) if standing == "wanted" else fresh))
+        names = fresh if standing == "wanted" else names
 
-    def tell(run: Run) -> None:
-        teller.note(step=run.step, part=round(run.part, 4))
+    def tell(run: TrainingRun) -> None:
+        reporter.note(step=run.step, part=round(run.part, 4))
 
     if device == "cpu":
-        threads.settle(run, lambda: teller.stopped)
-    if drive(run, keep, tell, lambda: teller.stopped):
+        threads.settle(run, lambda: reporter.stopped)
+    if drive(run, keep, tell, lambda: reporter.stopped):
         net = blobs.put(weights(run.net.cpu()).model, LIFETIME)
-        teller.say(state="done", net=net, step=run.step, part=1)
-        if teller.standing != "wanted":
+        reporter.report(state="done", net=net, step=run.step, part=1)
+        if reporter.standing != "wanted":
             blobs.drop(net)
-        if teller.standing != "superseded":  # Else the next peer may be reading them.
+        if reporter.standing != "superseded":  # Else the next peer may be reading them.
             blobs.drop(*names)
         return True
-    if teller.standing == "wanted":
+    if reporter.standing == "wanted":
         keep(run)
-    elif teller.standing == "gone":
+    elif reporter.standing == "gone":
         blobs.drop(*names)
     return False
 
 
-def _begun(order: Order, frames: list[bytes], watched: list[bytes], device: str) -> Run:
+def _begun(order: Order, frames: list[bytes], watched: list[bytes], device: str) -> TrainingRun:
     torch.manual_seed(order.seed)
     terms = Terms(
         SHAPES[order.size],
@@ -200,18 +200,20 @@ def _begun(order: Order, frames: list[bytes], watched: list[bytes], device: str)
     )
     net = begun(nets.shipped(order.size))
     pictures = unpacked([*frames, *watched])
-    return Run(net, [pictures[: len(frames)]], pictures[len(frames) :], terms, device=device)
+    return TrainingRun(
+        net, [pictures[: len(frames)]], pictures[len(frames) :], terms, device=device
+    )
 
 
-def _fetched(blobs: Blobs, names: Sequence[str], teller: Teller) -> list[bytes]:
-    """Return blobs, each verified by its name; less where the work is not wanted any more.
+def _fetched(blobs: Blobs, names: Sequence[str], reporter: Reporter) -> list[bytes]:
+    """Return blobs, each verified by its name; fewer where the work is not wanted any more.
 
     Raises:
-        UsageError: one is not there, or they are more than a peer takes.
+        UsageError: one is missing, or they are more than a peer takes.
     """
     found: list[bytes] = []
     for name in names:
-        if teller.stopped:
+        if reporter.stopped:
             break
         data = blobs.get(name)
         if data is None:
@@ -223,7 +225,7 @@ def _fetched(blobs: Blobs, names: Sequence[str], teller: Teller) -> list[bytes]:
 
 
 def _joined(blobs: Blobs, names: Sequence[str]) -> bytes | None:
-    """Return a state from its pieces; None where one is not there."""
+    """Return a state from its pieces; None where one is missing."""
     parts = []
     for name in names:
         part = None

@@ -1,7 +1,7 @@
-"""How many threads teach: measured, since more are slower on a machine that is busy.
+"""How many threads to train with: measured, since on a busy machine more are slower.
 
 A game runs beside the training, and threads that wait for each other lose more to it than they
-win: on two cores with four other busy programs, one thread took 303 steps in 20 s, and two took 11.
+gain: on two cores with four other busy programs, one thread did 303 steps in 20 s, two did 11.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from collections.abc import Callable, Mapping
 
 import torch
 
-from p2c2g_training.train import Run
+from p2c2g_training.train import TrainingRun
 
-#: Steps that one number of threads is measured by, after one that counts for nothing.
+#: Steps that are measured for each number of threads, after a first one that is not.
 TRIED = 4
-#: A step so many times as long as the best mean ends a trial: the time is the training's.
+#: A step this many times as long as the best mean ends the measuring: the training pays for it.
 HOPELESS = 2.0
-#: Fewer threads are taken where more are faster by less than this part.
+#: Fewer threads are chosen where more are faster by less than this part.
 WORTH = 0.15
 
 
@@ -36,10 +36,10 @@ def best(seconds: Mapping[int, float]) -> int:
     return min(count for count, time in seconds.items() if time <= limit)
 
 
-def settle(run: Run, stopped: Callable[[], bool]) -> int:
-    """Choose the number of threads by a run's next steps, which are taken; returns it.
+def settle(run: TrainingRun, stopped: Callable[[], bool]) -> int:
+    """Choose the number of threads by timing a run's next steps; set and return it.
 
-    A run by steps is left as it is, so that it can be repeated.
+    A run whose length is a number of steps is left as it is, so that it can be repeated.
     """
     if run.terms.seconds is None:
         return torch.get_num_threads()

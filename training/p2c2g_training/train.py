@@ -1,9 +1,9 @@
-"""Training one net: seeded, to be taken up again at any step, on a CPU or a graphics card.
+"""Training one net: seeded, can be continued at any step, on a CPU or a graphics card.
 
-What is learnt is the mean PSNR of patches, by Adam with a warmed-up cosine; for the last
-``ROUNDED`` part of the way the net rounds as it will at the peer.  The way is a number of steps
-or a span of time, whichever ends first.  By steps alone, the same seed, frames and number of
-threads give the same net, whether or not the run was interrupted.
+What is optimised is the mean PSNR of patches, by Adam with a warmed-up cosine; for the last
+``ROUNDED`` part of the run the net rounds as it will at the peer.  A run lasts for a number of
+steps or a span of time, whichever ends first.  By steps alone, the same seed, frames and number
+of threads give the same net, whether or not the run was interrupted.
 
 Nothing here opens a file: :mod:`p2c2g_training.folder` keeps a run on disk, and
 :mod:`p2c2g_training.tasks` at the broker.
@@ -30,18 +30,18 @@ from p2c2g_training.pairs import MARGIN, Patches, doubled, pair
 
 #: Steps between two points of the curve, at most.
 EVERY = 250
-#: Seconds between two points where the way is one of time, at most: so much is lost at worst.
+#: Most seconds between two points where the run's length is a time: at worst this much is lost.
 EVERY_SECONDS = 15.0
 #: Points of a curve, at least.
 POINTS = 10
-#: The part of the way, at its end, that rounds.
+#: The part of the run, at its end, that rounds.
 ROUNDED = 0.4
 #: Bytes of a state at most: three times what the largest net takes.
 MAX_STATE = 48 << 20
-#: Steps of a way that has its end in time.
+#: Steps of a run whose length is a time.
 ENDLESS = 10_000_000
 
-#: The part of the way, at its end, that is never in half precision.
+#: The part of the run, at its end, that is never in half precision.
 _PRECISE = 0.07
 #: Frames that the curve is measured on.
 _WATCHED = 4
@@ -49,12 +49,12 @@ _WATCHED = 4
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What a run is: ``batch`` patches a step, from ``seed``, at most at ``rate``.
+    """The terms of a run: ``batch`` patches a step, from ``seed``, at most at ``rate``.
 
-    It ends after ``steps``, or where ``seconds`` are given after these, which only the work
-    itself uses up.  ``quiet`` is a squared error, in levels, that is as good as none: the more,
-    the more what is hard counts.  ``half`` convolves in bfloat16 but for the end, 1.7 times as
-    fast on processors that have it (avx512_bf16), and slower on others.
+    It ends after ``steps`` or, where ``seconds`` are given, after these, of which only training
+    itself counts.  ``quiet`` is a squared error, in levels, that counts as none: the larger it
+    is, the more patches with detail count.  ``half`` convolves in bfloat16 except at the end, 1.7
+    times as fast on processors that have it (avx512_bf16), and slower on others.
     """
 
     shape: Shape
@@ -67,7 +67,7 @@ class Terms:
     half: bool = False
 
     def part(self, step: int, spent: float) -> float:
-        """Return how much of the way is behind after so many steps and seconds, 0 to 1."""
+        """Return how much of the run is done after a number of steps and seconds, 0 to 1."""
         timed = 0.0 if self.seconds is None else spent / self.seconds
         return min(1.0, max(step / self.steps, timed))
 
@@ -90,15 +90,15 @@ class Batches(Protocol):
         """Return small with a margin of ``MARGIN``, base and large, as ``Patches`` does."""
 
 
-class Run:
-    """One net being taught.
+class TrainingRun:
+    """One net being trained.
 
     Args:
         net: where it begins.
-        frames: large frames to learn from, by game, or what makes patches.
-        held: large frames that are only looked at, for the curve.
+        frames: large frames to learn from, by game, or a source of patches.
+        held: held-out large frames, on which only the curve is measured.
         terms: the length and the seed.
-        device: PyTorch's name of where to reckon, such as ``cuda:0``.
+        device: PyTorch's name of the device, such as ``cuda:0``.
         clock: seconds, for ``terms.seconds``.
     """
 
@@ -129,17 +129,17 @@ class Run:
 
     @property
     def part(self) -> float:
-        """Return how much of the way is behind, 0 to 1."""
+        """Return how much of the run is done, 0 to 1."""
         return self.terms.part(self.step, self.spent)
 
     @property
     def done(self) -> bool:
-        """Tell whether the end is reached, and the last point is told."""
+        """Return whether the end is reached and the last point is measured."""
         return self.part >= 1 and self._told[0] == self.step
 
     @property
     def due(self) -> bool:
-        """Tell whether it is time for another point, and to keep the state."""
+        """Return whether it is time for another point, and to keep the state."""
         steps, seconds = self.step - self._told[0], self.spent - self._told[1]
         if self.terms.seconds is None:
             often = steps >= min(EVERY, math.ceil(self.terms.steps / POINTS))
@@ -165,7 +165,7 @@ class Run:
         self.spent += self._clock() - began
 
     def point(self) -> Point:
-        """Measure the gain on the frames held back, and begin the next stretch."""
+        """Measure the gain on the held-out frames, and begin the stretch to the next point."""
         began = self._clock()
         gains = [
             psnr(corrected(self.net, one.small, base), one.large) - psnr(base, one.large)
@@ -179,7 +179,7 @@ class Run:
         return self.points[-1]
 
     def state(self) -> bytes:
-        """Return all that is needed to go on from here."""
+        """Return everything that is needed to go on from here."""
         file = io.BytesIO()
         kept = {
             "net": self.net.state_dict(),
@@ -198,7 +198,7 @@ class Run:
         """Go on from a state, which a stranger may have made.
 
         Raises:
-            UsageError: it is none of a run like this one.  The run is of no more use then.
+            UsageError: it is not the state of a run like this one.  The run is then unusable.
         """
         kept = unpacked(state)
         try:
@@ -207,7 +207,7 @@ class Run:
             self._patches.state = kept["patches"]
             step, spent = int(kept["step"]), float(kept["spent"])
             told = int(kept["told"][0]), float(kept["told"][1])
-            # One that claims less than nothing would go on for ever.
+            # A state with negative numbers would go on for ever.
             if not (0 <= told[0] <= step and 0 <= told[1] <= spent < math.inf):
                 raise ValueError(f"{step} steps in {spent:g} seconds cannot be")
             self.step, self.spent, self._told = step, spent, told
@@ -215,12 +215,12 @@ class Run:
             self.points = [Point(int(a), float(b), float(c)) for a, b, c in kept["rows"]]
         except (KeyError, IndexError, TypeError, ValueError, RuntimeError) as error:
             raise UsageError(
-                f"The state of the training is none of a run like this one: {_first(error)}."
+                f"The state of the training is not of a run like this one: {_first(error)}."
             ) from error
 
 
 def unpacked(state: bytes) -> dict[str, Any]:
-    """Read a state's bytes; only numbers and lists of them can be in it.
+    """Read a state's bytes; they can hold only numbers and lists of them.
 
     Raises:
         UsageError: they are damaged, or would need more memory than :data:`MAX_STATE`.
@@ -233,21 +233,21 @@ def unpacked(state: bytes) -> dict[str, Any]:
         kept: dict[str, Any] = torch.load(io.BytesIO(state), weights_only=True, map_location="cpu")
     except UsageError:
         raise
-    except Exception as error:  # a stranger's bytes; what reads them raises what it likes
+    except Exception as error:  # a stranger's bytes; the library's errors share no class
         raise UsageError(f"The state of the training cannot be read: {_first(error)}.") from error
     return kept
 
 
 def drive(
-    run: Run,
-    keep: Callable[[Run], None],
-    tell: Callable[[Run], None],
+    run: TrainingRun,
+    keep: Callable[[TrainingRun], None],
+    tell: Callable[[TrainingRun], None],
     stopped: Callable[[], bool] = lambda: False,
 ) -> bool:
-    """Take steps until the end is reached or ``stopped``; returns whether it is reached.
+    """Take steps until the end is reached or ``stopped``; return whether it is reached.
 
     Args:
-        run: what goes on.
+        run: the run to continue.
         keep: called after each point.
         tell: called after each step.
         stopped: asked before each step.
@@ -289,7 +289,7 @@ def _loss(
     with torch.autocast(device.type, torch.bfloat16, enabled=half):
         found: torch.Tensor = net(inner)
     squares = (found - wanted).square().mean((1, 2, 3))
-    # In decibels, so that a patch of noise counts no more than one of a quiet wall.
+    # In decibels, so that a patch of noise counts no more than a patch of a quiet wall.
     loss: torch.Tensor = 10 * (squares + quiet).log10().mean()
     return loss
 

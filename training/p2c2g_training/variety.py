@@ -1,9 +1,9 @@
-"""Other pictures out of the same frames, for a net that has to meet games it never saw.
+"""Other pictures made from the same frames, for a net that is used on games it never saw.
 
-A game teaches its own colours and its own fineness; a general net would take them for granted.
-So each frame is turned, mirrored, recoloured and made smaller at random, *before* it is scaled
-down and compressed, since the codec treats colours and directions differently.  Drawn lettering
-joins the games: what most must not be harmed is what is read.
+A game teaches its own colours and its own fineness of detail, and a general net would rely on
+them.  So each frame is turned, mirrored, recoloured and made smaller at random, *before* it is
+scaled down and compressed, since the codec treats colours and directions differently.  Drawn
+lettering is added: text is what must be harmed least.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 
 from p2c2g.media.frame import Pixels
 
-#: By how much a frame is made smaller, each as often as it stands here.
+#: By how much a frame is made smaller; each value is as frequent as it is listed.
 _SHARES = (1.0, 1.0, 0.75, 0.5)
 _FONTS = (
     cv2.FONT_HERSHEY_SIMPLEX,
@@ -27,7 +27,7 @@ _FONTS = (
 
 
 def varied(frames: Sequence[Pixels], seed: int) -> list[Pixels]:
-    """Return each frame as another picture, none smaller than 320 pixels along an edge."""
+    """Return a varied picture of each frame, none smaller than 320 pixels along an edge."""
     random = np.random.default_rng(seed)
     return [_varied(frame, random) for frame in frames]
 
@@ -62,7 +62,7 @@ def _lettering(random: np.random.Generator) -> Pixels:
     canvas = np.empty((720, 1280, 3), np.uint8)
     canvas[:] = random.integers(0, 256, 3, dtype=np.uint8)
     if random.random() < 0.5:
-        # Letters stand on pictures more often than on one colour.
+        # Text is on pictures more often than on a single colour.
         cloud = random.integers(0, 256, (9, 16, 3), dtype=np.uint8)
         canvas = np.asarray(cv2.resize(cloud, (1280, 720), interpolation=cv2.INTER_CUBIC), np.uint8)
     for _ in range(40):

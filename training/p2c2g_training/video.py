@@ -15,12 +15,12 @@ from p2c2g_training.recording import INTERVAL, check_size
 
 
 def pictures(path: Path, seconds: float) -> Iterator[tuple[float, Pixels]]:
-    """Give (seconds, picture) every :data:`~p2c2g_training.recording.INTERVAL`, from the start.
+    """Yield (seconds, picture) every :data:`~p2c2g_training.recording.INTERVAL`, from the start.
 
     Raises:
         UsageError: there is no such file, no video in it, or it breaks off at once.
     """
-    # It knows the sentences for all that can be wrong with a file.
+    # It has the messages for everything that can be wrong with a file.
     with VideoSource(path) as checked:
         check_size(checked.size, str(path))
     begin, due, given = None, 0.0, 0
@@ -40,6 +40,6 @@ def pictures(path: Path, seconds: float) -> Iterator[tuple[float, Pixels]]:
                 yield now, np.asarray(picture.to_ndarray(format="bgr24"), np.uint8)
                 given, due = given + 1, now + INTERVAL
     except (av.FFmpegError, OSError) as error:
-        # What was decoded so far is as good as a shorter video.
+        # What was decoded so far serves as a shorter video.
         if not given:
             raise UsageError(f"{path} cannot be decoded: {error}.") from error

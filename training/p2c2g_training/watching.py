@@ -1,4 +1,4 @@
-"""When an order is given to a peer once more, or given up: pure, with the time as an argument."""
+"""When an order is sent again, or given up: pure, with the time as an argument."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ from typing import Literal
 
 from p2c2g_training.order import Progress
 
-#: Seconds without a word of the peer that teaches, after which it counts as dead.
+#: Seconds without a report of the peer that trains, after which it counts as dead.
 SILENT = 15.0
-#: Seconds until an order that no peer has taken is sent anew, and twice that the next time: the
-#: one that read it may have died.
+#: Seconds until an order that no peer has taken is sent again, and twice that the next time: the
+#: peer that read it may have died.
 UNTAKEN = 30.0
 #: Failures, and nets that could not be read, after which it is given up.
 MOST_FAILED = 3
-#: Peers that fell silent one after the other without being further, after which it is, too: an
-#: order that ends peers must not go through the pool.
+#: Peers that fell silent one after the other without any progress, after which it is given up
+#: too: an order that kills peers must not go through the whole pool.
 MOST_SILENT = 5
 
 Advice = Literal["wait", "again", "fetch", "give up"]
 
 
 @dataclass(slots=True)
-class Watch:
-    """What the gamer makes of the progress that it sees.
+class OrderWatch:
+    """Decides, from the progress that the gamer sees, what to do about an order.
 
     Args:
-        silent: seconds without a word after which a peer counts as dead.
+        silent: seconds without a report after which a peer counts as dead.
         failed: how often it has failed.
     """
 

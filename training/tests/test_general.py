@@ -17,7 +17,7 @@ from p2c2g_training import export
 from p2c2g_training.measure import psnr
 from p2c2g_training.nets import Net, Shape
 from p2c2g_training.pairs import MARGIN, doubled
-from p2c2g_training.train import Run, Terms
+from p2c2g_training.train import Terms, TrainingRun
 from training import __main__ as command
 from training import art, games
 from training.art import Art, collages, fetch, gather
@@ -152,7 +152,7 @@ def test_a_grown_net_gives_what_the_smaller_one_gave_and_learns_on(
     with torch.no_grad():
         due = small(seen)[:, :, 3:-3, 3:-3]
         torch.testing.assert_close(net(seen), due)
-    run = Run(net, Endless([pictures], [1], 1, MARGIN), [], Terms(net.shape, 2, batch=2))
+    run = TrainingRun(net, Endless([pictures], [1], 1, MARGIN), [], Terms(net.shape, 2, batch=2))
     while not run.done:
         run.advance()
         if run.due:
@@ -170,7 +170,7 @@ def test_a_grown_net_gives_what_the_smaller_one_gave_and_learns_on(
 def test_a_net_learns_from_them(pictures: list[Pixels], half: bool) -> None:
     torch.manual_seed(1)
     terms = Terms(Shape(16, 2), 60, batch=8, quiet=10.0, half=half)
-    run = Run(Net(terms.shape), Endless([pictures], [1], 1, MARGIN), [], terms)
+    run = TrainingRun(Net(terms.shape), Endless([pictures], [1], 1, MARGIN), [], terms)
     losses = []
     while not run.done:
         run.advance()

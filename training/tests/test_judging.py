@@ -20,7 +20,7 @@ from p2c2g_training.order import MAX_ORDER, Order, Progress, pieces
 from p2c2g_training.recording import MAX_FRAMES, Folder, Recording, Sieve, fitting, halved, paced
 from p2c2g_training.threads import WORTH, best, candidates
 from p2c2g_training.train import POINTS, ROUNDED, Terms
-from p2c2g_training.watching import MOST_FAILED, MOST_SILENT, SILENT, UNTAKEN, Watch
+from p2c2g_training.watching import MOST_FAILED, MOST_SILENT, SILENT, UNTAKEN, OrderWatch
 
 SCENES = st.lists(st.integers(1, 90), min_size=1, max_size=6)
 NAME = "0123456789abcdef" * 2
@@ -227,14 +227,14 @@ def test_an_order_travels_as_text() -> None:
         ({"seconds": None}, "either"),
         ({"steps": 5}, "either"),
         ({"seconds": None, "steps": 10**9}, "1000000"),
-        ({"seconds": None, "steps": True}, "no order"),
+        ({"seconds": None, "steps": True}, "not an order"),
         ({"frames": [NAME] * 3}, "from 8"),
         ({"frames": [NAME] * (MAX_FRAMES + 1)}, str(MAX_FRAMES)),
         ({"watched": [NAME] * 20}, "watch"),
         ({"frames": ["/etc/passwd"] * 9}, "hexadecimal"),
         ({"seed": -1}, "seed"),
-        ({"frames": 5}, "no order"),
-        ({"size": None}, "no order"),
+        ({"frames": 5}, "not an order"),
+        ({"size": None}, "not an order"),
     ],
 )
 def test_an_order_that_costs_too_much_or_is_none_is_refused(
@@ -280,13 +280,13 @@ def told(state: str, beat: int = 0, part: float = 0.0, attempt: int = 1) -> Prog
 
 
 def test_a_peer_that_tells_something_is_left_alone() -> None:
-    watch = Watch()
+    watch = OrderWatch()
     for second in range(200):
         assert watch.advise(told("running", beat=second // 10), second) == "wait"
 
 
 def test_a_silent_peer_is_replaced_and_in_the_end_nobody_is_asked() -> None:
-    watch, now, advice = Watch(), 0.0, []
+    watch, now, advice = OrderWatch(), 0.0, []
     for attempt in range(1, MOST_SILENT + 1):
         watch.advise(told("running", attempt=attempt), now)
         assert watch.advise(told("running", attempt=attempt), now + SILENT) == "wait"
@@ -299,18 +299,18 @@ def test_a_silent_peer_is_replaced_and_in_the_end_nobody_is_asked() -> None:
 
 
 def test_an_order_that_nobody_takes_is_sent_less_and_less_often() -> None:
-    watch = Watch()
+    watch = OrderWatch()
     sent = [now for now in range(400) if watch.advise(told("waiting"), now) == "again"]
     assert sent[0] == UNTAKEN + 1
     assert np.diff(sent).tolist() == [2 * UNTAKEN + 1, 4 * UNTAKEN + 1]
 
 
 def test_failures_are_counted() -> None:
-    watch = Watch()
+    watch = OrderWatch()
     advice = [watch.advise(told("failed"), now) for now in range(MOST_FAILED)]
     assert advice == ["again"] * (MOST_FAILED - 1) + ["give up"]
-    assert Watch().advise(told("left"), 0) == "again"
-    assert Watch().advise(told("done"), 0) == "fetch"
+    assert OrderWatch().advise(told("left"), 0) == "again"
+    assert OrderWatch().advise(told("done"), 0) == "fetch"
 
 
 def test_a_frame_travels_by_whichever_is_smaller() -> None:

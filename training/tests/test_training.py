@@ -18,12 +18,12 @@ from p2c2g.media.methods import NETWORKS
 from p2c2g.media.operations import Pipeline
 from p2c2g_training import train as loop
 from p2c2g_training.beginning import begun
-from p2c2g_training.export import RIVALS, export, judge, layers, weights
+from p2c2g_training.export import RIVALS, check_gate, export, layers, weights
 from p2c2g_training.folder import curve, train
 from p2c2g_training.measure import psnr, ssim
 from p2c2g_training.nets import CELL_OUT, SHAPES, WEIGHT_LIMIT, Net, Shape, cells, large_cells
 from p2c2g_training.pairs import Patches, compressed, doubled, pair
-from p2c2g_training.train import Run, Terms, corrected, drive, unpacked
+from p2c2g_training.train import Terms, TrainingRun, corrected, drive, unpacked
 from p2c2g_training.variety import lettering, varied
 from p2c2g_workers.nets import SUM_LIMIT, Weights, read, shipped
 from p2c2g_workers.processors.network import Network
@@ -173,9 +173,9 @@ def found(gain: float) -> dict[str, Any]:
 def test_a_net_that_is_worse_than_what_costs_nothing_is_not_written(
     frames: list[Pixels], tmp_path: Path
 ) -> None:
-    judge({"one": found(0.0), "other": found(1.0)})
+    check_gate({"one": found(0.0), "other": found(1.0)})
     with pytest.raises(UsageError, match=r"0\.10 dB worse than upscale:2:bicubic on other"):
-        judge({"one": found(1.0), "other": found(-0.1)})
+        check_gate({"one": found(1.0), "other": found(-0.1)})
     with pytest.raises(UsageError, match="it is not written"):
         export(wild(TINY), tmp_path, "loud", {"art": frames}, {})
     assert list(tmp_path.iterdir()) == []
@@ -223,7 +223,7 @@ def test_a_net_begun_from_shipped_weights_is_those_weights() -> None:
 
 def test_a_net_begun_from_shipped_weights_learns(frames: list[Pixels]) -> None:
     terms = Terms(TINY, 60, rate=2e-3)
-    run = Run(begun(shipped("ml-tiny")), [frames[:3]], frames[3:], terms)
+    run = TrainingRun(begun(shipped("ml-tiny")), [frames[:3]], frames[3:], terms)
     before = run.point().gain
     assert drive(run, lambda _: None, lambda _: None)
     assert run.point().gain > before + 0.5
@@ -252,14 +252,14 @@ def test_a_way_of_time_ends_when_it_is_up(frames: list[Pixels]) -> None:
         return now[0]
 
     terms = Terms(SMALL, seconds=2.0)
-    run = Run(Net(SMALL), [frames], frames[:1], terms, clock=clock)
+    run = TrainingRun(Net(SMALL), [frames], frames[:1], terms, clock=clock)
     points: list[int] = []
     assert drive(run, lambda run: points.append(run.step), lambda _: None)
     assert run.spent == pytest.approx(2.0, abs=0.21)
     assert len(points) in range(6, 12)
     assert points[-1] == run.step
     # One that is taken up when it is done is done.
-    again = Run(Net(SMALL), [frames], frames[:1], terms, clock=clock)
+    again = TrainingRun(Net(SMALL), [frames], frames[:1], terms, clock=clock)
     again.restore(run.state())
     assert again.done
     assert drive(again, lambda _: None, lambda _: None)
@@ -267,7 +267,7 @@ def test_a_way_of_time_ends_when_it_is_up(frames: list[Pixels]) -> None:
 
 
 def test_a_run_that_is_stopped_says_so(frames: list[Pixels]) -> None:
-    run = Run(Net(SMALL), [frames], [], Terms(SMALL, 100))
+    run = TrainingRun(Net(SMALL), [frames], [], Terms(SMALL, 100))
     assert not drive(run, lambda _: None, lambda _: None, lambda: run.step == 3)
     assert run.step == 3
 
@@ -278,22 +278,22 @@ def test_a_run_that_is_stopped_says_so(frames: list[Pixels]) -> None:
         ({"spent": -1e9}, "cannot be"),
         ({"spent": float("nan")}, "cannot be"),
         ({"step": -5}, "cannot be"),
-        ({"rows": [["a", 1, 2]]}, "none of a run"),
-        ({"net": {}}, "none of a run"),
-        ({"optimiser": {}}, "none of a run"),
-        ({"patches": {"bit_generator": "PCG64"}}, "none of a run"),
+        ({"rows": [["a", 1, 2]]}, "not of a run"),
+        ({"net": {}}, "not of a run"),
+        ({"optimiser": {}}, "not of a run"),
+        ({"patches": {"bit_generator": "PCG64"}}, "not of a run"),
     ],
 )
 def test_a_strangers_state_cannot_keep_a_peer_busy(
     frames: list[Pixels], changes: dict[str, Any], words: str
 ) -> None:
-    run = Run(Net(SMALL), [frames], [], Terms(SMALL, 100))
+    run = TrainingRun(Net(SMALL), [frames], [], Terms(SMALL, 100))
     run.advance()
     kept = unpacked(run.state())
     file = io.BytesIO()
     torch.save(kept | changes, file)
     with pytest.raises(UsageError, match=words):
-        Run(Net(SMALL), [frames], [], Terms(SMALL, 100)).restore(file.getvalue())
+        TrainingRun(Net(SMALL), [frames], [], Terms(SMALL, 100)).restore(file.getvalue())
 
 
 def test_a_state_that_is_none_is_refused_before_it_is_unpacked(

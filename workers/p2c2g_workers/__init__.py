@@ -1,1 +1,1 @@
-"""The peer's side: takes chunks off the queues, enhances them and sends them back."""
+"""The peer's side: takes chunks from the queues, enhances them and sends them back."""

@@ -35,7 +35,9 @@ BrokerOption = Annotated[
 def probe(
     *,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON, for machines.")] = False,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Measure again, not by heart.")] = False,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Measure again, even what is remembered.")
+    ] = False,
     memory: Annotated[
         bool, typer.Option("--memory", help="Also how much memory chunks take, by size.")
     ] = False,
@@ -106,12 +108,12 @@ def run(
     ] = False,
 ) -> int:
     """Serve the pool: becomes a Celery worker with options that suit this machine."""
-    from p2c2g.peers.guest import Limits
+    from p2c2g.commands.guest import Limits
     from p2c2g_workers.launch import Launch
     from p2c2g_workers.probe.machine import cores
 
     settings = _settings(broker)
-    settings.broker.tls()  # Says what is wrong with it now, and not in the worker.
+    settings.broker.tls()  # Says what is wrong with it here, not in the worker.
     launch = Launch(
         queues=queues,
         name=name,
@@ -121,7 +123,7 @@ def run(
         cpu_fallback=cpu_fallback,
     )
     command = [sys.executable, "-m", "celery", *launch.arguments(cores())]
-    # By the environment: a command line is seen by everybody on the machine.
+    # Through the environment: everybody on the machine can read a command line.
     environment = {**os.environ, "P2C2G_BROKER_URL": settings.broker.url}
     if os.name == "posix":
         sys.stdout.flush()
@@ -138,21 +140,17 @@ def _settings(broker: str | None) -> Settings:
 
 
 def _measure(settings: Settings, engine: Engine, fresh: bool, *, asked: bool) -> Capabilities:
-    """Measure; a broker that was asked for has to answer, the usual one need not be there."""
-    import redis
-
-    from p2c2g.celery import redis_client
-    from p2c2g.settings import redacted
+    """Measure; a broker that was asked for must answer, the default one need not be there."""
+    from p2c2g.messaging.broker import Broker
+    from p2c2g.messaging.errors import translated
     from p2c2g_workers import probe
 
-    with redis_client(settings) as client:
+    with Broker(settings) as broker:
         try:
-            client.ping()
-        except (redis.RedisError, OSError) as error:
+            with translated(f"The broker {broker.where} does not answer"):
+                broker.client.ping()
+        except BrokerUnavailableError:
             if asked:
-                raise BrokerUnavailableError(
-                    f"The broker {redacted(settings.broker.url)} does not answer: "
-                    f"{str(error).rstrip('.')}."
-                ) from error
+                raise
             return probe.capabilities(engine=engine, fresh=fresh)
-        return probe.capabilities(client, engine=engine, fresh=fresh)
+        return probe.capabilities(broker.client, engine=engine, fresh=fresh)

@@ -1,12 +1,12 @@
 """The worker's consumer: no gossip, no mingle, and reads sent ahead that follow its speed.
 
-Gossip's traffic grows with the square of the workers and strangers have nothing to tell
-each other, so neither step is here.  :class:`ReadAhead` is: it tells the transport how many
-messages to keep on their way, and calls them back before the worker stops.
+Gossip's traffic grows with the square of the number of workers, and strangers have nothing to
+tell each other, so Celery's steps for both are left out.  :class:`ReadAhead` is added: it tells
+the transport how many reads to keep outstanding, and recalls them before the worker stops.
 
-A worker ends so: the reads are called back; a warm shutdown finishes what was received, a
-cold one only what runs; the results leave; what never started goes back to its queue; then
-the peer deregisters, and what waits in its own queue goes to the capability's.
+A worker ends in this order: the reads are recalled; a warm shutdown finishes what was received,
+a cold one only what is running; the results are sent; what never started goes back to its queue;
+then the peer deregisters, and what waits in its own queue goes to the capability's.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-#: Seconds between measurements of the way to the broker.
+#: Seconds between measurements of the round trip to the broker.
 PROBE_INTERVAL = 5.0
 #: Round trips in one measurement, of which the shortest counts.
 PROBES = 3
-#: Seconds between attempts to reach a broker that is away: the first, more each time, most.
+#: Seconds between attempts to reach a broker that is away: the first, the increase, the most.
 RECONNECT = {"interval_start": 0.1, "interval_step": 0.1, "interval_max": 0.5}
-#: Seconds that a stopping worker gives to the chunks that it has already received.
+#: Seconds for which a stopping worker waits for the chunks that it has already received.
 FINISH_TIMEOUT = 3.0
 
 
@@ -69,7 +69,7 @@ class ReadAhead(bootsteps.StartStopStep):
         super().__init__(consumer, **kwargs)
 
     def start(self, consumer: Any) -> None:
-        """Follow the tasks and the way to the broker; runs again after a reconnect."""
+        """Follow the tasks and the round trip to the broker; runs again after a reconnect."""
         transport = consumer.connection.transport
         transport.running = lambda: len(state.active_requests)
         transport.read_ahead = self._window.read_ahead
@@ -95,7 +95,7 @@ class ReadAhead(bootsteps.StartStopStep):
             return  # The prefork pool finishes when it is stopped, and needs its own loop.
         deadline = monotonic() + FINISH_TIMEOUT
         poll = threading.Event()
-        # Celery tells nobody when its last request ends, hence the look every 10 ms.
+        # Celery signals nobody when its last request ends, hence the look every 10 ms.
         while state.reserved_requests and monotonic() < deadline:
             poll.wait(0.01)
 
@@ -111,9 +111,9 @@ class ReadAhead(bootsteps.StartStopStep):
                 self._consumer.peer.served(seconds)
             if self._transport is not None:
                 self._transport.read_ahead = self._window.read_ahead
-        # Celery does the same a moment later, but then nobody would wake the loop, which
-        # sends the next read at its next turn.  Where reads are outstanding, the next
-        # message wakes it soon enough.
+        # Celery does the same a moment later, but nothing would then wake the loop, which sends
+        # the next read on its next turn.  Where reads are outstanding, the next message wakes it
+        # soon enough.
         request = state.requests.get(task_id)
         if request is not None:
             state.active_requests.discard(request)
@@ -127,8 +127,8 @@ class ReadAhead(bootsteps.StartStopStep):
             try:
                 shortest = min(channel.round_trip() for _ in range(PROBES))
             except (OSError, redis.RedisError) as error:
-                logger.debug("Could not measure the way to the broker: %s", error)
-                return  # The worker's own connection notices too, and starts us anew.
+                logger.debug("Could not measure the round trip to the broker: %s", error)
+                return  # The worker's own connection notices too, and calls start() again.
             self._window.round_trip(shortest)
             transport.read_ahead = self._window.read_ahead
             ended.wait(PROBE_INTERVAL)
@@ -139,10 +139,10 @@ def _nothing() -> None:
 
 
 class Request(StockRequest):
-    """Celery's request, which refuses a body that a pool's thread would choke on.
+    """Celery's request, which refuses a body at which a pool's thread would fail.
 
-    What fails there before the task begins never ends for Celery: it would count as running,
-    and cost one of the worker's slots, for good.
+    A request that fails there before the task begins never ends for Celery: it would count as
+    running, and take one of the worker's slots, for good.
     """
 
     def __init__(self, message: Any, *args: Any, **kwargs: Any) -> None:
@@ -151,15 +151,15 @@ class Request(StockRequest):
             arguments, keywords, embedded = self._payload
         except (TypeError, ValueError) as error:
             raise InvalidTaskError(
-                f"its body has not the three parts of a task: {error}"
+                f"its body does not have the three parts of a task: {error}"
             ) from error
         if not (
             isinstance(arguments, list | tuple)
             and isinstance(keywords, dict)
             and isinstance(embedded, dict | None)
         ):
-            raise InvalidTaskError("its body has not a list and two mappings")
-        # The task, perhaps in another process, reckons from here how much time it has left.
+            raise InvalidTaskError("its body is not a list and two mappings")
+        # From here the task, perhaps in another process, computes how much time it has left.
         self._request_dict[RECEIVED] = monotonic()
 
     def info(self, safe: bool = False) -> Any:
@@ -168,7 +168,7 @@ class Request(StockRequest):
 
 
 class RefusedError(click.ClickException):
-    """What the command line asks for cannot be: it prints the sentence and exits with 2."""
+    """The command line asks for something impossible: prints the sentence and exits with 2."""
 
     exit_code = UsageError.exit_code
 
@@ -182,13 +182,13 @@ class Consumer(StockConsumer):
 
     #: Whether the worker ends without finishing what it has received.
     cold = False
-    #: What this worker tells others; None of one that enrols nowhere.
+    #: What this worker tells others; None for a worker that does not enrol.
     peer: Peer | None = None
-    #: Deregisters it, the last thing that it does.
+    #: Deregisters it; called last.
     leave: Callable[[], None] | None = None
 
     class Blueprint(StockConsumer.Blueprint):
-        """The steps, in order of their needs."""
+        """The steps, in the order of their dependencies."""
 
         default_steps = [  # noqa: RUF012 - Celery's own attribute, read only
             *(
@@ -200,8 +200,8 @@ class Consumer(StockConsumer):
         ]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        # Other steps name mingle as what they need, and so bring it back: it waits a second
-        # for answers whenever the worker connects.
+        # Other steps require mingle, and so bring it back: it waits a second for answers whenever
+        # the worker connects.
         kwargs.update(without_mingle=True, without_gossip=True)
         try:
             super().__init__(*args, **kwargs)
@@ -209,14 +209,14 @@ class Consumer(StockConsumer):
             raise RefusedError(str(error)) from error
 
     def update_strategies(self) -> None:
-        """Have every task's messages checked."""
+        """Check every task's messages."""
         for task in self.app.tasks.values():
             if task.Request == StockTask.Request:
                 task.Request = f"{Request.__module__}:Request"
         super().update_strategies()
 
     def call_soon_ack(self, p: Any, *args: Any, **kwargs: Any) -> Any:
-        """Acknowledge at once, in the pool's thread: on our channel that is only a mark.
+        """Acknowledge at once, in the pool's thread: our channel only marks it.
 
         Celery would wake the loop for it, once a chunk.
         """
@@ -227,17 +227,17 @@ class Consumer(StockConsumer):
     def on_ready(self) -> None:
         """Prepare for the first chunk.
 
-        SIGQUIT is taken over where Celery's own handler cannot deal with the pool.  It works
-        inside the signal handler, wherever the main thread happens to be: it waits for pool
-        threads that may want a lock which the main thread holds, and ends running tasks,
-        which a thread does not allow.  So only a flag is set there.
+        SIGQUIT is handled here where Celery's own handler cannot deal with the pool.  Celery's
+        does its work inside the signal handler, wherever the main thread happens to be: it waits
+        for pool threads that may want a lock which the main thread holds, and ends running tasks,
+        which threads do not allow.  So ours only sets a flag.
         """
         if self.restart_count == 0 and not self._ends_tasks():
             platforms.signals["SIGQUIT"] = _end_cold
             if isinstance(self.app.backend, FrameResultBackend):
                 self.app.backend.open()
-            # What is loaded by now stays.  Looking through it for garbage took 42 ms in the
-            # middle of a chunk.
+            # What is loaded by now stays: searching it for garbage took 42 ms in the middle of a
+            # chunk.
             gc.collect()
             gc.freeze()
         super().on_ready()
@@ -245,7 +245,7 @@ class Consumer(StockConsumer):
             self.peer.consuming(True)
 
     def ensure_connected(self, conn: Any) -> Any:
-        """Try often to reach a broker that is away: Celery's own pauses grow by 2 s each."""
+        """Try often to reach a broker that is away: Celery's own pauses grow by 2 s each time."""
         conn.ensure_connection = functools.partial(conn.ensure_connection, **RECONNECT)
         return super().ensure_connected(conn)
 
@@ -254,7 +254,7 @@ class Consumer(StockConsumer):
         return bool(self.pool.uses_semaphore)
 
     def on_connection_error_after_connected(self, exc: Exception) -> None:
-        """Keep what the pool's threads have received; prefork throws it away instead.
+        """Keep what the pool's threads have received; with prefork, Celery throws it away.
 
         Handing it back as well would run it twice.
         """
@@ -264,14 +264,14 @@ class Consumer(StockConsumer):
         super().on_connection_error_after_connected(exc)
 
     def terminate(self) -> None:
-        """End at once (cold shutdown): what does not run yet goes back to its queue."""
+        """End at once (cold shutdown): what has not started goes back to its queue."""
         self.cold = True
         self.stop()
         if not self._ends_tasks():
             self.pool.stop()
 
     def shutdown(self) -> None:
-        """Close; the pool has ended, so the last results are there to be sent."""
+        """Close; the pool has ended, so the last results are ready to be sent."""
         flush_results(self.app)
         super().shutdown()
         if self.leave is not None:
@@ -284,7 +284,7 @@ def _end_cold(*_: Any) -> None:
 
 @signals.worker_process_shutdown.connect
 def _flush_child(**_: Any) -> None:
-    """Let a prefork child's last results leave; its application is the current one."""
+    """Send a prefork child's last results; its application is the current one."""
     from celery import current_app
 
     flush_results(current_app._get_current_object())

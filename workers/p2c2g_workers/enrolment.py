@@ -1,10 +1,10 @@
 """The worker's step that makes it a peer: it enrols, beats, and leaves in good order.
 
-It is the first to know what the worker serves.  Before anything is consumed it opens the graphics
-card where the queue ``gpu`` is served, drops the queues that this machine cannot serve, or refuses
-to start where it was told to serve them.  A card that is lost later takes the queue ``gpu`` away,
-and ``cpu`` comes in its place where nothing else would be left; a card that is found again brings
-it back.  The peer stays all the while.
+It decides first what the worker serves.  Before anything is consumed, it opens the graphics card
+where the queue ``gpu`` is served, drops the queues that this machine cannot serve, or refuses to
+start where it was told to serve them.  When a card is lost later, the queue ``gpu`` is left, and
+``cpu`` is served instead where nothing else would remain; when the card works again, ``gpu`` is
+served again.  The peer stays enrolled all the while.
 """
 
 from __future__ import annotations
@@ -17,12 +17,14 @@ from uuid import uuid4
 import psutil
 from celery import bootsteps, signals
 from celery.worker import state
-from kombu import Exchange, Queue
+from kombu import Queue
 
 import p2c2g.messaging.drain  # noqa: F401 - the command that ends this peer in good order
-from p2c2g.celery import CAPABILITIES, redis_client
 from p2c2g.errors import P2C2GError, UsageError
-from p2c2g.peers.keys import is_name, own_queue
+from p2c2g.messaging.client import redis_client
+from p2c2g.messaging.labels import is_name
+from p2c2g.messaging.names import CAPABILITIES, own_queue
+from p2c2g.messaging.publishing import anonymous_queue
 from p2c2g.peers.messages import Capabilities, Enrolment
 from p2c2g.peers.registry import Registry
 from p2c2g.settings import Settings, load
@@ -36,9 +38,9 @@ from p2c2g_workers.peer import Peer
 
 logger = logging.getLogger(__name__)
 
-#: Seconds that a leaving worker waits for what is being measured.
+#: Seconds for which a leaving worker waits for a measurement that is running.
 PROBE_TIMEOUT = 10.0
-#: Queues that are told to others at most.
+#: Most queues that an enrolment lists.
 MAX_QUEUES = 64
 GPU, CPU = CAPABILITIES
 NO_GPU = "looked for CUDA, OpenCL and Metal and found no GPU"
@@ -47,13 +49,13 @@ NO_GPU = "looked for CUDA, OpenCL and Metal and found no GPU"
 class EnrolmentStep(bootsteps.StartStopStep):
     """Keeps the registry informed of this worker.
 
-    It adds ``consumer.peer``, by which other steps tell what the worker does.
+    It adds ``consumer.peer``, to which other steps report what the worker does.
 
     Raises:
-        UsageError: the queues or the name that the worker was told cannot be.
+        UsageError: the queues or the name that the worker was given are not valid.
     """
 
-    # Stopped before the reads are called back, so that the first to know is the registry.
+    # Stopped before the reads are recalled, so that the registry is told first.
     requires = ("p2c2g_workers.consumer:ReadAhead",)
 
     def __init__(
@@ -72,13 +74,13 @@ class EnrolmentStep(bootsteps.StartStopStep):
         problem = ""
         if GPU in queues.consume_from:
             problem = self._open(settings, prefork=bool(consumer.pool.uses_semaphore))
-        #: What the machine can do by each of its engines; what counts is the one in use.
+        #: What the machine can do with each of its engines; the one in use counts.
         self._known: dict[Kind, Capabilities] = {}
         for engine in (CpuEngine(), self._engine):
             self._known[engine.kind] = probe.quick(engine)
         self._probing: dict[Kind, threading.Thread] = {}
         self._ended = threading.Event()
-        #: Whether the queue gpu was left, and cpu taken in its place.
+        #: Whether the queue gpu was left, and whether cpu is served instead of it.
         self._left = self._stands_in = False
         choose_queues(queues, self._capabilities, cpu_fallback, problem)
         id = str(consumer.hostname)  # noqa: A001 - the registry's word
@@ -99,7 +101,7 @@ class EnrolmentStep(bootsteps.StartStopStep):
         )
         queues.select_add(_direct_queue(id))
         self._client = redis_client(settings)
-        psutil.cpu_percent()  # Of the time since the last call, hence a first one.
+        psutil.cpu_percent()  # It covers the time since the last call, hence a first one.
         consumer.peer = self.peer = Peer(
             in_flight=lambda: len(state.reserved_requests),
             load=lambda: psutil.cpu_percent() / 100,
@@ -124,11 +126,11 @@ class EnrolmentStep(bootsteps.StartStopStep):
         self._follow_engine()
 
     def close(self, consumer: Any) -> None:
-        """Tell that the worker ends, before anything else does."""
+        """Report that the worker ends, before anything else ends."""
         self.peer.drain()
 
     def stop(self, consumer: Any) -> None:
-        """Tell that no chunks are asked for: the connection is lost, or the worker ends."""
+        """Report that no chunks are read: the connection is lost, or the worker ends."""
         self.peer.consuming(False)
 
     def _leave(self) -> None:
@@ -149,9 +151,9 @@ class EnrolmentStep(bootsteps.StartStopStep):
         return tuple(name for name in names if name != own and is_name(name))[:MAX_QUEUES]
 
     def _describe(self) -> Enrolment:
-        """Return the enrolment of now: queues come and go by remote control."""
+        """Return the present enrolment: queues come and go by remote control."""
         if self._engine.kind == CPU and self._left and GPU in self._app.amqp.queues.consume_from:
-            # A session that trusts the peer again has asked it back to what it cannot serve.
+            # A session that trusts the peer again has added a queue that it cannot serve now.
             self._soon()
         changes = {
             "queues": self._queues(self._first.id),
@@ -165,7 +167,7 @@ class EnrolmentStep(bootsteps.StartStopStep):
         return self._known[self._engine.kind]
 
     def _open(self, settings: Settings, *, prefork: bool) -> str:
-        """Open the graphics card, and have the tasks use it; return why it cannot be.
+        """Open the graphics card and let the tasks use it; return why that is not possible.
 
         Raises:
             UsageError: the settings name a card that is not there.
@@ -184,7 +186,7 @@ class EnrolmentStep(bootsteps.StartStopStep):
         return ""
 
     def _changed(self) -> None:
-        """Tell, and take and leave queues, now that the engine is another; from any thread."""
+        """Report, and change queues, now that the engine has changed; from any thread."""
         self._measure()
         self.peer.wake()
         self._soon()
@@ -213,18 +215,18 @@ class EnrolmentStep(bootsteps.StartStopStep):
         self.peer.wake()
 
     def _measure(self) -> None:
-        """Measure by the engine in use, on a thread of its own; once for each."""
+        """Measure with the engine in use, on a thread of its own; once for each engine."""
         kind = self._engine.kind
         if kind not in self._probing:
-            # No daemon: a thread that is in a library's C++ when Python ends takes the whole
-            # process with it (SIGABRT).  It ends soon: see _ended.
+            # Not a daemon: a thread that is in a library's C++ when Python ends aborts the whole
+            # process (SIGABRT).  It ends soon: see _ended.
             self._probing[kind] = threading.Thread(
                 target=self._probe, args=(kind,), name="p2c2g-probe"
             )
             self._probing[kind].start()
 
     def _probe(self, kind: Kind) -> None:
-        """Measure the machine, or recall what was measured, and tell others."""
+        """Measure the machine, or load what was measured before, and report it."""
         try:
             measured = probe.capabilities(
                 self._client, engine=self._engine, stop=self._ended.is_set
@@ -238,7 +240,7 @@ class EnrolmentStep(bootsteps.StartStopStep):
             self._known[kind] = measured
             self.peer.wake()
         else:
-            self._probing.pop(kind)  # A mixture; it is measured when its turn comes again.
+            self._probing.pop(kind)  # The engine changed meanwhile; measured again when it is back.
 
     def _fail(self, sentence: str, code: int) -> None:
         """End the worker from the heart's thread."""
@@ -256,7 +258,7 @@ def choose_queues(
     Args:
         queues: Celery's, with what ``-Q`` chose.
         capabilities: the machine's.
-        cpu_fallback: whether ``cpu`` may take the place of what was asked for.
+        cpu_fallback: whether ``cpu`` may replace what was asked for.
         problem: why a graphics card that is there cannot be used.
 
     Raises:
@@ -284,13 +286,12 @@ def choose_queues(
 
 
 def _direct_queue(id: str) -> Queue:  # noqa: A002
-    """Return a peer's own queue, on which sessions send it what is meant for it.
+    """Return a peer's own queue, on which sessions send it what only it is to do.
 
     It has the name that Celery's ``worker_direct`` would give it, but no exchange of its own:
-    that setting would leave a binding at the broker for every peer that ever was.
+    that setting would leave a binding at the broker for every peer that ever existed.
     """
-    name = own_queue(id)
-    return Queue(name, Exchange("", type="direct"), routing_key=name)
+    return anonymous_queue(own_queue(id))
 
 
 def _nothing() -> None:

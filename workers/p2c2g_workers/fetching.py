@@ -1,14 +1,14 @@
-"""Weights of a gamer's own, fetched by their hash in the background.
+"""A gamer's own weights, fetched by their hash in the background.
 
 A chunk's pipeline may name weights that this peer has never seen.  The chunk does not wait for
-them: it is done by the next best, and meanwhile they are looked for in the user's folder for
-caches and at the broker.  Their hash is checked before anything reads them, and what is read is
-checked before anything runs it; a file's name is made of a hash's digits and of nothing else.
+them: it is done by the next best method, and meanwhile they are looked for in the user's folder
+for caches and at the broker.  Their hash is checked before anything reads them, and what is read
+is checked before anything runs it; a file's name consists only of a hash's digits.
 
-One thing is fetched at a time.  At most :data:`MAX_WAITING` names wait, and a further one is not
-taken; what could not be had is not asked for again for 30 s, then a minute, and so on.  Nor may
-strangers have this peer load nets all day: after :data:`BURST` of them there is one in
-:data:`REFILL` seconds.
+One name is fetched at a time.  At most :data:`MAX_WAITING` names wait, and a further one is not
+taken; what could not be fetched is not asked for again for 30 s, then a minute, and so on.  So that
+strangers cannot make this peer load nets all day, there is one every :data:`REFILL` seconds after
+the first :data:`BURST`.
 """
 
 from __future__ import annotations
@@ -25,11 +25,13 @@ from time import monotonic, time
 
 import platformdirs
 
-from p2c2g.celery import redis_client
 from p2c2g.errors import P2C2GError, ProcessorError
 from p2c2g.media.hashes import is_name, name_of
 from p2c2g.messaging.blobs import Blobs
+from p2c2g.messaging.client import redis_client
 from p2c2g.settings import load
+from p2c2g.timing.bucket import TokenBucket
+from p2c2g.timing.pauses import NamedPauses
 from p2c2g_workers import nets
 from p2c2g_workers.nets import MAX_MODEL, Weights
 
@@ -39,7 +41,7 @@ logger = logging.getLogger(__name__)
 MAX_WAITING = 16
 #: Files in the user's folder for caches; the one used longest ago goes.  32 MB in all.
 MAX_FILES = 64
-#: Seconds for which what could not be had is not asked for again: first, and at most.
+#: Seconds for which what could not be fetched is not asked for again: first, and at most.
 FIRST_PAUSE, LONGEST_PAUSE = 30.0, 1800.0
 #: Nets that may be loaded from the broker at once, and seconds until there may be one more.
 BURST, REFILL = 16, 5.0
@@ -47,51 +49,6 @@ BURST, REFILL = 16, 5.0
 MAX_PAUSES = 256
 #: Seconds after which a file that was never finished is removed.
 _ABANDONED = 3600.0
-
-
-class Pauses:
-    """When a name may be asked for again (pure); safe for threads under the caller's lock."""
-
-    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
-        self._clock = clock
-        self._pauses: OrderedDict[str, tuple[float, float]] = OrderedDict()
-
-    def over(self, name: str) -> bool:
-        """Tell whether a name may be asked for now."""
-        until, _ = self._pauses.get(name, (0.0, 0.0))
-        return name not in self._pauses or self._clock() >= until
-
-    def failed(self, name: str) -> float:
-        """Note that a name could not be had; return for how many seconds it is left alone."""
-        _, last = self._pauses.pop(name, (0.0, FIRST_PAUSE / 2))
-        pause = min(2 * last, LONGEST_PAUSE)
-        self._pauses[name] = self._clock() + pause, pause
-        while len(self._pauses) > MAX_PAUSES:
-            self._pauses.popitem(last=False)
-        return pause
-
-    def had(self, name: str) -> None:
-        """Note that a name was had."""
-        self._pauses.pop(name, None)
-
-
-class Allowance:
-    """How many may be loaded from the broker (pure): a burst, and then one now and then."""
-
-    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
-        self._clock = clock
-        self._tokens = float(BURST)
-        self._at = clock()
-
-    def take(self) -> bool:
-        """Take one, where there is one."""
-        now = self._clock()
-        self._tokens = min(BURST, self._tokens + (now - self._at) / REFILL)
-        self._at = now
-        if self._tokens < 1:
-            return False
-        self._tokens -= 1
-        return True
 
 
 class Cache:
@@ -125,7 +82,7 @@ class Cache:
         return None
 
     def put(self, model: bytes) -> None:
-        """Keep a net's file; where that cannot be, it is fetched again another time."""
+        """Keep a net's file; where that is not possible, it is fetched again another time."""
         path = self._path(name_of(model))
         part = ""
         try:
@@ -166,8 +123,8 @@ class Fetcher:
     Args:
         get: returns the bytes of a name, which it has checked, or None; may raise a
             :class:`~p2c2g.errors.P2C2GError`.
-        cache: asked first, and told of what came.
-        hold: gets what was read.
+        cache: asked first, and given what was fetched.
+        hold: called with the weights that were read.
         clock: seconds, monotonic.
     """
 
@@ -181,14 +138,15 @@ class Fetcher:
         self._get = get
         self._cache = cache
         self._hold = hold
+        self._clock = clock
         self._lock = threading.Lock()
-        self._pauses = Pauses(clock)
-        self._allowance = Allowance(clock)
+        self._pauses = NamedPauses(FIRST_PAUSE, LONGEST_PAUSE, MAX_PAUSES)
+        self._allowance = TokenBucket(1 / REFILL, BURST)
         self._waiting: OrderedDict[str, None] = OrderedDict()
         self._thread: threading.Thread | None = None
 
     def want(self, names: Sequence[str]) -> None:
-        """Have names fetched that are not on their way, and not known to be in vain.  Never waits.
+        """Fetch names that are not being fetched, and are not left alone for now.  Never waits.
 
         It is called for each chunk, from any thread.
         """
@@ -197,7 +155,7 @@ class Fetcher:
                 continue
             with self._lock:
                 full = len(self._waiting) >= MAX_WAITING
-                if full or name in self._waiting or not self._pauses.over(name):
+                if full or name in self._waiting or not self._pauses.over(name, self._clock()):
                     continue
                 self._waiting[name] = None
                 if self._thread is None:
@@ -207,7 +165,7 @@ class Fetcher:
                     self._thread.start()
 
     def join(self, timeout: float | None = None) -> bool:
-        """Wait until nothing is wanted any more; tell whether that is so."""
+        """Wait until nothing is wanted any more; return whether that is so."""
         thread = self._thread
         if thread is not None:
             thread.join(timeout)
@@ -230,16 +188,17 @@ class Fetcher:
                 logger.exception("The net %s cannot be had", name)
             with self._lock:
                 if fetched:
-                    self._pauses.had(name)
+                    self._pauses.well(name)
                 else:
-                    self._pauses.failed(name)
-                # Only now: what is on its way is not asked for a second time.
+                    self._pauses.failed(name, self._clock())
+                # Only now: a name that is being fetched is not asked for a second time.
                 del self._waiting[name]
 
     def _fetch(self, name: str) -> Weights:
         kept = self._cache.get(name)
         if kept is not None:
             return nets.read(kept)
+        self._allowance.fill(self._clock())
         if not self._allowance.take():
             raise ProcessorError("too many others were loaded just now")
         model = self._get(name)
@@ -276,7 +235,7 @@ def want(names: Sequence[str]) -> None:
 
 
 def _renew() -> None:
-    """Start a forked child without its parent's fetcher: its thread is not here."""
+    """Start a forked child without its parent's fetcher, whose thread does not exist here."""
     global _process
     _process = _Process()
 

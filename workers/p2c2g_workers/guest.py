@@ -1,9 +1,9 @@
-"""A good guest: the bootstep that pauses a worker whose host needs the machine.
+"""A good guest: the bootstep that pauses a worker while its machine is needed by the owner.
 
-What is promised is in :mod:`p2c2g.peers.guest`, when to pause in
+What is promised is in :mod:`p2c2g.commands.guest`, when to pause in
 :mod:`p2c2g_workers.guest_policy`; here the readings are taken and the reads stopped.  A pause
-that lasts calls the reads on their way back, and the peer says that it is paused; a short one
-for a rate only sends no more.  What has been received is finished either way.
+that lasts recalls the outstanding reads, and the peer says that it is paused; a short one for
+a rate only sends no more reads.  What has been received is finished either way.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from typing import Any
 import psutil
 from celery import bootsteps, signals
 
+from p2c2g.commands.guest import Limits
 from p2c2g.errors import UsageError
-from p2c2g.peers.guest import Limits
 from p2c2g_workers import guest_policy
 from p2c2g_workers.guest_policy import Policy, Readings, Verdict
 from p2c2g_workers.owner import OwnerWatch, own_cpu
@@ -28,9 +28,9 @@ from p2c2g_workers.probe import cores
 
 logger = logging.getLogger(__name__)
 
-#: Seconds between two decisions: where a rate is kept, and else.
+#: Seconds between two decisions: where a rate is kept, and otherwise.
 QUICK, SLOW = 0.05, 0.5
-#: A guest's priority: 10 of 19 below the usual.
+#: A guest's priority, as ``nice`` counts: 0 is the usual, 19 the lowest.
 NICE = 10
 
 
@@ -40,7 +40,7 @@ def local_clock() -> time:
 
 
 class Guest(bootsteps.StartStopStep):
-    """Keeps the worker to its limits; not there where it has none.
+    """Keeps the worker to its limits; left out where it has none.
 
     Args:
         consumer: the worker's.
@@ -50,10 +50,10 @@ class Guest(bootsteps.StartStopStep):
         max_mbps: such as ``20``, in megabits a second.
 
     Raises:
-        UsageError: a limit is not what it should be, or cannot be kept in this pool.
+        UsageError: a limit is not valid, or cannot be kept in this pool.
     """
 
-    # Enrolment adds what tells others of a pause.
+    # Enrolment adds consumer.peer, which tells others of a pause.
     requires = ("celery.worker.consumer.tasks:Tasks", "p2c2g_workers.enrolment:EnrolmentStep")
 
     def __init__(
@@ -78,7 +78,7 @@ class Guest(bootsteps.StartStopStep):
         super().__init__(consumer, **kwargs)
         if not self.enabled:
             return
-        be_nice()  # Before the pool's threads and processes begin: they inherit it.
+        be_nice()  # Before the pool's threads and processes start: they inherit it.
         self._pool = consumer.pool
         self._policy = Policy(limits, cores(), quiet=guest_policy.QUIET)
         self._owner = OwnerWatch(self._own_cpu) if limits.only_idle else None
@@ -89,7 +89,7 @@ class Guest(bootsteps.StartStopStep):
         self._verdict = Verdict(False)
 
     def start(self, consumer: Any) -> None:
-        """Decide before the first read and then again and again; anew after a reconnect."""
+        """Decide before the first read and then repeatedly; runs again after a reconnect."""
         if self._channel is not None:
             self._received += self._channel.traffic
         self._channel = consumer.task_consumer.channel
@@ -102,7 +102,7 @@ class Guest(bootsteps.StartStopStep):
         self._timer = consumer.timer.call_repeatedly(interval, self._decide, (consumer,))
 
     def stop(self, consumer: Any) -> None:
-        """Decide no more."""
+        """Stop deciding."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

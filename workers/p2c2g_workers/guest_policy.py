@@ -1,9 +1,9 @@
 """When a guest pauses, decided from readings alone: no clock, no I/O.
 
-Two kinds of reason.  *Told* ones last: the hour, the owner at the machine.  The two *rates*,
-CPU and bandwidth, are token buckets: work may overdraw one, since nobody knows what a chunk
-will cost, and then there is a pause until the debt is paid, so the average holds.  Such a
-pause is told only once it has lasted :data:`TOLD_AFTER`.
+There are two kinds of reason.  Those that last are reported at once: the hour, the owner at the
+machine.  The two *rates*, CPU and bandwidth, are token buckets: work may overdraw one, since nobody
+knows what a chunk will cost, and then there is a pause until the debt is paid, so the average
+holds.  Such a pause is reported only once it has lasted :data:`TOLD_AFTER`.
 """
 
 from __future__ import annotations
@@ -12,13 +12,14 @@ import math
 from dataclasses import dataclass
 from datetime import time
 
-from p2c2g.peers.guest import Limits
+from p2c2g.commands.guest import Limits
+from p2c2g.timing.bucket import TokenBucket
 
 #: Seconds without anybody at the machine after which an ``only_idle`` guest works again.
 QUIET = 60.0
 #: Share of the machine's CPU in use by others above which somebody is at work there.
 OTHERS_MOST = 0.25
-#: Seconds that a pause for a rate lasts before it is told.
+#: Seconds that a pause for a rate lasts before it is reported.
 TOLD_AFTER = 1.0
 #: Seconds of its rate that a bucket holds: how unevenly it may be used.
 BURST = 0.2
@@ -47,38 +48,42 @@ class Readings:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Whether to pause; ``reason`` is what others are told, "" where they need not be."""
+    """Whether to pause; ``reason`` is for others, "" where they need not know."""
 
     paused: bool
     reason: str = ""
 
 
-class Bucket:
-    """A token bucket that may be overdrawn; pauses when empty, until it is half full.
+class Rate:
+    """Keeps what is used to a rate: pauses where its bucket is overdrawn, until it is half full.
 
     Args:
         rate: tokens a second.
-        burst: seconds of them that it holds.
+        burst: seconds of them that the bucket holds.
     """
 
     def __init__(self, rate: float, burst: float = BURST) -> None:
-        self._rate = rate
-        self._most = rate * burst
-        self.tokens = self._most
+        self._bucket = TokenBucket(rate, rate * burst)
+        self._half = rate * burst / 2
+        self._used: float | None = None
         self._paused = False
-        self._last: tuple[float, float] | None = None
+
+    @property
+    def tokens(self) -> float:
+        """Return what may be used at once; below 0 where too much was."""
+        return self._bucket.tokens
 
     def paused(self, now: float, used: float) -> bool:
         """Tell whether to pause, ``used`` tokens in all at ``now`` seconds.
 
         A count that went backwards (a child process of the pool has ended) costs nothing.
         """
-        if self._last is not None:
-            seconds, spent = now - self._last[0], used - self._last[1]
-            self.tokens += max(0.0, seconds) * self._rate - max(0.0, spent)
-            self.tokens = min(self.tokens, self._most)
-        self._last = (now, used)
-        self._paused = self.tokens < self._most / 2 if self._paused else self.tokens <= 0
+        if self._used is not None:
+            self._bucket.spend(max(0.0, used - self._used))
+        self._used = used
+        # Only now: what a full bucket could not hold has paid for what was used meanwhile.
+        self._bucket.fill(now)
+        self._paused = self.tokens < self._half if self._paused else self.tokens <= 0
         return self._paused
 
 
@@ -86,7 +91,7 @@ class Policy:
     """One guest's decisions.  Belongs to one thread.
 
     Args:
-        limits: what it keeps to.
+        limits: the limits that it keeps to.
         cores: the machine's; ``max_cpu`` is a share of them all.
         quiet: seconds without the owner after which it works again.
     """
@@ -94,8 +99,8 @@ class Policy:
     def __init__(self, limits: Limits, cores: int, quiet: float = QUIET) -> None:
         self._limits = limits
         self._quiet = quiet
-        self._cpu = Bucket(limits.max_cpu * cores) if limits.max_cpu is not None else None
-        self._line = Bucket(limits.max_mbps * 125_000) if limits.max_mbps is not None else None
+        self._cpu = Rate(limits.max_cpu * cores) if limits.max_cpu is not None else None
+        self._line = Rate(limits.max_mbps * 125_000) if limits.max_mbps is not None else None
         self._owner_at = float("-inf")
         self._owner = ""
         self._rate_since: float | None = None
@@ -109,13 +114,13 @@ class Policy:
     def allowance(self) -> float:
         """Return the bytes of chunks that may come until it is asked again.
 
-        Half of what the line's bucket holds: a result is on its way for each.
+        Half of what the line's bucket holds: each of them will have a result.
         """
         return math.inf if self._line is None else max(0.0, self._line.tokens) / 2
 
     def judge(self, readings: Readings) -> Verdict:
         """Return whether to pause now.  Readings come in the order of their time."""
-        # Both buckets are filled whatever the outcome.
+        # Both buckets are updated in any case.
         rate = self._over_rate(readings)
         reason = self._away(readings)
         if reason:

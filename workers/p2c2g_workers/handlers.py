@@ -1,4 +1,4 @@
-"""Keeps a driver's libraries from taking this process's signals."""
+"""Keeps a driver's libraries from taking over this process's signals."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-#: Those that LLVM takes beside the faults: of a process that ends, is told something, or writes
-#: more than it may.
+#: Those that LLVM takes over beside the faults: a process is to end, is notified, or writes more
+#: than it may.
 _TAKEN = (
     "SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGUSR2", "SIGXCPU", "SIGXFSZ",
 )  # fmt: skip
@@ -16,11 +16,12 @@ _TAKEN = (
 
 @contextmanager
 def handlers_kept() -> Iterator[None]:
-    """Put back each handler that what is done inside has replaced behind Python's back.
+    """Restore each handler that code inside the ``with`` block replaced without Python's knowing.
 
-    OpenCL's drivers stand on LLVM, which takes these signals when it first compiles.  At the
-    first one of them it puts *all* back as it found them, so that a disk that is full (SIGXFSZ,
-    which Python ignores) makes a worker deaf to SIGTERM: it dies of it, with its chunks.
+    OpenCL's drivers are built on LLVM, which takes over these signals when it first compiles.  At
+    the first of them it restores *all* as it found them.  So a full disk (SIGXFSZ, which Python
+    ignores) would make a worker lose its own handler of SIGTERM: it would die of the next one,
+    with its chunks.
 
     Only the main thread may set handlers; elsewhere this does nothing.
     """

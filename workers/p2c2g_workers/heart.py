@@ -1,8 +1,8 @@
-"""The thread that tells the registry of this peer, on a connection of its own.
+"""The thread that keeps this peer's enrolment and beats, on a connection of its own.
 
 A slow broker holds up this thread and not the worker's loop.  It enrols, beats, enrols again
-where the broker has forgotten the peer (it was restarted, or this machine slept), and says
-when the peer may not take part.
+where the broker has forgotten the peer (it was restarted, or this machine slept), and ends the
+worker where the peer may not take part.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from p2c2g_workers.peer import Peer
 
 logger = logging.getLogger(__name__)
 
-#: Round trips of which the shortest is told.
+#: Round trips of which the shortest is reported.
 ROUND_TRIPS = 8
-#: Seconds that a leaving peer gives to a beat that is on its way.
+#: Seconds for which a leaving peer waits for a beat that is being sent.
 JOIN_TIMEOUT = 5.0
 
 
@@ -31,7 +31,7 @@ class Heart:
 
     Args:
         registry: on a client of its own.
-        peer: what the beats tell.
+        peer: what the beats report.
         describe: returns the enrolment as it should be now; where it has changed, the peer
             enrols again.
         failed: called once, from this thread, with a sentence and an exit code where the
@@ -56,7 +56,7 @@ class Heart:
         self._failed = failed
         self._control = control
         self._clock = clock
-        self._told: Enrolment | None = None
+        self._enrolled: Enrolment | None = None
         self._enrolled_once = False
         self._taken_since: float | None = None
         self._away = False
@@ -95,10 +95,10 @@ class Heart:
     def _turn(self) -> bool:
         """Beat or enrol once; return whether to go on."""
         try:
-            standing = self._tell()
+            standing = self._beat()
         except BrokerUnavailableError as error:
             if not self._away:
-                logger.warning("Could not tell the registry of this peer: %s", error)
+                logger.warning("Could not send this peer's beat to the registry: %s", error)
             self._away = True
             return True
         except UsageError as error:
@@ -111,9 +111,9 @@ class Heart:
             return False
         return True
 
-    def _tell(self) -> Standing:
+    def _beat(self) -> Standing:
         enrolment = self._describe()
-        if enrolment == self._told:
+        if enrolment == self._enrolled:
             beat = self._peer.beat(enrolment.instance, self._rtt())
             sent = self._clock()
             standing = self._registry.beat(enrolment, beat)
@@ -126,17 +126,19 @@ class Heart:
             how = "again " if self._enrolled_once else ""
             queues = ", ".join(enrolment.queues) or "no queue"
             logger.info("Enrolled %sas %s, for %s.", how, enrolment.id, queues)
-            self._told = enrolment
+            self._enrolled = enrolment
             self._enrolled_once = True
         return standing
 
     def _wait_out(self, error: UsageError) -> bool:
-        """Go on while whoever has this name may be the ghost of a killed worker."""
+        """Wait while the holder of this name may be a killed worker whose beat still counts."""
         now = self._clock()
         if self._taken_since is None:
             self._taken_since = now
-            logger.info("The name is taken, by a ghost perhaps; waiting for its last beat to end.")
-        # One more, since its beat and our looks are out of step.
+            logger.info(
+                "The name is taken, perhaps by a killed worker; waiting for its beat to end."
+            )
+        # One more, since its beats and our attempts are out of step.
         if now - self._taken_since <= (MISSED + 1) * self._describe().interval:
             return True
         self._failed(str(error), error.exit_code)

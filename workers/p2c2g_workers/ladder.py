@@ -1,4 +1,4 @@
-"""From a pipeline that leaves the net to the peer, to one that names each method."""
+"""Turns a pipeline that leaves the net to the peer into one that names each method."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ from p2c2g_workers.engine import Engine
 from p2c2g_workers.method_chooser import MethodChooser, Rung
 from p2c2g_workers.netfile import products
 
-#: Products for a pixel that goes in.  Bicubic's tell nothing of what a net takes.
+#: Products for each input pixel.  Bicubic's say nothing about the time that a net takes.
 PRODUCTS = {**{net: products(net) for net in NETWORKS}, DEFAULT_METHOD: 0.0}
-#: The general nets that are worth their time, best first.  Not ml-large's: 0.01 dB more than
-#: ml-small's for three times the work.  By name it can be had, and a game's own comes first of all.
+#: The general nets that are worth their time, best first.  Not ml-large: 0.01 dB more than
+#: ml-small for three times the work.  It can be asked for by name; a game's own net comes first.
 WORTH = ("ml-small", "ml-tiny")
 
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """A method and, for a net, the weights of one's own that it runs with, if any."""
+    """A method and, for a net, the gamer's own weights that it runs with, if any."""
 
     name: str
     weights: tuple[str, ...] = ()
 
     @property
     def rung(self) -> Rung:
-        """Return what stands for it where times are compared."""
+        """Return its rung, by which times are compared."""
         return Rung("@".join([self.name, *self.weights]), PRODUCTS[self.name])
 
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """What a chunk's pipeline has come to, and the rung that was chosen, if any was open."""
+    """The pipeline that a chunk gets, and the rung that was chosen, if any step was open."""
 
     pipeline: Pipeline
     plan: Plan

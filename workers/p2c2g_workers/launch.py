@@ -1,4 +1,4 @@
-"""From what a person asks for to the options of the ``celery`` command that does it."""
+"""Turns what a person asks for into the options of the ``celery`` command that does it."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from p2c2g.commands.guest import Limits
 from p2c2g.errors import UsageError
-from p2c2g.peers.guest import Limits
+from p2c2g.messaging.labels import MAX_REGION, parse_label
 
 #: Characters of a node's name before the @, at most.
 _LONGEST = 40
@@ -24,9 +25,9 @@ class Launch:
     Args:
         queues: names joined by commas.
         name: what people call the peer.
-        region: where it is, None where it does not say.
+        region: where it is; None where that is not said.
         slots: chunks at once; None for one a core, fewer where ``limits`` has a share.
-        limits: what it keeps to.
+        limits: the limits that it keeps to.
         cpu_fallback: whether it may serve ``cpu`` where it has no GPU.
     """
 
@@ -45,12 +46,14 @@ class Launch:
             node: the part of its name that tells machines apart; this machine's where None.
 
         Raises:
-            UsageError: the queues, the name or the region cannot be.
+            UsageError: the queues, the name or the region are not valid.
         """
         limits = self.limits
         options: dict[str, str | None] = {
-            "peer-name": _label("name", self.name, 200),
-            "region": _label("region", self.region, 64) if self.region is not None else None,
+            "peer-name": parse_label(self.name),
+            "region": (
+                None if self.region is None else parse_label(self.region, MAX_REGION, "region")
+            ),
             "max-cpu": None if limits.max_cpu is None else f"{100 * limits.max_cpu:g}%",
             "hours": None if limits.hours is None else str(limits.hours),
             "max-mbps": None if limits.max_mbps is None else f"{limits.max_mbps:g}",
@@ -61,7 +64,7 @@ class Launch:
             "-Q", _queues(self.queues),
             "-n", f"{slug(self.name)}@{node or this_machine()}",
             "-c", str(self.slots or concurrency(cores, limits.max_cpu)),
-            # Celery's heartbeat is for monitors that gather events; ours is the registry's.
+            # Celery's heartbeat is for monitors that gather events; ours goes to the registry.
             "--without-heartbeat",
             "-l", "info",
             *(f"--{option}={value}" for option, value in options.items() if value is not None),
@@ -70,12 +73,12 @@ class Launch:
 
 
 def concurrency(cores: int, max_cpu: float | None) -> int:
-    """Return how many chunks to work on at once: no more than the share has cores for."""
+    """Return how many chunks to work on at once: no more than the CPU share has cores for."""
     return max(1, cores if max_cpu is None else int(cores * max_cpu + 0.5))
 
 
 def slug(name: str) -> str:
-    """Return a name as a node's name can have it: ASCII letters, digits, dot and dash."""
+    """Return a name in the characters that a node's name allows: ASCII letters, digits, . and -."""
     plain = re.sub(r"[^A-Za-z0-9.]+", "-", name).strip("-.")[:_LONGEST]
     if plain:
         return plain
@@ -85,7 +88,7 @@ def slug(name: str) -> str:
 def this_machine() -> str:
     """Return the host's name and four digits that stay the same and differ between machines.
 
-    Many machines are called localhost.  What the digits come from is not to be had from them.
+    Many machines are called localhost.  What the digits come from cannot be told from them.
     """
     host = re.sub(r"[^A-Za-z0-9.-]+", "-", socket.gethostname()).strip("-.")[:_LONGEST] or "host"
     try:
@@ -104,12 +107,3 @@ def _queues(text: str) -> str:
             "commas, such as cpu,gpu."
         )
     return ",".join(dict.fromkeys(names))
-
-
-def _label(what: str, text: str, longest: int) -> str:
-    label = text.strip()
-    if not label or len(label) > longest or not label.isprintable():
-        raise UsageError(
-            f"{text!r} is no {what}: give from 1 to {longest} printable characters, such as attic."
-        )
-    return label

@@ -1,9 +1,9 @@
-"""A worker's logs: Celery's lines on the console as ever, and ours beside them.
+"""A worker's logs: Celery's lines on the console as usual, and ours beside them.
 
 Celery makes its own handlers; here they become outputs of the one handler of
-:mod:`p2c2g.logs`, with its promises, and a file of JSON lines joins them where
-``P2C2G_LOG_DIR`` is set.  What a worker logs at all is Celery's ``--loglevel``, or
-``P2C2G_LOG_LEVEL`` where that is set and lower.
+:mod:`p2c2g.logs`, with its promises, and a file of JSON lines is added where
+``P2C2G_LOG_DIR`` is set.  The level is Celery's ``--loglevel``, or ``P2C2G_LOG_LEVEL`` where
+that is set and lower.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from p2c2g.settings import load
 def add_outputs(logger: logging.Logger, **_: Any) -> None:
     """Take over the root logger that Celery has just set up.
 
-    Celery logs what a receiver raises; wrong settings have been told before, when the
+    Celery only logs what a receiver raises; wrong settings were reported before, when the
     application was made.
     """
     settings = load().log

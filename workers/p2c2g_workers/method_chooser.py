@@ -5,11 +5,11 @@ best first, and plain bicubic at its foot.  For each chunk the peer takes the be
 expected time fits what is left of the chunk's budget: so a peer that is too slow, or busy for a
 moment, makes a plainer picture before it makes a late one.
 
-What a method takes is measured on the chunks themselves, in the load of the moment: a mean and a
+What a method takes is measured on the chunks themselves, under the present load: a mean and a
 mean deviation, as TCP keeps them of its round trips (Jacobson, "Congestion avoidance and
-control", SIGCOMM 1988).  One that was never run is reckoned from one that was, by the products
-that each needs.  One that was found too slow is forgotten little by little, so that it is tried
-again, just when it would nearly fit.
+control", SIGCOMM 1988).  One that was never run is estimated from one that was, by the products
+that each needs.  The figures of one that was too slow fade with time, so that it is tried again
+when it would nearly fit.
 
 Pure; thread-safe.
 """
@@ -24,22 +24,22 @@ from time import monotonic
 
 #: Where the worker notes on a request when it received it: seconds, monotonic.
 RECEIVED = "p2c2g_received"
-#: The share of the time left that a chunk's work may take: encoding, a crowded way back and
-#: the unforeseen have the rest.
+#: The share of the time left that a chunk's work may take: the rest is for encoding, a busy line
+#: back and surprises.
 SHARE = 0.6
-#: Weights of a new sample in the mean and in the mean deviation, and deviations that are feared.
+#: Weights of a new sample in the mean and in the mean deviation, and deviations that are added.
 _MEAN, _DEVIATION, _FEARED = 1 / 8, 1 / 4, 3.0
 #: Seconds in which what is known of a method that is not run shrinks to 1/e.
 FORGOTTEN = 15.0
 #: Samples of a method that are thrown away: the first loads weights and warms caches.
 COLD = 1
-#: Methods told apart; one more drops the one that was run least lately.
+#: Methods that are kept apart; one more drops the one whose last run is longest ago.
 MAX_METHODS = 32
 
 
 @dataclass(frozen=True, slots=True)
 class Rung:
-    """A method that could be taken, and the products that a pixel costs; 0 for next to nothing."""
+    """A method that could be chosen, and the products that a pixel costs; 0 for next to none."""
 
     name: str
     products: float
@@ -126,6 +126,6 @@ class MethodChooser:
         known = [pace for pace in self._paces.values() if pace.products > 0]
         if not known:
             return None
-        # The nearest in products tells most.
+        # The nearest in products is the best guide.
         near = min(known, key=lambda pace: abs(pace.products - rung.products))
         return near.expected(now) * max(rung.products / near.products, 0.1)

@@ -1,8 +1,8 @@
 """A net's file: ONNX in one form, read strictly, since a stranger may have written it.
 
 A net is a few convolutions over cells of 2x2 pixels, in whole numbers, and its file is ONNX in
-just the form that :func:`write` gives it.  Whatever differs from that is refused, before any
-library that runs nets has seen a byte of it: what runs is written anew from what was read.
+exactly the form that :func:`write` gives it.  Anything else is refused before a library that
+runs nets has seen a byte of it: what runs is written again from what was read.
 
 Weights have 7 bits and activations 8, and no sum of a layer can reach 2**24.  Such sums are
 exact in 32-bit integers and in float32 alike, in any order, so every engine gives the same
@@ -26,7 +26,7 @@ from p2c2g.errors import ProcessorError
 from p2c2g.media.hashes import name_of
 from p2c2g.media.methods import NETWORKS
 
-#: Whether the package that reads nets is not installed here.
+#: True where the package that reads nets is not installed.
 MISSING = importlib.util.find_spec("onnx") is None
 #: By method: channels of the 3x3 convolutions, and how many there are; a 1x1 follows them.
 SHAPES = {"ml-tiny": (32, 3), "ml-small": (48, 6), "ml-large": (64, 10)}
@@ -42,13 +42,13 @@ WEIGHT_LIMIT = 63
 SUM_LIMIT = 1 << 24
 #: Bytes of a net's file at most; the largest shape takes 360,000.
 MAX_MODEL = 512 * 1024
-#: Scales beyond these are no trained net's, and their products would leave float32.
+#: No trained net has scales beyond these, and their products would exceed float32.
 _SCALES = 1e-13, 1e6
 
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
 class Layer:
-    """One convolution in whole numbers, without a border of its own.
+    """One convolution in whole numbers, which adds no border.
 
     ``weight`` is ``(out, in, k, k)`` int8, ``bias`` ``(out,)`` int32, ``scale`` ``(out,)``
     float32.  With ``s`` the sum of products and the bias, the result is
@@ -78,7 +78,7 @@ class Weights:
 
 
 def products(method: str) -> float:
-    """Return the products that a net needs for each pixel that goes in; four make a cell."""
+    """Return the products that a net computes for each input pixel; four of these make a cell."""
     width, depth = SHAPES[method]
     return (9 * width * (CELL_IN + (depth - 1) * width) + width * CELL_OUT) / 4
 
@@ -87,8 +87,7 @@ def read(model: bytes) -> Weights:
     """Read a net's file.
 
     Raises:
-        ProcessorError: it is not one that :func:`write` could have written; the sentence says
-            in what.
+        ProcessorError: :func:`write` could not have written it; the sentence says what differs.
     """
     if MISSING:
         raise ProcessorError("No net can be read without onnx: pip install 'p2c2g[ml]'.")
@@ -117,16 +116,16 @@ def write(layers: Sequence[Layer]) -> bytes:
     """Return a net as an ONNX file, with the operators of opset 17.
 
     It takes ``cells`` ``(1, h, w, 12)`` uint8 and gives ``added`` ``(1, h', w', 48)`` uint8.
-    Nothing is checked here: :func:`read` is who does.
+    Nothing is checked here; :func:`read` does that.
     """
     return bytes(_message(layers).SerializeToString(deterministic=True))
 
 
 def _layers(graph: Any) -> tuple[str, tuple[Layer, ...]]:
-    """Return what a file's graph holds, with all that counts for arithmetic checked.
+    """Return what a file's graph holds; every number that the arithmetic needs is checked.
 
     Raises:
-        ProcessorError: a number is missing, or is none that a net of ours could have.
+        ProcessorError: a number is missing, or a net of ours could not have it.
     """
     depth = len(graph.node) - 3
     tensors = {tensor.name: tensor for tensor in graph.initializer}
@@ -161,7 +160,7 @@ def _layers(graph: Any) -> tuple[str, tuple[Layer, ...]]:
 def _check(
     index: int, weight: NDArray[Any], bias: NDArray[Any], scales: NDArray[np.float32]
 ) -> None:
-    """Refuse numbers with which not every engine would reckon alike."""
+    """Refuse numbers with which engines could compute different results."""
     sums = np.abs(weight.astype(np.int64)).sum((1, 2, 3)) * 255 + np.abs(bias.astype(np.int64))
     wrong = None
     if np.abs(weight.astype(np.int16)).max() > WEIGHT_LIMIT:
@@ -194,7 +193,7 @@ def _array(
 
 
 def _message(layers: Sequence[Layer]) -> Any:
-    """Return a net as onnx's message, field by field: no helper's taste is in it."""
+    """Return a net as onnx's message, field by field, without helpers that add fields."""
     import onnx
 
     def node(kind: str, inputs: list[str], output: str, perm: Sequence[int] = ()) -> Any:

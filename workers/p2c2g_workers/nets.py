@@ -1,8 +1,8 @@
 """The weights of the nets that this peer can run: the package's, and those of gamers' own.
 
-The package's are always here.  Those of a gamer's own, for one game, come by their hash
+The package's are always here.  A gamer's own, made for one game, are fetched by their hash
 (:mod:`p2c2g_workers.fetching`) and are used once they are here.  How they are read, and what is
-promised of them, is in :mod:`p2c2g_workers.netfile`.
+guaranteed of them, is in :mod:`p2c2g_workers.netfile`.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ __all__ = [
     "write",
 ]
 
-#: Weights of gamers' own that are kept in memory; the least recently used goes.
+#: Weights of gamers' own nets that are kept in memory; the least recently used goes.
 MAX_HELD = 16
 
 
@@ -97,7 +97,7 @@ def is_shipped(method: str) -> bool:
 
 
 def find(step: Step) -> Weights:
-    """Return the weights for a step: one's own where it names some, else the package's.
+    """Return the weights for a step: a gamer's own where it names some, else the package's.
 
     Raises:
         ProcessorError: they are not here.
@@ -120,24 +120,24 @@ def find(step: Step) -> Weights:
 
 
 def has(step: Step) -> bool:
-    """Tell whether :func:`find` would find some."""
+    """Tell whether :func:`find` would succeed."""
     if MISSING:
         return False
     return _held.of(step) is not None if step.weights else is_shipped(step.method or "")
 
 
 def want(names: Sequence[str]) -> None:
-    """Have weights of one's own fetched in the background; costs nothing for those here."""
+    """Fetch a gamer's own weights in the background; does nothing for those that are here."""
     missing = [name for name in names if name not in _held]
     if missing and not MISSING:
-        # Only a worker that was sent a name needs it.
+        # Only a worker that was sent a name needs this import.
         from p2c2g_workers import fetching
 
         fetching.want(missing)
 
 
 def hold(weights: Weights) -> None:
-    """Keep weights of one's own for :func:`find`; the least recently used make room."""
+    """Keep a gamer's own weights for :func:`find`; the least recently used make room."""
     _held.add(weights)
 
 
@@ -164,7 +164,7 @@ class Held:
                 self._weights.popitem(last=False)
 
     def of(self, step: Step) -> Weights | None:
-        """Return the first of those that a step names which is here and of its method."""
+        """Return the first weights that a step names which are here and of its method."""
         for name in step.weights:
             with self._lock:
                 found = self._weights.get(name)

@@ -1,12 +1,12 @@
 """Whether the owner of this machine uses it: their last input, and what else needs the CPU.
 
-What can be known differs by system; where a way is missing, the next one is taken.
+What can be known differs by system; where one source is missing, the next one is used.
 
 ================  =======================================================================
 Windows           ``GetLastInputInfo``
 macOS             ``HIDIdleTime`` of ``ioreg``
 Linux, X11        the screen saver extension, by python-xlib
-Linux, else       the last read of any terminal; under Wayland nobody tells a stranger more
+Linux, else       the last read of any terminal; Wayland tells other programs no more
 ================  =======================================================================
 """
 
@@ -27,22 +27,23 @@ import psutil
 
 logger = logging.getLogger(__name__)
 
-#: Seconds between two looks, and until a command or an X server has to have answered.
+#: Seconds between two looks, and within which a command or an X server must answer.
 INTERVAL = 2.0
 _PATIENCE = 5.0
 
-#: Returns the seconds since the last input; None where it cannot tell just now.
+#: Returns the seconds since the last input; None where that is not known now.
 IdleTime = Callable[[], float | None]
 
 
 class OwnerWatch:
-    """Looks again and again, on a thread of its own: an X server may be slow to answer.
+    """Looks at the machine repeatedly, on a thread of its own: an X server may answer slowly.
 
-    ``idle`` is the seconds since the last input as of the last look, None where nobody can
-    tell; ``others`` the share of the machine's CPU in others' use between the last two.
+    ``idle`` is the seconds since the last input at the time of the last look, None where that is
+    not known; ``others`` is the share of the machine's CPU that others used between the last two
+    looks.
 
     Args:
-        own_cpu: returns the CPU seconds of this peer, user's and system's.
+        own_cpu: returns the CPU seconds of this peer, in user and in system mode.
     """
 
     def __init__(self, own_cpu: Callable[[], tuple[float, float]]) -> None:
@@ -62,11 +63,11 @@ class OwnerWatch:
         ).start()
 
     def stop(self) -> None:
-        """Look no more."""
+        """Stop looking."""
         self._ended.set()
 
     def idle_now(self) -> float | None:
-        """Return the seconds without input until now; none has been seen since the last look."""
+        """Return the seconds since the last input, assuming none since the last look."""
         idle = self.idle
         return None if idle is None else idle + monotonic() - self._looked_at
 
@@ -84,8 +85,8 @@ class OwnerWatch:
 class OthersCpu:
     """The share of the machine's CPU that others use.
 
-    On Linux, work at a low priority (``nice``) is not counted: neither ours nor that of
-    another guest is the owner's.
+    On Linux, work at a low priority (``nice``) is not counted: neither ours nor another guest's
+    is the owner's.
     """
 
     def __init__(self, own_cpu: Callable[[], tuple[float, float]]) -> None:
@@ -94,10 +95,10 @@ class OthersCpu:
         self._share = 0.0
 
     def share(self) -> float:
-        """Return it as of the time since the last call, 0 to 1."""
+        """Return the share since the last call, 0 to 1."""
         total, busy = self._read()
         passed = total - self._last[0]
-        if passed > 0.1:  # Less is finer than the kernel counts.
+        if passed > 0.1:  # The kernel's counters are too coarse for less.
             self._share = min(1.0, max(0.0, (busy - self._last[1]) / passed))
             self._last = (total, busy)
         return self._share
@@ -113,7 +114,7 @@ class OthersCpu:
 
 
 def own_cpu(pids: Iterable[int] = ()) -> tuple[float, float]:
-    """Return this process's CPU seconds, user's and system's, with those of ``pids``."""
+    """Return this process's CPU seconds in user and in system mode, with those of ``pids``."""
     times = os.times()
     user = times.user + times.children_user
     system = times.system + times.children_system
@@ -128,7 +129,7 @@ def own_cpu(pids: Iterable[int] = ()) -> tuple[float, float]:
 
 
 def idle_time() -> IdleTime:
-    """Return the way to know the last input on this machine."""
+    """Return the function that knows the last input on this machine."""
     if sys.platform == "win32":
         return _windows
     if sys.platform == "darwin":
@@ -138,7 +139,7 @@ def idle_time() -> IdleTime:
     if os.environ.get("DISPLAY") and not wayland:
         try:
             return _x11()
-        except Exception as error:  # noqa: BLE001 - python-xlib raises what it likes
+        except Exception as error:  # noqa: BLE001 - python-xlib's errors share no class
             logger.warning("Cannot ask the X server for the owner's input: %s", error)
     return _terminals
 
@@ -147,7 +148,7 @@ def _x11() -> IdleTime:
     from Xlib import display
     from Xlib.ext import screensaver
 
-    # The name after the colon is the server's; a display that has gone is not opened anew.
+    # The name after the colon is the server's; a display that has gone is not opened again.
     server = display.Display()
     if not server.query_extension(screensaver.extname):
         server.close()

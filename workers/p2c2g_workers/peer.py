@@ -1,8 +1,8 @@
-"""What this worker is doing, as its beats tell it; the worker's other steps change it.
+"""What this worker is doing, as its beats report it; the worker's other steps change it.
 
-:attr:`Consumer.peer <p2c2g_workers.consumer.Consumer.peer>` is the one of a running worker.
+:attr:`Consumer.peer <p2c2g_workers.consumer.Consumer.peer>` is that of a running worker.
 Any thread may call it, and so may a signal's handler: changes are single assignments, and
-the waker is a queue whose ``put`` may interrupt itself.
+waking uses a queue whose ``put`` may be called while another ``put`` runs.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from time import monotonic
 
 from p2c2g.peers.messages import Beat, PeerState
 
-#: Service times kept between two beats; the oldest are dropped.
+#: Chunks whose times are kept between two beats; the oldest are dropped.
 MAX_TIMES = 1024
-#: Characters of a pause's reason that are told.
+#: Most characters of a pause's reason in a beat.
 MAX_REASON = 200
 
 
 class Times:
-    """The service times since the last beat: kept up to :data:`MAX_TIMES`, all counted."""
+    """The seconds of each chunk since the last beat: all counted, :data:`MAX_TIMES` kept."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -37,7 +37,7 @@ class Times:
             self._count += 1
 
     def take(self) -> tuple[int, float, float]:
-        """Return count, mean and 95th percentile (nearest rank), and begin anew."""
+        """Return count, mean and 95th percentile (nearest rank), and start again from zero."""
         with self._lock:
             kept, count = sorted(self._kept), self._count
             self._kept.clear()
@@ -51,8 +51,8 @@ class Peer:
     """The state of one worker.
 
     Args:
-        in_flight: tells how many chunks are received and not ended.
-        load: tells the share of the machine's CPU that is in use, 0 to 1.
+        in_flight: returns how many chunks are received and not ended.
+        load: returns the share of the machine's CPU that is in use, 0 to 1.
         clock: seconds, monotonic.
     """
 
@@ -82,26 +82,26 @@ class Peer:
         return PeerState.READY if self._consuming else PeerState.STARTING
 
     def consuming(self, now: bool) -> None:
-        """Note whether the worker asks for chunks."""
+        """Note whether the worker reads chunks."""
         if now != self._consuming:
             self._consuming = now
             self.wake()
 
     def pause(self, reason: str) -> None:
-        """Tell that it takes nothing for a while, and why.  It only tells: see ``guest``."""
+        """Report that it takes no chunks for a while, and why.  Only reports: see ``guest``."""
         reason = reason.strip()[:MAX_REASON] or "paused"
         if reason != self._reason:
             self._reason = reason
             self.wake()
 
     def resume(self) -> None:
-        """Tell that the pause is over."""
+        """Report that the pause is over."""
         if self._reason:
             self._reason = ""
             self.wake()
 
     def drain(self) -> None:
-        """Tell that it finishes what it has, and leaves."""
+        """Report that it finishes what it has, and leaves."""
         if not self._draining:
             self._draining = True
             self.wake()
@@ -111,11 +111,11 @@ class Peer:
         self._times.add(seconds)
 
     def beat(self, instance: str, rtt: float) -> Beat:
-        """Return how it is; the service times begin anew.
+        """Return the beat of this moment; the chunks' times start again from zero.
 
         Args:
-            instance: tells this worker from others of its name.
-            rtt: seconds to the broker and back.
+            instance: distinguishes this worker from others of its name.
+            rtt: the round trip to the broker, in seconds.
         """
         served, mean, p95 = self._times.take()
         state = self.state
@@ -133,7 +133,7 @@ class Peer:
         )
 
     def wake(self) -> None:
-        """Have the next beat go out now."""
+        """Let the next beat go out now."""
         if self._woken.empty():  # One is enough, however many changes there are.
             self._woken.put(None)
 

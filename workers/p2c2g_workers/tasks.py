@@ -1,6 +1,6 @@
 """The peer's task: one chunk in, its enhanced part out.
 
-A peer reads what it was sent and writes its own result; it opens no file and calls nobody.
+A peer reads what it was sent and writes its own result; it opens no file and no connection.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from p2c2g_workers.method_chooser import RECEIVED, MethodChooser
 
 del _logs
 
-#: Most pixels of a picture that a peer makes on its way: a frame of 8192x8192, 200 MB.
+#: Most pixels of any picture that a peer makes: a frame of 8192x8192, 200 MB.
 MAX_PIXELS = 1 << 26
 
 _chooser = MethodChooser()
@@ -35,7 +35,7 @@ _chooser = MethodChooser()
 
 @dataclass(frozen=True, slots=True, repr=False)
 class EnhancedChunk:
-    """What a task returns; the result backend asks it for header and payload."""
+    """What a task returns; the result backend takes header and payload from it."""
 
     result: ResultHeader
     payload: bytes
@@ -66,10 +66,10 @@ def enhance(self: Task, header: bytes, payload: bytes) -> EnhancedChunk:
 
     Args:
         header: a packed :class:`~p2c2g.media.wire.ChunkHeader`.
-        payload: the chunk, halo and all, in the codec that the header names.
+        payload: the chunk with its halo, in the codec that the header names.
 
     Raises:
-        ChunkError: naming the chunk and what was wrong with it.
+        ChunkError: names the chunk and what was wrong with it.
     """
     request = self.request
     delivery = request.delivery_info or {}
@@ -94,7 +94,7 @@ def enhance(self: Task, header: bytes, payload: bytes) -> EnhancedChunk:
     except ChunkError as error:
         raise type(error)(f"{chunk}: {error}") from error
     except UsageError as error:
-        # Its codec or its operations are none that this peer knows.
+        # This peer does not know its codec or its operations.
         raise WireError(f"{chunk}: {error}") from error
 
 
@@ -126,19 +126,19 @@ def _enhance(
 
 
 def _waited(request: Any) -> float:
-    """Return the seconds since this worker received a chunk; on the way is the sender's sum."""
+    """Return the seconds since this worker received a chunk."""
     received = getattr(request, RECEIVED, None)
     return max(0.0, monotonic() - received) if isinstance(received, float) else 0.0
 
 
 def _turns() -> int:
-    """Return how many chunks, one after another, each slot has to do with those received."""
+    """Return how many chunks each slot has to do, one after another, of those received."""
     waiting, active = len(state.reserved_requests), len(state.active_requests)
     return -(-waiting // max(active, 1))
 
 
 def _check_memory(plan: Plan, size: Size) -> None:
-    """Refuse what would take too much memory, before any is taken.
+    """Refuse what would take too much memory, before any is allocated.
 
     Raises:
         WireError: the chunk, or what a step makes of it, is larger than :data:`MAX_PIXELS`.

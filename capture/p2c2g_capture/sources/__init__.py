@@ -1,7 +1,7 @@
 """Where frames come from: a screen, a video file, a test pattern or a game of our own.
 
-A source gives a picture when it is asked; when to ask is the pacer's business.  Each kind has
-its own module, imported only when it is asked for, so that a pattern needs no screen library.
+A source gives a picture when it is asked; the pacer decides when to ask.  Each kind has its own
+module, imported only when it is asked for, so that a pattern needs no screen library.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ class Source(Protocol):
 
         A pattern draws the number, a video picks the picture of that time, a screen gives
         what is there now.  The array has shape (height, width, 3 or 4), ``uint8``, blue,
-        green, red and, where there is a fourth, noise.  The source never writes to it
-        again; nobody else may either, since a still video gives the same array twice.
+        green, red and, where there is a fourth, noise.  The source never writes to it again, and
+        the caller must not either, since a video may give the same array twice.
 
         Raises:
             SourceUnavailableError: the source has ended.
@@ -48,7 +48,7 @@ class Source(Protocol):
         ...
 
     def close(self) -> None:
-        """Give back what the source holds; may be called twice."""
+        """Release what the source holds; may be called twice."""
         ...
 
     def __enter__(self) -> Self:
@@ -72,7 +72,7 @@ def open_source(spec: str, size: Size | None = None, fps: float = 60.0) -> Sourc
             ``screen:X,Y,WxH``, ``screen:window=TITLE``, ``video:FILE``, ``pattern``,
             ``game`` or ``game:NAME``.
         size: of the pictures; None for the source's own.
-        fps: ticks a second, by which a video knows the time of tick ``number``.
+        fps: ticks a second, from which a video computes the time of tick ``number``.
 
     Raises:
         UsageError: there is no such source, or not in that size.
@@ -142,7 +142,7 @@ def _open_auto(size: Size | None, fps: float) -> Source:
         try:
             return ScreenSource.open("", size)
         except SourceUnavailableError:
-            # A DISPLAY that nobody serves, as over a broken ssh -X, is no screen.
+            # A DISPLAY without a server, as over a broken ssh -X, is not a screen.
             pass
     from p2c2g_capture.sources.video import VideoSource
 

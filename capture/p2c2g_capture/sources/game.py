@@ -1,8 +1,8 @@
-"""A free game, played by itself on a screen of its own: real frames without a desktop.
+"""A free game that plays by itself on a screen of its own: real frames without a desktop.
 
 Chocolate Doom or Crispy Doom with the game data of Freedoom plays one recorded demo after
 the other in a virtual display, whose whole surface is the picture.  There is no sound.  The
-game gets a home directory that is thrown away: nothing of the user's is read or written.
+game gets a temporary home directory: nothing of the user's is read or written.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ GAMES = ("chocolate-doom", "crispy-doom")
 DEMOS = ("demo1", "demo2", "demo3")
 
 _DATA = "freedoom1.wad"
-#: Where doom engines look for game data, by Debian's policy and by habit.
+#: Where Doom engines look for game data, by Debian's policy and by convention.
 _DATA_FOLDERS = ("/usr/share/games/doom", "/usr/local/share/games/doom", "/usr/share/doom")
 
 _START_SECONDS = 30.0
 #: A demo lasts 20 s and more: a game that ends sooner than this failed.
 _SHORTEST_DEMO = 2.0
 
-#: What one engine does not know, it passes over.  Chocolate Doom stretches its 320x200, Crispy
-#: Doom widens its view.  The taller pixels of old monitors would leave black bars, if only of
-#: a pixel, and are off.
+#: An engine ignores the options that it does not know.  Chocolate Doom stretches its 320x200,
+#: Crispy Doom widens its view.  The taller pixels of old monitors are off: they would leave black
+#: bars, if only of a pixel.
 _CONFIG = """\
 fullscreen 1
 fullscreen_width 0
@@ -68,9 +68,9 @@ crispy_demotimer 0
 class GameSource(Source):
     """A game that plays demos for ever, seen through its own virtual display.
 
-    Between two demos the game starts anew: the screen is black for less than half a second,
+    Between two demos the game starts again: the screen is black for less than half a second,
     then the game melts it away.  Recorded play is capped at the game's own 35 pictures a second;
-    ``smooth`` lets Crispy Doom draw in between, as often as it can.
+    ``smooth`` lets Crispy Doom draw pictures in between, as often as it can.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class GameSource(Source):
         """Start the display and the game, and wait for the first moving picture.
 
         Raises:
-            UsageError: a game or a size that there is not.
+            UsageError: there is no such game, or it cannot be played at that size.
             SourceUnavailableError: something is not installed or does not start.
         """
         self.size = size or DEFAULT_SIZE
@@ -169,11 +169,11 @@ class GameSource(Source):
             "HOME": home,
             "DISPLAY": self._display.name,
             "SDL_VIDEODRIVER": "x11",
-            # No GPU is needed or wanted for 320x200 pixels.
+            # 320x200 pixels need no GPU.
             "SDL_RENDER_DRIVER": "software",
             "SDL_FRAMEBUFFER_ACCELERATION": "0",
             "SDL_AUDIODRIVER": "dummy",
-            # Else SIGTERM opens the menu's "are you sure?".
+            # Without it SIGTERM opens the menu's "are you sure?".
             "SDL_NO_SIGNAL_HANDLERS": "1",
         }
         with self._log.open("wb") as log:

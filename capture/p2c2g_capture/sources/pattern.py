@@ -1,4 +1,4 @@
-"""A moving test picture that carries its own number, for people and for programs.
+"""A moving test picture that shows its own number, to people and to programs.
 
 People read the large digits in the middle.  Programs read the *stamps*: 16 copies of the
 number, one in the middle of each cell of a 4 x 4 grid, so that every chunk of a grid of one
@@ -41,7 +41,7 @@ from p2c2g_capture.sources import Source
 DEFAULT_SIZE = Size(640, 360)
 #: Smallest picture whose stamps can still be read at half its size after JPEG at quality 50.
 MINIMUM = Size(320, 180)
-#: Numbers in a stamp wrap here.
+#: Numbers in a stamp wrap around here.
 NUMBERS = 1 << 24
 
 _CELLS = 4
@@ -73,7 +73,7 @@ class StampData(TypedDict):
 def stamp_layout(size: Size) -> list[StampData]:
     """Return where the stamps of a picture of ``size`` are, row by row.
 
-    ``size`` is of the picture that is looked at, whatever it was scaled from.  ``bits`` has
+    ``size`` is that of the picture to be read, whatever it was scaled from.  ``bits`` has
     32 rectangles, most significant first: 24 of the number, 8 of its check.
     """
     return [
@@ -130,7 +130,7 @@ def check_of(number: int) -> int:
 
 
 class PatternSource(Source):
-    """The test picture, drawn anew for each number; numbers wrap at 2**24.
+    """The test picture, drawn for each number; numbers wrap around at 2**24.
 
     The same number and size give the same pixels, on any machine with the same OpenCV.
     """
@@ -144,10 +144,10 @@ class PatternSource(Source):
                 f"A pattern of {self.size} is too small to carry its number: "
                 f"give at least {MINIMUM}."
             )
-        # Twice as wide and high as the picture: any window of it is one slice.
+        # Twice as wide and high as the picture, so that every window of it is one slice.
         self._background = np.tile(_texture(self.size), (2, 2, 1))
         self._digits = [_digit(value, self.size) for value in range(10)]
-        # Rounding may make some stamps a pixel wider; most sizes have a single shape.
+        # Rounding may make some stamps a pixel wider; at most sizes all have the same shape.
         self._stamps = [
             (_stamp(self.size, column, row), *_unit_sizes(self.size, column, row))
             for row in range(_CELLS)
@@ -171,7 +171,7 @@ class PatternSource(Source):
         return pixels
 
     def close(self) -> None:
-        """Hold nothing, so give nothing back."""
+        """Do nothing: a pattern holds nothing."""
 
     def _draw_digits(self, pixels: Pixels, number: int) -> None:
         text = f"{number:06d}"
@@ -184,7 +184,7 @@ class PatternSource(Source):
 
 
 def _code_units(number: int) -> Pixels:
-    """Return a stamp with one pixel a unit, frame and all: (6, 10)."""
+    """Return a stamp with one pixel a unit, its black edge included: (6, 10)."""
     code = number << 8 | check_of(number)
     units = np.zeros((_BITS.height + 2, _BITS.width + 2), np.uint8)
     bits = np.unpackbits(np.frombuffer(code.to_bytes(4, "big"), np.uint8))
@@ -202,7 +202,7 @@ def _unit_sizes(size: Size, column: int, row: int) -> tuple[tuple[int, ...], tup
 
 
 def _stamp(size: Size, column: int, row: int) -> Rect:
-    """Return a whole stamp, black frame and all, rounded to pixels."""
+    """Return a whole stamp with its black edge, rounded to pixels."""
     left, top = _origin(size, column, row)
     widths, heights = _unit_sizes(size, column, row)
     x = round(left - size.width / _UNITS.width)
@@ -255,7 +255,7 @@ def _texture(size: Size) -> Pixels:
         colour = [int(part) for part in random.integers(0, 256, 3)]
         w = int(random.integers(width // 40, width // 8))
         h = int(random.integers(height // 40, height // 8))
-        # Kept off the edges, where a tile would cut them in two.
+        # Away from the edges, where tiling would cut them in two.
         x0, y0 = int(random.integers(0, width - w)), int(random.integers(0, height - h))
         cv2.rectangle(picture, (x0, y0), (x0 + w - 1, y0 + h - 1), colour, -1)
     noise = random.integers(0, 24, picture.shape, dtype=np.uint8)

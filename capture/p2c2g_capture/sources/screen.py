@@ -1,7 +1,7 @@
-"""A screen as a source: a monitor, a rectangle of it, or one window wherever it goes.
+"""A screen as a source: a monitor, a rectangle of it, or one window wherever it moves.
 
 Pixels come through mss, on Linux over shared memory with the X server.  What is grabbed is
-what is *on the screen* at that place: something that covers a window is in its picture too.
+what is *on the screen* at that place: anything that covers a window is in its picture too.
 """
 
 from __future__ import annotations
@@ -50,7 +50,8 @@ class ScreenSource(Source):
         """Connect to the screen and find the region.
 
         Raises:
-            SourceUnavailableError: no screen, monitor or window, or a region outside.
+            SourceUnavailableError: there is no such screen, monitor or window, or the region
+                reaches outside the screen.
         """
         self._window: WindowFinder | None = None
         self._closed = False
@@ -78,7 +79,7 @@ class ScreenSource(Source):
             raise
         slow = [note for note in self.notes if "working correctly" not in note]
         if slow:
-            _log.warning("The screen is grabbed the slow way: %s", "; ".join(slow))
+            _log.warning("The screen is grabbed by a slow method: %s", "; ".join(slow))
 
     @classmethod
     def open(cls, text: str, size: Size | None = None, display: str | None = None) -> Self:
@@ -104,7 +105,7 @@ class ScreenSource(Source):
 
     @property
     def notes(self) -> list[str]:
-        """Return mss's remarks on the way that it grabs."""
+        """Return mss's remarks on how it grabs."""
         return list(self._mss.performance_status)
 
     def grab(self, number: int) -> Pixels:
@@ -133,7 +134,7 @@ class ScreenSource(Source):
     def close(self) -> None:
         """Leave the screen; may be called twice."""
         self._closed = True
-        # Where the screen went first, mss says so; there is nothing left to do about it.
+        # mss raises where the screen is gone already; there is nothing left to close.
         with contextlib.suppress(ScreenShotError):
             self._mss.close()
         if self._window is not None:
@@ -150,10 +151,10 @@ class ScreenSource(Source):
         try:
             shot = self._mss.grab(place)
         except (ScreenShotError, AssertionError, ValueError) as error:
-            # A server that has gone is an AssertionError in mss, or a null pointer under -O.
+            # mss reports a vanished server as an AssertionError, or a null pointer under -O.
             why = str(error) or "the screen does not answer."
             raise SourceUnavailableError(f"{self.name} cannot be grabbed: {why}") from error
-        # Each shot is a fresh buffer of mss's, so a view of it is ours.
+        # mss makes a new buffer for each shot, so a view of it is ours.
         return np.frombuffer(shot.raw, np.uint8).reshape(region.height, region.width, 4)
 
     def _monitor(self, number: int) -> Rect:

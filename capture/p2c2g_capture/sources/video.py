@@ -1,7 +1,7 @@
-"""A video file as a source, in an endless loop: play from a file where there is no screen.
+"""A video file as a source, in an endless loop: plays where there is no screen.
 
 The picture of a tick is the one that is on at the tick's time.  Pictures in between are
-decoded, since later ones lean on them, but never converted; a long way is jumped by seeking.
+decoded, since later ones depend on them, but never converted; long gaps are jumped by seeking.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from p2c2g_capture.sources import Source, scaled
 
 #: Further behind than this, seconds, seeking to a key frame is cheaper than decoding all.
 _SEEK = 2.0
-#: Up to this many pixels one thread decodes fast enough; more would only burn our cores.
+#: Up to this many pixels one thread decodes fast enough; more threads would only waste cores.
 _ONE_THREAD = 1280 * 720
 
 
 class VideoSource(Source):
     """The pictures of a file, scaled to ``size`` and repeated from its start at its end.
 
-    Whatever the ticks do, the file's own pace is kept: at 60 ticks a second each picture of a
-    file of 30 is given twice (the same array), at 10 only every third is.
+    The file's own pace is kept whatever the ticks are: at 60 ticks a second each picture of a
+    file of 30 is given twice (the same array), at 10 only every third is given.
     """
 
     def __init__(self, path: Path, size: Size | None = None, fps: float = 60.0) -> None:
@@ -85,23 +85,23 @@ class VideoSource(Source):
         self._container.close()
 
     def _advance_to(self, moment: float) -> None:
-        """Make the picture on at ``moment``, seconds from the first start, the current one."""
+        """Move to the picture that is on at ``moment``, in seconds from the first start."""
         if self._length is not None:
             moment %= self._length
-        # The last picture may stay on for long, where a file's sound outlasts it.
+        # The last picture may stay on for long, where the file's sound lasts longer.
         behind = self._next is not None and moment > self._time(self._next) + _SEEK
         if behind or moment < self._time(self._current):
             self._seek(moment)
         while self._next is not None and self._time(self._next) <= moment:
             self._current, self._next = self._next, next(self._pictures, None)
         if self._next is None and self._length is None:
-            # The file did not say how long it is; now its last picture has.
+            # The file did not state its length; its last picture now has.
             self._length = self._time(self._current) + self._period
             if moment >= self._length:
                 self._advance_to(moment)
 
     def _seek(self, moment: float) -> None:
-        """Go to the last key frame up to ``moment``; the current picture is it."""
+        """Go to the last key frame up to ``moment``, which becomes the current picture."""
         base = self._stream.time_base
         assert base is not None  # noqa: S101 - FFmpeg gives every video stream one
         try:
@@ -136,7 +136,7 @@ class VideoSource(Source):
         return 1 / float(rate) if rate else 1 / 25
 
     def _length_of_file(self) -> float | None:
-        """Return how long the video lasts, in seconds, or None where the file keeps it back."""
+        """Return how long the video lasts, in seconds, or None where the file does not say."""
         stream = self._stream
         if stream.duration and stream.time_base:
             return float(stream.duration * stream.time_base)
@@ -164,7 +164,7 @@ def _open(path: Path) -> InputContainer:
 
 def _video_of(container: InputContainer, path: Path) -> VideoStream:
     if container.format.name == "tty":
-        # FFmpeg would film a text file being typed.
+        # FFmpeg would show a text file as a video of it being typed.
         raise UsageError(f"{path} is not a video that can be played: it is a text.")
     if not container.streams.video:
         raise UsageError(f"{path} holds no video, only sound or data: give a file with pictures.")

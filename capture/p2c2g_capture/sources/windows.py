@@ -9,7 +9,7 @@ from typing import Any
 from p2c2g.errors import SourceUnavailableError
 from p2c2g.media.frame import Rect
 
-# python-xlib carries no types: its objects are Any, here and nowhere else.
+# python-xlib has no types: its objects are Any, here and nowhere else.
 
 
 class WindowFinder:

@@ -18,10 +18,10 @@ _START_SECONDS = 20.0
 
 
 class VirtualDisplay:
-    """An X server of its own on a free display number, gone with us.
+    """An X server of its own on a free display number, which ends with this process.
 
-    It listens on no network; X.Org's own rule admits only this user's programs.  ``name`` is
-    what goes into ``DISPLAY``, such as ``:99``.
+    It listens on no network; by X.Org's own rule only this user's programs may connect.  ``name``
+    is what goes into ``DISPLAY``, such as ``:99``.
     """
 
     def __init__(self, size: Size) -> None:
@@ -36,11 +36,11 @@ class VirtualDisplay:
             )
         reader, writer = os.pipe()
         try:
-            # TERM, not KILL, if we die: it then takes its lock file with it.
+            # TERM, not KILL, if we die: it then removes its lock file.
             self._process = processes.start(
                 [
                     *("Xvfb", "-displayfd", str(writer), "-screen", "0", f"{size}x24"),
-                    # Without -noreset it would restart whenever its last client leaves.
+                    # Without -noreset it would restart whenever its last client disconnects.
                     *("-nolisten", "tcp", "-noreset"),
                 ],
                 stdout=subprocess.DEVNULL,

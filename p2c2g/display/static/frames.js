@@ -9,10 +9,10 @@
  * @typedef {object} Tile
  * @property {Rect} target place in the output
  * @property {string} media_type of the enhanced image
- * @property {[number, number] | null} enhanced offset and length; null: base stands in for it
+ * @property {[number, number] | null} enhanced offset and length; null: base replaces it
  * @property {string} base_media_type of the base image
  * @property {[number, number]} base offset and length
- * @property {Rect} base_crop the part of the base image that answers for the target
+ * @property {Rect} base_crop the part of the base image that corresponds to the target
  *
  * @typedef {object} Frame
  * @property {number} number
@@ -66,7 +66,7 @@ export async function decodeLayer(frame, layer) {
 }
 
 /**
- * Give the memory of decoded images back at once; the collector may take seconds.
+ * Free the memory of decoded images at once; the garbage collector may take seconds.
  * @param {Piece[]} pieces
  */
 export function closePieces(pieces) {

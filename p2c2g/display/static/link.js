@@ -2,12 +2,12 @@
 
 const FIRST_WAIT_MS = 250;
 const LONGEST_WAIT_MS = 4000;
-/** Close codes by which a server says that it stops; anything else is a fault. */
+/** Close codes with which a server says that it stops; anything else is a fault. */
 const ENDED = new Set([1001, 1012]);
 
 /**
  * @typedef {object} LinkHandlers
- * @property {() => void} open a connection stands; numbers may start anew
+ * @property {() => void} open connected; picture numbers may start again
  * @property {(buffer: ArrayBuffer) => void} picture
  * @property {(stats: Record<string, unknown>) => void} stats
  * @property {(ended: boolean, reason: string) => void} closed

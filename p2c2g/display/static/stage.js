@@ -1,7 +1,7 @@
 /**
  * The stage: two back layers (base and enhanced) and the one canvas that people see.
  *
- * Images are decoded off to the side and drawn into a back layer once they are all there; the
+ * Images are decoded first and drawn into a back layer once they are all there; the
  * visible canvas is then painted in one go, so that it never holds parts of two frames.
  */
 
@@ -82,7 +82,7 @@ export class Stage {
   }
 
   /**
-   * The layers that the divider lets be seen.
+   * The layers that can be seen at the divider's position.
    * @returns {LayerName[]}
    */
   get needed() {
@@ -133,7 +133,7 @@ export class Stage {
   }
 
   /**
-   * Move the divider, and fetch the layer that it uncovers from the frame that is seen.
+   * Move the divider, and decode the layer that it uncovers of the frame that is seen.
    * @param {number} divider from 0 (all enhanced) to 1 (all base)
    */
   async compare(divider) {

@@ -48,7 +48,7 @@ const link = new Link(`${location.protocol.replace("http", "ws")}//${location.ho
 });
 
 /**
- * Take a picture in and decode it; it is shown in its turn.
+ * Decode a picture that arrived; it is shown in its turn.
  * @param {ArrayBuffer} buffer
  */
 function receive(buffer) {

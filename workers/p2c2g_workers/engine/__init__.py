@@ -1,8 +1,8 @@
-"""Who carries a chunk out on this peer: the processor, or a graphics card.
+"""What processes a chunk on this peer: the CPU, or a graphics card.
 
-An engine takes the whole of it, from the encoded picture to the encoded result, since on a
-graphics card the codec and the operations belong together.  A worker has one current engine; the
-CPU's is always there.
+An engine does all of it, from the encoded picture to the encoded result, since on a graphics
+card the codec and the operations belong together.  A worker has one current engine; the CPU's is
+always available.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ Kind = Literal["cpu", "cuda", "metal", "opencl"]
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """One chunk: ``payload`` is a picture of ``size``, ``crop`` what is wanted of the result.
+    """One chunk: ``payload`` is a picture of ``size``, ``crop`` the wanted part of the result.
 
-    Every step of ``plan`` names its method: no choice is left.
+    Every step of ``plan`` names its method: no choice is left open.
     """
 
     plan: Plan
@@ -33,7 +33,7 @@ class Work:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Done:
-    """What came of it: the encoded result, and microseconds of decoding and of the steps."""
+    """The encoded result, and the microseconds that decoding and the steps took."""
 
     payload: bytes
     decode_us: int
@@ -41,21 +41,21 @@ class Done:
 
 
 class Engine(Protocol):
-    """Carries out chunks; several threads may call it at a time."""
+    """Processes chunks; several threads may call it at a time."""
 
     @property
     def kind(self) -> Kind:
-        """Return by which interface it works."""
+        """Return the interface that it works through."""
 
     def can(self, step: Step) -> bool:
         """Tell whether it has a processor, and for a net the weights, for a step."""
 
     def enhance(self, work: Work) -> Done:
-        """Carry a chunk out.
+        """Process a chunk.
 
         Raises:
-            ChunkError: the chunk, or a step, cannot be done by anybody, or not here.
+            ChunkError: the chunk or a step cannot be done, at all or on this peer.
         """
 
     def close(self) -> None:
-        """Give back what it holds; it is not used again."""
+        """Release what it holds; it is not used again."""

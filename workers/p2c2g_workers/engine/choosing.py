@@ -1,7 +1,7 @@
 """Which engine a machine gets: the first graphics card that does a real chunk right, or the CPU.
 
-Each interface has an opener, called only where a card was found by it, since PyTorch alone takes
-seconds to import.  A library that is missing or broken is one line that says what to install.
+Each interface has an opener, called only where the interface found a card, since importing
+PyTorch alone takes seconds.  A missing or broken library is one line that says what to install.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The engine to use, and every card that was tried on the way to it, in order."""
+    """The engine to use, and every card that was tried, in order."""
 
     engine: Engine
     trials: tuple[Trial, ...] = ()
@@ -60,11 +60,11 @@ class Choice:
 
 @handlers_kept()
 def open_engine(settings: WorkerSettings, gpus: Sequence[Gpu]) -> Choice:
-    """Open the best engine that passes the trial; a line in the log for each that does not.
+    """Open the best engine that passes the trial; log a line for each that does not.
 
     Args:
         settings: which card, how much of its memory, how many chunks at once.
-        gpus: those that the machine has, by :func:`~p2c2g_workers.probe.gpus`.
+        gpus: those that the machine has, from :func:`~p2c2g_workers.probe.gpus`.
 
     Raises:
         UsageError: the settings name a card that is not there, or more memory than it has.
@@ -129,7 +129,7 @@ def _torch(device: str, kind: str, settings: WorkerSettings) -> Engine:
 
 
 def _cuda(settings: WorkerSettings) -> Engine:
-    # Numbered as the driver does, which is how the probe lists them.
+    # In the driver's own numbering, which is how the probe lists them.
     os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
     return _torch(f"cuda:{settings.gpu}", "cuda", settings)
 
@@ -142,5 +142,5 @@ def _opencl(_settings: WorkerSettings) -> Engine:
     return OpenClEngine()
 
 
-#: By interface, the best first.  Tests put their own here.
+#: Openers by interface, the best first.  Tests put their own here.
 OPENERS: dict[Kind, Opener] = {"cuda": _cuda, "metal": _metal, "opencl": _opencl}

@@ -1,4 +1,4 @@
-"""The engine that is always there: decode, run, crop and encode on the calling thread."""
+"""The engine that every machine has: decode, run, crop and encode on the calling thread."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ class CpuEngine:
         return True
 
     def enhance(self, work: Work) -> Done:
-        """Carry a chunk out.
+        """Process a chunk.
 
         Raises:
-            ChunkError: the picture is not what was announced, or a step failed.
+            ChunkError: the picture is not what its header says, or a step failed.
         """
         started = monotonic_ns()
         chosen = codec(work.codec)

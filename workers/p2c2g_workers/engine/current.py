@@ -14,6 +14,6 @@ def get() -> Engine:
 
 
 def use(engine: Engine) -> None:
-    """Use another engine from the next chunk on; the last one is the caller's to close."""
+    """Use another engine from the next chunk on; the caller closes the one before."""
     global _current  # One a process, as Celery's tasks are.
     _current = engine

@@ -1,15 +1,15 @@
-"""An engine that may fall over, with the CPU's beside it: no chunk is lost.
+"""An engine that may fail, with the CPU's beside it: no chunk is lost.
 
-What the device fails at is done by the spare engine, so whoever waits for the chunk sees only
-that it took longer.  The device is *lost* when its memory does not hold even one chunk, when it
+What the device fails at is done by the spare engine, so the caller notices only that the chunk
+took longer.  The device is *lost* when its memory does not hold even one chunk, when it
 says that it is broken for good, or after three failures in a row; from then on the spare does
-everything.  After a while a thread tries the device again, on the very chunk that it failed at
+everything.  After a while a thread tries the device again, on the same chunk that it failed at
 (later on the trial's), and compares the pixels; pauses grow while that goes wrong, or where the
 device is lost again soon.  (A CUDA device that has failed an assertion stays lost: its context
 is gone, and only a new process gets another.)
 
-An error of the chunk itself is no failure of the device.  Which it is, the spare tells: what it
-can do was the device's fault, unless the device said that the picture is no picture.
+An error of the chunk itself is not a failure of the device.  The spare decides which it is: where
+it can do the chunk, the device was at fault, unless the device said that it is not a picture.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from time import monotonic
 
 from p2c2g.errors import ChunkError, ProcessorError, WireError
 from p2c2g.media.operations import Step
+from p2c2g.timing.pauses import Pauses
 from p2c2g_workers.engine import Done, Engine, Kind, Work
 from p2c2g_workers.engine.trial import differs, try_out
 from p2c2g_workers.gpu.errors import BusyError, DeviceError, OutOfMemory
@@ -35,7 +36,7 @@ FIRST, GROWTH, LONGEST = 5.0, 2.0, 300.0
 HELD = 10.0
 #: Tries on the chunk that failed, before the trial's chunks count.
 ON_ITS_OWN = 3
-#: Seconds that closing waits for a try that is going on.
+#: Seconds for which closing waits for a try that is running.
 JOIN_TIMEOUT = 5.0
 #: What errors of a device say that no later call can succeed after, in lower case.
 FATAL = (
@@ -52,31 +53,6 @@ FATAL = (
 )
 
 
-class Pauses:
-    """How long a lost device is left alone.  Pure; for one thread at a time.
-
-    Args:
-        clock: seconds, monotonic.
-    """
-
-    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
-        self._clock = clock
-        self._last = 0.0
-        self._well_since: float | None = None
-
-    def next(self) -> float:
-        """Return the seconds to wait now that the device is lost, or a try has failed."""
-        since, self._well_since = self._well_since, None
-        if since is not None and self._clock() - since >= HELD * self._last:
-            self._last = 0.0
-        self._last = min(self._last * GROWTH, LONGEST) if self._last else FIRST
-        return self._last
-
-    def well(self) -> None:
-        """Note that the device works again."""
-        self._well_since = self._clock()
-
-
 class Guarded:
     """An engine and its spare, as one engine.
 
@@ -85,9 +61,9 @@ class Guarded:
         spare: the CPU's.
         lost: called once whenever the device is lost, with the reason, from any thread.
         found: called when it is back, from a thread of its own.
-        pauses: between the tries to get it back.
-        wait: waits for so many seconds, or until the engine is closed; tells whether it is.
+        wait: waits for a number of seconds, or until the engine is closed; returns whether it is.
             A test gives one that does not wait.
+        clock: seconds, monotonic.
     """
 
     def __init__(
@@ -96,14 +72,15 @@ class Guarded:
         spare: Engine,
         lost: Callable[[str], None],
         found: Callable[[], None] = lambda: None,
-        pauses: Pauses | None = None,
         wait: Callable[[float], bool] | None = None,
+        clock: Callable[[], float] = monotonic,
     ) -> None:
         self._engine = engine
         self._spare = spare
         self._lost = lost
         self._found = found
-        self._pauses = pauses or Pauses()
+        self._pauses = Pauses(FIRST, LONGEST, growth=GROWTH, held=HELD)
+        self._clock = clock
         self._closed = threading.Event()
         self._wait = wait or self._closed.wait
         self._lock = threading.Lock()
@@ -114,7 +91,7 @@ class Guarded:
 
     @property
     def kind(self) -> Kind:
-        """Return by which interface it works now."""
+        """Return the interface that it works through now."""
         return self._engine.kind if self._well else self._spare.kind
 
     @property
@@ -127,7 +104,7 @@ class Guarded:
         return (self._well and self._engine.can(step)) or self._spare.can(step)
 
     def enhance(self, work: Work) -> Done:
-        """Carry a chunk out, on the device where that can be.
+        """Process a chunk, on the device where possible.
 
         Raises:
             ChunkError: the chunk, or a step, cannot be done by the CPU either.
@@ -153,7 +130,7 @@ class Guarded:
         self._spare.close()
 
     def _instead(self, work: Work, error: Exception) -> Done:
-        # Where it raises, the chunk is to blame, and that error is the one to tell.
+        # Where the spare raises too, the chunk is at fault, and its error is the one to report.
         done = self._spare.enhance(work)
         if not is_the_devices(error):
             logger.info("Done on the CPU, since the graphics card refused it: %s", said(error))
@@ -169,7 +146,7 @@ class Guarded:
                 logger.warning("Done on the CPU, since the graphics card failed: %s", said(error))
                 return done
             self._well, self._in_a_row, self._last = False, 0, None
-            pause = self._pauses.next()
+            pause = self._pauses.failed(self._clock())
             self._thread = threading.Thread(
                 target=self._recover, args=(work, pause), name="p2c2g-gpu-retry", daemon=True
             )
@@ -185,7 +162,7 @@ class Guarded:
     def _recover(self, work: Work, pause: float) -> None:
         """Try until it works: first on the chunk that failed, then on those of the trial.
 
-        Else one strange chunk, which no card of this kind can do, would cost the card for good.
+        Otherwise one unusual chunk, which no card of this kind can do, would lose it for good.
         """
         tries = 0
         while not self._wait(pause):
@@ -199,13 +176,13 @@ class Guarded:
                 problem = said(error)
             if problem is None:
                 break
-            pause = self._pauses.next()
+            pause = self._pauses.failed(self._clock())
             logger.info("The graphics card still fails: %s; next try in %.0f s.", problem, pause)
         else:
             return
         with self._lock:
             self._well = True
-            self._pauses.well()
+            self._pauses.well(self._clock())
         logger.warning("The graphics card works again.")
         self._found()
 
@@ -236,6 +213,6 @@ def verdict(error: Exception, in_a_row: int) -> str | None:
 
 
 def said(error: Exception) -> str:
-    """Return the first line of what an error says: drivers write pages."""
+    """Return the first line of an error's text: drivers write pages."""
     first = str(error).strip().partition("\n")[0].rstrip(".")[:300]
     return first or type(error).__name__

@@ -1,7 +1,7 @@
-"""The engine for what speaks OpenCL: the codec on the CPU, some operations on the device.
+"""The engine for OpenCL devices: the codec on the CPU, some operations on the device.
 
-Which operations is told in :mod:`p2c2g_workers.processors.opencl`; the rest, nets among it, is
-done by the CPU's processors, so that it can do whatever the CPU can.
+:mod:`p2c2g_workers.processors.opencl` says which operations; the CPU's processors do the rest,
+nets among them, so that it can do whatever the CPU can.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from p2c2g_workers.engine import Kind
 from p2c2g_workers.engine.cpu import CpuEngine
 from p2c2g_workers.processors.opencl import OPENCL
 
-#: By which OpenCV is told its device, before it first needs one.
+#: The variable from which OpenCV reads its device, when it first needs one.
 VARIABLE = "OPENCV_OPENCL_DEVICE"
 
 
 class OpenClEngine(CpuEngine):
-    """OpenCV's device, which is one a process.
+    """OpenCV's device, of which a process has one.
 
     Args:
         device: as OpenCV writes it, ``PLATFORM:TYPE:NAME``, such as ``:CPU:`` for PoCL; None for
-            what OpenCV takes by itself, a GPU or nothing.
+            what OpenCV chooses by itself, a GPU or nothing.
 
     Raises:
-        UnavailableError: there is no such device, or OpenCV has taken another already.
+        UnavailableError: there is no such device, or OpenCV has chosen another already.
     """
 
     kind: Kind = "opencl"

@@ -1,7 +1,7 @@
 """A real chunk, done by an engine and by the CPU: whether a graphics card can be trusted.
 
 That a driver lists a card says little: its library may be missing, of another version or
-without code for this card, and what is wrong may show as other pixels and not as an error.
+without code for this card, and a fault may show as wrong pixels instead of an error.
 """
 
 from __future__ import annotations
@@ -18,25 +18,25 @@ from p2c2g_workers.probe.speeds import chunk
 #: Most levels that a pixel may differ from the CPU's where the codec is lossless: a net in half
 #: precision was up to 4 levels off.
 LEVELS = 5
-#: Most levels that pixels may differ on average after a codec with loss, of which decoders and
-#: encoders differ too.
+#: Most levels that pixels may differ on average after a lossy codec, whose encoders and decoders
+#: differ too.
 MEAN = 3.0
-#: Done with every codec of the trial.
+#: The pipeline that is run with every codec of the trial.
 PIPELINE = "upscale:2:bicubic,sharpen:0.5"
 
 
 def works(engine: Engine) -> list[Work]:
-    """Return the chunks of the trial: operations by both kinds of codec, and the best net."""
+    """Return the chunks of the trial: operations with both kinds of codec, and the best net."""
     nets = (chunk(f"upscale:2:{method}", "raw") for method in reversed(NETWORKS))
     best = (net for net in nets if all(map(engine.can, net.plan.steps)))
     return [chunk(PIPELINE, "raw"), chunk(PIPELINE, "jpeg"), *islice(best, 1)]
 
 
 def try_out(engine: Engine, spare: Engine) -> str | None:
-    """Return what is wrong with an engine, None where its answers are the CPU's.
+    """Return what is wrong with an engine, None where its results match the CPU's.
 
     Raises:
-        Exception: whatever the engine raises.
+        Exception: anything that the engine raises.
     """
     for work in works(engine):
         problem = differs(work, engine.enhance(work), spare.enhance(work))
@@ -46,10 +46,10 @@ def try_out(engine: Engine, spare: Engine) -> str | None:
 
 
 def differs(work: Work, got: Done, due: Done) -> str | None:
-    """Return in what a result is not what is due, None where it is within the tolerance.
+    """Return how a result differs from what is due, None where it is within the tolerance.
 
     Raises:
-        CodecError: a result is no picture.
+        CodecError: a result is not a picture.
     """
     how = codec(work.codec)
     ours, theirs = how.decode(got.payload), how.decode(due.payload)

@@ -1,11 +1,11 @@
 """The engine for graphics cards: CUDA and Metal by PyTorch, and PyTorch's own CPU device.
 
-The rooms, in the order of a chunk: ``engine`` takes it, ``codec`` makes pixels of it on the card
-where a library can, ``batching`` puts it together with those that wait, ``device`` brings it up
-and down, ``stock`` keeps what was made ready, ``chain`` goes through the steps, ``ops`` and
-``network`` do the work, ``tables`` has the weights of the scaling.  ``memory`` tells what it
-takes.  What is done here is done on the CPU by :mod:`p2c2g_workers.processors`, to the same
-pixels; docs/gpu.md says how, and why by PyTorch.
+The modules, in the order of a chunk: ``engine`` takes it, ``codec`` decodes it on the card where a
+library can, ``batching`` puts it together with those that wait, ``device`` brings it up and down,
+``stock`` keeps what was made ready, ``chain`` goes through the steps, ``ops`` and ``network`` do
+the work, ``tables`` has the weights of the scaling.  ``memory`` measures what it takes.
+:mod:`p2c2g_workers.processors` does the same on the CPU, with the same pixels; docs/gpu.md says
+how, and why by PyTorch.
 
 Only ``errors`` and ``batching`` can be imported without PyTorch (the extra ``cuda``); nothing
 imports PyTorch before an engine is opened.

@@ -1,13 +1,13 @@
-"""What waits now goes together: one thread, batches of equal jobs, nobody waits for more.
+"""Batches of the jobs that wait now: one thread, equal jobs together, no waiting for more.
 
 A graphics card does eight chunks in hardly more time than one, but a chunk's deadline is too near
 to wait for a ninth.  So the thread takes the oldest job and, up to a limit, those of the same kind
 that are there at that moment; while it works, others gather.  Order is kept: the oldest is always
 in the next batch.
 
-The line of jobs is bounded, and its drop policy is **refuse the newest**: who comes when it is
-full is told so at once, and the chunk may run elsewhere.  No job that was taken is lost: it gets
-its result or its error, also when the batcher closes.
+The queue of jobs is bounded, and its drop policy is **refuse the newest**: a job that comes when
+it is full is refused at once, and the chunk may run elsewhere.  No job that was taken is lost: it
+gets its result or its error, also when the batcher closes.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ class Batcher(Generic[Job, Result]):
         """Start the thread.
 
         Args:
-            runner: gives one result a job, in their order, or an exception in the place of a
-                result; what it raises goes to all jobs of the batch.
+            runner: gives one result a job, in their order, or an exception instead of a result;
+                what it raises goes to all jobs of the batch.
             max_batch: most jobs in a batch.
             key: jobs with equal keys may be in one batch.
             max_waiting: most jobs that wait; the newest beyond are refused.
@@ -61,10 +61,10 @@ class Batcher(Generic[Job, Result]):
         self._thread.start()
 
     def submit(self, job: Job) -> Future[Result]:
-        """Put a job at the end of the line.
+        """Put a job at the end of the queue.
 
         Raises:
-            BusyError: the line is full.
+            BusyError: the queue is full.
             DeviceError: the batcher is closed.
         """
         found: Future[Result] = Future()
@@ -82,7 +82,7 @@ class Batcher(Generic[Job, Result]):
         return found
 
     def close(self) -> None:
-        """Take no more, finish what waits, and end the thread; may be called twice."""
+        """Take no more jobs, finish those that wait, and end the thread; may be called twice."""
         with self._changed:
             self._closed = True
             self._changed.notify()

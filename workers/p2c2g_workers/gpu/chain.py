@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from p2c2g.errors import ProcessorError
-from p2c2g.media.frame import Size
 from p2c2g.media.methods import NETWORKS
 from p2c2g.media.operations import Plan, Step
 from p2c2g_workers.gpu import ops
@@ -30,15 +29,12 @@ class Chain:
             ProcessorError: a step cannot be done on a card.
         """
         self._held = ops.Tables(device)
-        self._steps: list[tuple[Step, TorchNet | None]] = []
+        self._steps: list[tuple[Step, TorchNet | ops.Processor]] = []
         rest = iter(nets)
         for step in plan.steps:
-            net = next(rest) if step.method in NETWORKS else None
-            if net is None and not ops.can(step):
-                wanted = f"{step.name}:{step.method}" if step.method else step.name
-                raise ProcessorError(f"The graphics card has no processor for {wanted}.")
-            self._steps.append((step, net))
-        #: Most pictures for which there was memory; None while there was for all.
+            work = next(rest) if step.method in NETWORKS else ops.processor(step)
+            self._steps.append((step, work))
+        #: Most pictures for which there was memory; None while there was enough for all.
         self.most: int | None = None
 
     def __call__(self, pixels: Tensor) -> Tensor:
@@ -50,29 +46,22 @@ class Chain:
         return self._run(pixels, prove=False)
 
     def prove(self, pixels: Tensor) -> None:
-        """Let the nets find out how they are exact for pictures of this shape."""
+        """Let the nets find out which method is exact for pictures of this shape."""
         self._run(pixels, prove=True)
 
     def _run(self, pixels: Tensor, *, prove: bool) -> Tensor:
         pictures = ops.as_pictures(pixels)
-        for step, net in self._steps:
+        for step, work in self._steps:
             due = step.output(ops.size_of(pictures))
-            if net is None:
-                pictures = ops.run(pictures, step, self._held)
-            else:
+            if isinstance(work, TorchNet):
                 if prove:
-                    net.prove(pictures, self._held)
-                pictures = net.double(pictures, self._held)
+                    work.prove(pictures, self._held)
+                pictures = work.double(pictures, self._held)
+            else:
+                pictures = work(pictures, step, self._held)
             if ops.size_of(pictures) != due:
                 raise ProcessorError(
                     f"{step.name} gave a picture of {ops.size_of(pictures)} where one of {due} "
                     "is due."
                 )
         return ops.as_pixels(pictures)
-
-
-def output(plan: Plan, size: Size) -> Size:
-    """Return what becomes of a picture of a size, an aligned part of the plan's frame."""
-    for step in plan.steps:
-        size = step.output(size)
-    return size

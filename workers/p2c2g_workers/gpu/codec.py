@@ -1,8 +1,8 @@
-"""JPEG on the card, where a library gives it; everything else is the CPU's.
+"""JPEG on the card, where a library gives it; the CPU does everything else.
 
-torchvision brings NVIDIA's nvJPEG.  What is known of it, from its source and its issues:
+torchvision brings NVIDIA's nvJPEG.  What is known about it, from its source and its issues:
 
-* Its encoder writes 4:4:4 whatever one asks (``encode_jpegs_cuda.cpp`` sets
+* Its encoder writes 4:4:4 whatever is asked for (``encode_jpegs_cuda.cpp`` sets
   ``NVJPEG_CSS_444``), where ours writes 4:2:0.  Any decoder reads it, ours too; it is larger.
   The quality is libjpeg's scale in both.
 * Its encoder works on a stream of its own.  Before torchvision 0.22 it did not wait for what the
@@ -11,7 +11,7 @@ torchvision brings NVIDIA's nvJPEG.  What is known of it, from its source and it
   (pytorch/vision#9606).  So it is called on a stream that does nothing else, and what it gave is
   marked as used by the stream that reads it.
 * A damaged picture fails its whole batch: then each is tried alone, and what nvJPEG refuses is
-  left to the CPU's decoder, whose word counts.
+  left to the CPU's decoder, which decides.
 
 Its upsampling of colour is not libjpeg's: a decoded picture may differ by some levels at edges
 of colour.
@@ -70,7 +70,7 @@ class JpegOnDevice:
 
 
 def on_device(device: torch.device) -> JpegOnDevice | None:
-    """Return the JPEG of a device, None where there is none: then it is the CPU's."""
+    """Return the JPEG of a device; None where there is none and the CPU has to do it."""
     if device.type != "cuda" or importlib.util.find_spec("torchvision") is None:
         return None
     try:

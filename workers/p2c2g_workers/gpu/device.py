@@ -1,6 +1,6 @@
 """How pictures get to a device, and how work there is kept in order.
 
-:class:`Device` is PyTorch's own way, for its CPU device and for Metal: one thing after another.
+:class:`Device` is PyTorch's default, for its CPU device and for Metal: one thing after another.
 :class:`CudaDevice` does the same on streams, so that a picture goes up and another comes down
 while a third is worked on, through memory that the driver can copy from by itself (pinned), and
 records work of fixed shapes as graphs, which start as one.
@@ -35,13 +35,13 @@ Work = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Part:
-    """One picture ``(h, w, 3)`` that will be there when its event has happened."""
+    """One picture ``(h, w, 3)`` that is ready when its event has happened."""
 
     pixels: Tensor
     event: Any = None
 
     def wait(self) -> None:
-        """Wait until it is there.
+        """Wait until it is ready.
 
         Raises:
             RuntimeError: the work that led to it failed.
@@ -62,7 +62,7 @@ class Device:
 
     @contextmanager
     def stage(self, _name: str) -> Iterator[None]:
-        """Do what is inside on the stream of a stage."""
+        """Do the work inside the ``with`` block on the stream of a stage."""
         with torch.inference_mode():
             yield
 
@@ -142,7 +142,7 @@ class CudaDevice(Device):
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Do what is inside on the stream of a stage."""
+        """Do the work inside the ``with`` block on the stream of a stage."""
         with torch.inference_mode(), torch.cuda.stream(self._stream(name)):
             yield
 

@@ -1,11 +1,11 @@
 """The engine for a graphics card: a chunk in, its enhanced part out, by way of the card.
 
-Any number of the worker's threads bring chunks.  What a processor does well stays on their
-threads: reading headers and, where the card has no JPEG, decoding and encoding.  What the card
-does is done by one thread a stage, in batches of what waits at that moment.
+Any number of the worker's threads bring chunks.  What the CPU does well stays on their threads:
+reading headers and, where the card has no JPEG, decoding and encoding.  The card's work is done
+by one thread a stage, in batches of what waits at that moment.
 
-A chunk that finds no memory is tried in smaller batches, down to itself alone; then it is
-:class:`~p2c2g_workers.gpu.errors.OutOfMemory`, and somebody else's.
+A chunk for which there is no memory is tried in smaller batches, down to itself alone; then
+:class:`~p2c2g_workers.gpu.errors.OutOfMemory` is raised, and another engine does the chunk.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from p2c2g_workers import nets
 from p2c2g_workers.engine import Done, Kind, Work
 from p2c2g_workers.gpu import ops
 from p2c2g_workers.gpu.batching import Batcher
-from p2c2g_workers.gpu.chain import Chain, output
+from p2c2g_workers.gpu.chain import Chain
 from p2c2g_workers.gpu.codec import NAME, JpegOnDevice, on_device
 from p2c2g_workers.gpu.device import Device, Part, as_host, open_device, out_of_memory
 from p2c2g_workers.gpu.errors import DeviceError, OutOfMemory
@@ -149,7 +149,7 @@ class TorchEngine:
         size = chosen.size_of(work.payload)
         if size != work.size:
             raise WireError(f"its picture is {size} where its header says {work.size}.")
-        due = output(work.plan, size)
+        due = work.plan.output_of(size)
         if work.crop.right > due.width or work.crop.bottom > due.height:
             raise WireError("its crop lies outside its enhanced picture.")
         weights = tuple(nets.find(step) for step in work.plan.steps if step.method in NETWORKS)
@@ -166,7 +166,7 @@ class TorchEngine:
         place = (work.plan, size, tuple(one.name for one in weights))
         job = _Job(_Key(place, here, stay), weights, part, work.crop)
         found = self._steps.submit(job).result()
-        found.wait()  # what the card's work ran into is told here
+        found.wait()  # errors of the card's work are raised here
         processed = monotonic_ns()
         if stay and self._encoding is not None:
             encoded = self._encoding.submit(_Page(found, work.quality)).result()
@@ -187,7 +187,7 @@ class TorchEngine:
         return tuple(measure(self._device, plans, batches, half=self._half))
 
     def close(self) -> None:
-        """Finish what waits and give back what is held."""
+        """Finish what waits and release what is held."""
         for batcher in (self._decoding, self._steps, self._encoding):
             if batcher is not None:
                 batcher.close()

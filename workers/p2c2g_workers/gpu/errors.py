@@ -8,8 +8,8 @@ class DeviceError(ChunkError):
 
 
 class BusyError(DeviceError):
-    """As many chunks wait for the card as may; that is nobody's fault."""
+    """As many chunks wait for the card as may; that is no fault of the card."""
 
 
-class OutOfMemory(DeviceError):  # noqa: N818 - it is said so everywhere
+class OutOfMemory(DeviceError):  # noqa: N818 - its usual name
     """The graphics card has no memory for even one chunk of this kind."""

@@ -1,7 +1,7 @@
 """How much memory a plan takes, by the size of the pictures and how many there are at once.
 
-A card tells its own peak, with all that its libraries take on the way.  Elsewhere the peak of
-PyTorch's tensors is counted, operation by operation: what a card needs at least, since the same
+A card reports its own peak, with everything that its libraries take.  Elsewhere the peak of
+PyTorch's tensors is counted, operation by operation: a card needs at least that, since the same
 tensors are made there.
 """
 
@@ -27,9 +27,9 @@ from p2c2g_workers.gpu.network import TorchNet
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """Bytes at most for ``batch`` pictures of ``size``, the net's weights and all included.
+    """Bytes at most for ``batch`` pictures of ``size``, the net's weights included.
 
-    ``peak`` is None where there was no memory for it; ``told`` tells whether it is the card's
+    ``peak`` is None where there was no memory for it; ``told`` says whether it is the card's
     own figure, libraries included, or a count of tensors.
     """
 
@@ -63,7 +63,7 @@ _Mode: Any = TorchDispatchMode
 
 
 class Count(_Mode):
-    """Counts the bytes of the tensors that live, and their peak, while it is entered."""
+    """Counts the bytes of the living tensors, and their peak, inside a ``with`` block."""
 
     def __init__(self) -> None:
         super().__init__()

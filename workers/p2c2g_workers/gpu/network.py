@@ -1,23 +1,23 @@
-"""The trained nets on a card, to the very bytes that ONNX Runtime gives on a CPU.
+"""The trained nets on a card, with exactly the bytes that ONNX Runtime gives on a CPU.
 
 All numbers of a net are whole (:mod:`p2c2g_workers.nets`), and no sum of a layer reaches 2**24.
-So float32 holds every product and every sum, in whatever order they are added.  TF32 may be used
+So float32 holds every product and every sum, in any order of adding.  TF32 may be used
 for it too: it cuts the operands to 11 significant bits, where these have at most 8, and adds in
 float32 (NVIDIA's cards keep 24 bits and more while they add: Fasi, Higham, Mikaitis and Pranesh,
 "Numerical behavior of NVIDIA tensor cores", PeerJ CS, 2021).  Between layers the sums are scaled
 and rounded as ONNX's QLinearConv does: one product in float32, half to even, cut off to 8 bits.
 
-What breaks this is a library that convolves by another sum than the plain one (Winograd's
-minimal filtering, Fourier transforms).  Which one it takes depends on the shape, so each new
-shape is proved on its first pictures (:meth:`TorchNet.prove`), and where it differs, products of
-matrices do the work from there on.
+This breaks where a library convolves by another sum than the plain one (Winograd's minimal
+filtering, Fourier transforms).  Which one it takes depends on the shape, so each new shape is
+proved on its first pictures (:meth:`TorchNet.prove`), and where it differs, products of matrices
+do the work from there on.
 
 The bicubic base is one more convolution over cells: its weights have 16 bits, so it is made of
 two with 8 bits each, which is exact for the same reason.
 
 In half precision, activations and weights are still exact, and so are the sums, in float32; only
-what a convolution gives is rounded, once.  So chunks still are the whole, and nearly all of a
-result is at most :data:`HALF_TOLERANCE` off.  ``benchmarks/gpu.py`` tells whether that is worth
+a convolution's result is rounded, once.  So chunked still equals whole, and nearly all of a
+result is at most :data:`HALF_TOLERANCE` off.  ``benchmarks/gpu.py`` measures whether that is worth
 it on a card.
 """
 
@@ -84,7 +84,7 @@ class TorchNet:
         shift = np.float32(_HALF_SCALE if half else 1)
         made = []
         for layer in weights.layers:
-            # In float32 and in this order, as ONNX Runtime reckons it; then a power of two.
+            # In float32 and in this order, as ONNX Runtime computes it; then a power of two.
             factor = np.float32(layer.in_scale) * layer.scale / np.float32(layer.out_scale)
             made.append(
                 _Layer(
@@ -135,10 +135,10 @@ class TorchNet:
         for layer in self._layers:
             kind = torch.float32 if layer is self._layers[-1] else self._kind
             sums = _convolve(value, layer.weight, by_products)
-            # By the plain road where the other is to be proved.
+            # Products of matrices are to prove the other: without compiled code.
             settle = _settle if by_products else self._settle
             value = settle(sums, layer.bias, layer.factor, layer.zero, kind)
-        # 128 stands for nothing in what is added, and the base is counted from there.
+        # In what is added, 128 means nothing, and the base is counted from there.
         added = base.add_(value).clamp_(0, 255).to(torch.uint8)
         return _pixels(added)[:, :, : 2 * height, : 2 * width]
 
@@ -166,7 +166,7 @@ class TorchNet:
         high = (whole + 128) >> 8
         low = whole - (high << 8)
         split = np.concatenate([high / 2**8, low / 2**16]).astype(np.float32)
-        # It sees levels from 0 to 255, and answers around nought.
+        # It takes levels from 0 to 255, and gives them around zero.
         return self._placed(split), _column(-NOTHING * split.sum((1, 2, 3)), self._device)
 
     def _placed(self, weight: NDArray[np.float32]) -> Tensor:
@@ -177,7 +177,7 @@ class TorchNet:
 
 
 def _settle(sums: Tensor, bias: Tensor, factor: Tensor, zero: int, kind: torch.dtype) -> Tensor:
-    """Make levels of sums: scaled, rounded half to even, cut off."""
+    """Turn sums into levels: scaled, rounded half to even, cut off."""
     levels = sums.to(torch.float32).add_(bias).mul_(factor).round_()
     if zero:
         levels = levels.add_(zero)

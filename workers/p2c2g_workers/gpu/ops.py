@@ -1,20 +1,20 @@
-"""The operations on tensors, to the pixels of the processors on the CPU.
+"""The operations on tensors, with the pixels of the processors on the CPU.
 
-A picture is a tensor ``(n, 3, h, w)`` of uint8, BGR, in whatever memory order; the natural one
-here is that of pixels (``channels_last``), in which pictures are sent and shown.  Sums are of
+A picture is a tensor ``(n, 3, h, w)`` of uint8, BGR, in any memory order; the natural one here is
+that of pixels (``channels_last``), in which pictures are sent and shown.  Sums are of
 whole numbers, or of binary fractions that float32 holds, so no order of adding, no kind of card
 and no place in a batch changes a level:
 
 ==================  ==========================================================================
-nearest             the CPU's very pixels
-bilinear            the CPU's very pixels
-bicubic             by 2, and smaller: the CPU's very pixels; larger by another factor: at most
+nearest             exactly the CPU's pixels
+bilinear            exactly the CPU's pixels
+bicubic             by 2, and smaller: exactly the CPU's pixels; larger by another factor: at most
                     :data:`BICUBIC_TOLERANCE` levels off
-lanczos             the CPU's very pixels
-sharpen, denoise    the CPU's very pixels
+lanczos             exactly the CPU's pixels
+sharpen, denoise    exactly the CPU's pixels
 ==================  ==========================================================================
 
-A chunk gets the very pixels of the whole frame in all of them.
+In all of them a chunk gets exactly the pixels of the whole frame.
 """
 
 from __future__ import annotations
@@ -27,14 +27,16 @@ from torch import Tensor
 
 from p2c2g.errors import ProcessorError
 from p2c2g.media.frame import Size
-from p2c2g.media.methods import METHODS
 from p2c2g.media.operations import Step, scaled
 from p2c2g_workers.gpu import tables
+from p2c2g_workers.processors.registry import Functions
 
 #: Levels by which bicubic enlarging, but by 2, may differ from OpenCV's: its sums, too, round.
 BICUBIC_TOLERANCE = 1
 #: Takes and gives (n, 3, h, w) uint8; never changes what it takes.
-Operation = Callable[[Tensor, Step, "Tables"], Tensor]
+Processor = Callable[[Tensor, Step, "Tables"], Tensor]
+#: Those of a card, but for the nets.
+FUNCTIONS: Functions[Processor] = Functions()
 
 
 class Tables:
@@ -46,22 +48,19 @@ class Tables:
     def __init__(self, device: torch.device) -> None:
         """Begin without any."""
         self._device = device
-        self._taps: dict[tuple[str, int, Fraction, int], tuple[tuple[Tensor, Tensor], ...]] = {}
+        self._taps: dict[
+            tuple[tables.Make, int, Fraction, int], tuple[tuple[Tensor, Tensor], ...]
+        ] = {}
         self._nearest: dict[tuple[int, Fraction, int], Tensor] = {}
         self._edges: dict[tuple[int, int, int], Tensor] = {}
 
     def taps(
-        self, kind: str, length: int, factor: Fraction, source: int
+        self, make: tables.Make, length: int, factor: Fraction, source: int
     ) -> tuple[tuple[Tensor, Tensor], ...]:
-        """Return the index and the weight of each tap, (length,) each."""
-        key = (kind, length, factor, source)
+        """Return the index and the weight of each tap of a table, (length,) each."""
+        key = (make, length, factor, source)
         if key not in self._taps:
-            if kind == "cubic":
-                found = tables.cubic(length, factor, source)
-            elif kind == "linear":
-                found = tables.linear(length, factor, source)
-            else:
-                found = tables.pillow(length, source, kind)
+            found = make(length, factor, source)
             index = torch.from_numpy(found.index).to(self._device)
             weight = torch.from_numpy(found.weight).to(self._device)
             self._taps[key] = tuple(zip(index.unbind(), weight.unbind(), strict=True))
@@ -85,50 +84,66 @@ class Tables:
 
 def can(step: Step) -> bool:
     """Tell whether a step is one of those here."""
-    return step.name in _BY_NAME and (step.method is None or step.method in METHODS)
+    return FUNCTIONS.find(step) is not None
 
 
-def run(pictures: Tensor, step: Step, held: Tables) -> Tensor:
-    """Carry one step out.
+def processor(step: Step) -> Processor:
+    """Return what does a step.
 
     Raises:
         ProcessorError: it is none of those here.
     """
-    if not can(step):
-        wanted = f"{step.name}:{step.method}" if step.method else step.name
-        raise ProcessorError(f"The graphics card has no processor for {wanted}.")
-    return _BY_NAME[step.name](pictures, step, held)
+    found = FUNCTIONS.find(step)
+    if found is None:
+        raise ProcessorError(f"The graphics card has no processor for {step.processor}.")
+    return found
 
 
+@FUNCTIONS.register("pass")
 def leave(pictures: Tensor, _step: Step, _held: Tables) -> Tensor:
     """Do nothing."""
     return pictures
 
 
+@FUNCTIONS.register("upscale", "nearest")
+@FUNCTIONS.register("resize", "nearest")
+def nearest(pictures: Tensor, step: Step, held: Tables) -> Tensor:
+    """Scale by repeating pixels."""
+    if step.scale_x == step.scale_y == 1:
+        return pictures
+    height, width = pictures.shape[2:]
+    size = step.output(size_of(pictures))
+    columns = held.nearest(size.width, step.scale_x, width)
+    rows = held.nearest(size.height, step.scale_y, height)
+    return pictures.index_select(3, columns).index_select(2, rows)
+
+
+@FUNCTIONS.register("upscale", "bilinear", "bicubic", "lanczos")
+@FUNCTIONS.register("resize", "bilinear", "bicubic", "lanczos")
 def scale(pictures: Tensor, step: Step, held: Tables) -> Tensor:
-    """Scale with the pixels' centres as points of reference."""
+    """Scale by a smooth kernel, with the pixels' centres as points of reference."""
     if step.scale_x == step.scale_y == 1:
         return pictures
     size = step.output(size_of(pictures))
-    if step.method == "nearest":
-        return _nearest(pictures, step, size, held)
     if step.method == "lanczos" or step.scale_x < 1 or step.scale_y < 1:
         return _by_pillow(pictures, step, size, held)
     axes = ((3, size.width, step.scale_x), (2, size.height, step.scale_y))
     if step.method == "bilinear":
         sums = pictures.to(torch.int32)
         for axis, length, factor in axes:
-            sums = _weighted(sums, axis, held.taps("linear", length, factor, sums.shape[axis]))
+            sums = _weighted(sums, axis, held.taps(tables.linear, length, factor, sums.shape[axis]))
         # OpenCV rounds a half up here.
         half = 1 << (2 * tables.LINEAR_BITS - 1)
         return sums.add_(half).bitwise_right_shift_(2 * tables.LINEAR_BITS).to(torch.uint8)
-    # Around nought, so that all sums of a doubling are below 2**24 in 2**16ths: exact.
+    # Around zero, so that all sums of a doubling are below 2**24 in 2**16ths: exact.
     centred = pictures.to(torch.float32) - 128
     for axis, length, factor in axes:
-        centred = _weighted(centred, axis, held.taps("cubic", length, factor, centred.shape[axis]))
+        taps = held.taps(tables.cubic, length, factor, centred.shape[axis])
+        centred = _weighted(centred, axis, taps)
     return centred.add_(128).round_().clamp_(0, 255).to(torch.uint8)
 
 
+@FUNCTIONS.register("sharpen")
 def sharpen(pictures: Tensor, step: Step, held: Tables) -> Tensor:
     """Add the difference to a 3x3 Gaussian blur, kept within the 3x3 neighbours' extremes."""
     amount = round(step.amount * 256)
@@ -145,6 +160,7 @@ def sharpen(pictures: Tensor, step: Step, held: Tables) -> Tensor:
     return torch.minimum(torch.maximum(sharp, _least(least)), _most(most))
 
 
+@FUNCTIONS.register("denoise")
 def denoise(pictures: Tensor, step: Step, held: Tables) -> Tensor:
     """Move each pixel towards the median of its 3x3 neighbours, by at most 16 levels."""
     most = max(1, round(16 * step.amount))
@@ -175,22 +191,6 @@ def repeated(
     return pictures
 
 
-_BY_NAME: dict[str, Operation] = {
-    "pass": leave,
-    "upscale": scale,
-    "resize": scale,
-    "sharpen": sharpen,
-    "denoise": denoise,
-}
-
-
-def _nearest(pictures: Tensor, step: Step, size: Size, held: Tables) -> Tensor:
-    height, width = pictures.shape[2:]
-    columns = held.nearest(size.width, step.scale_x, width)
-    rows = held.nearest(size.height, step.scale_y, height)
-    return pictures.index_select(3, columns).index_select(2, rows)
-
-
 def _by_pillow(pictures: Tensor, step: Step, size: Size, held: Tables) -> Tensor:
     """Scale in one direction and then the other, with whole levels between."""
     for axis, factor in ((3, step.scale_x), (2, step.scale_y)):
@@ -200,7 +200,7 @@ def _by_pillow(pictures: Tensor, step: Step, size: Size, held: Tables) -> Tensor
         across, down = (more, 0) if axis == 3 else (0, more)
         pictures = repeated(pictures, 0, across, 0, down, held)
         length = scaled(pictures.shape[axis], factor)
-        taps = held.taps(step.method or "", length, factor, pictures.shape[axis])
+        taps = held.taps(tables.PILLOW[step.method or ""], length, factor, pictures.shape[axis])
         sums = _weighted(pictures.to(torch.int32), axis, taps)
         sums = sums.add_(1 << (tables.PILLOW_BITS - 1)).bitwise_right_shift_(tables.PILLOW_BITS)
         pictures = sums.clamp_(0, 255).to(torch.uint8)

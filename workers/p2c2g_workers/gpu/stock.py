@@ -53,9 +53,9 @@ class Stock:
         return self._chains[place]
 
     def run(self, place: Place, pixels: Tensor) -> Tensor:
-        """Run a place's chain: proved at first, as it is then, and as a graph once warm.
+        """Run a place's chain: proved the first time, and as a graph once it is warm.
 
-        ``chain`` was asked for it just before.
+        ``chain`` must have been called for it just before.
         """
         chain, key = self._chains[place], (place, len(pixels))
         known = self._graphs.get(key, 0)
@@ -70,13 +70,13 @@ class Stock:
         return chain(pixels) if isinstance(known, int) else known(pixels)
 
     def drop_graphs(self) -> None:
-        """Give back the memory of the graphs; they are recorded anew when they are warm again."""
+        """Free the memory of the graphs; they are recorded again when they are warm again."""
         self._device.drain()
         self._graphs.clear()
         self._device.free()
 
     def clear(self) -> None:
-        """Give everything back."""
+        """Free everything."""
         self.drop_graphs()
         self._chains.clear()
         self._nets.clear()

@@ -19,13 +19,14 @@ weights wherever its chunk begins.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
 
-#: Bits behind the point of Pillow's weights, and of the linear ones.
+#: Fractional bits of Pillow's weights, and of the linear ones.
 PILLOW_BITS, LINEAR_BITS = 22, 8
 
 
@@ -35,6 +36,11 @@ class Taps:
 
     index: NDArray[np.int64]
     weight: NDArray[np.float32] | NDArray[np.int32]
+
+
+#: Makes a table: for ``length`` pixels, ``scale`` times larger than ``source`` pixels.
+Make = Callable[[int, Fraction, int], Taps]
+_Kernel = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
 
 def nearest(length: int, scale: Fraction, source: int) -> NDArray[np.int64]:
@@ -63,13 +69,12 @@ def linear(length: int, scale: Fraction, source: int) -> Taps:
     return Taps(index, np.stack([(1 << LINEAR_BITS) - second, second]).astype(np.int32))
 
 
-def pillow(length: int, source: int, method: str) -> Taps:
+def _pillow(support: float, kernel: _Kernel, length: int, source: int) -> Taps:
     """Return the taps of Pillow's ``resize`` from ``source`` to ``length``; int32 in 2**22nds.
 
     Follows ``precompute_coeffs`` of Pillow's ``Resample.c``, in the same order of operations,
     since it is the same float64.
     """
-    support, kernel = _PILLOW[method]
     step = source / length
     wide = max(step, 1.0)
     reach = support * wide
@@ -140,4 +145,13 @@ def _lanczos(x: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.where((x >= -3.0) & (x < 3.0), _sinc(x) * _sinc(x / 3), 0.0)
 
 
-_PILLOW = {"bilinear": (1.0, _triangle), "bicubic": (2.0, _cubic_half), "lanczos": (3.0, _lanczos)}
+def _by_pillow(support: float, kernel: _Kernel) -> Make:
+    return lambda length, _scale, source: _pillow(support, kernel, length, source)
+
+
+#: Pillow's tables, by method.
+PILLOW = {
+    "bilinear": _by_pillow(1.0, _triangle),
+    "bicubic": _by_pillow(2.0, _cubic_half),
+    "lanczos": _by_pillow(3.0, _lanczos),
+}

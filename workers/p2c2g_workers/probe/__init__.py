@@ -1,13 +1,13 @@
 """What this machine can do: measured, not believed.
 
 :func:`capabilities` measures, and remembers the slow half on disk; :func:`quick` only looks.
-Both tell of one engine: speeds are its, and ``gpu`` is among the queues only where it is a
-graphics card's, which has then passed its trial (:mod:`p2c2g_workers.engine.choosing`).  Cards
-are listed in any case.
+Both describe one engine: the speeds are that engine's, and ``gpu`` is among the queues only where
+it is a graphics card's, which has then passed its trial (:mod:`p2c2g_workers.engine.choosing`).
+Cards are listed in any case.
 
-The way to the broker is measured each time that there is a client for it: a laptop moves.
-Processors and codecs are remembered for as long as what they depend on stays: the versions of
-everything involved, the CPU and its cores, the engine and its settings, the nets.
+The line to the broker is measured whenever there is a client for it: a laptop moves.
+Processors and codecs are remembered for as long as what they depend on stays the same: the
+versions of everything involved, the CPU and its cores, the engine and its settings, the nets.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ import cv2
 import lz4
 import numpy as np
 import PIL
-import redis
 
 from p2c2g import __version__
 from p2c2g.media.methods import NETWORKS
+from p2c2g.messaging.client import Client
 from p2c2g.peers.messages import Capabilities
 from p2c2g.settings import load
 from p2c2g_workers import nets
@@ -35,13 +35,13 @@ from p2c2g_workers.probe.machine import cores, cpu_model, memory
 
 __all__ = ["capabilities", "cores", "cpu_model", "gpus", "memory", "quick", "versions"]
 
-#: What a chunk goes through only where it is installed, or only on a graphics card.
+#: Packages that a chunk goes through only where they are installed, or only on a graphics card.
 _OPTIONAL = ("onnxruntime",)
 _ON_CARDS = ("torch", "torchvision")
 
 
 def capabilities(
-    client: redis.Redis | None = None,
+    client: Client | None = None,
     *,
     engine: Engine | None = None,
     fresh: bool = False,
@@ -50,11 +50,11 @@ def capabilities(
     """Return what this machine can do; some seconds the first time, then under two.
 
     Args:
-        client: of the broker, to measure the way to it; without one its figures are 0, and so
-            they are where it does not answer.
+        client: of the broker, to measure the line to it; without one its figures are 0, as they
+            are where it does not answer.
         engine: the one in use; the CPU's where it is None.
         fresh: measure even what is remembered.
-        stop: asked now and then; where it says yes, what is left is not measured.
+        stop: asked now and then; once it returns True, the rest is not measured.
     """
     used = engine or CpuEngine()
     kind = used.kind
@@ -64,25 +64,25 @@ def capabilities(
         measured = cache.Measured(
             speeds=speeds.processors(used, stop), codecs=speeds.codecs(used, stop)
         )
-        # Else it was lost meanwhile, and this is a mixture; or it is not the whole.
+        # Else the engine changed meanwhile and the figures are mixed, or they are incomplete.
         if used.kind == kind and not stop():
             cache.save(_key(seen, used), measured, kind)
-    way = line.measure(client) if client is not None and not stop() else line.Line()
+    found = line.measure(client) if client is not None and not stop() else line.Line()
     return seen.model_copy(
         update={
             "speeds": measured.speeds,
             "codecs": measured.codecs,
-            "up": way.up,
-            "down": way.down,
-            "rtt": way.rtt,
+            "up": found.up,
+            "down": found.down,
+            "rtt": found.rtt,
         }
     )
 
 
 def quick(engine: Engine | None = None) -> Capabilities:
-    """Return what can be told at once: the machine, and speeds where they are remembered.
+    """Return what is known at once: the machine, and speeds where they are remembered.
 
-    Milliseconds, but for a graphics driver that takes its time.
+    Takes milliseconds, unless a graphics driver takes longer.
 
     Args:
         engine: the one in use; the CPU's where it is None.
@@ -94,7 +94,7 @@ def quick(engine: Engine | None = None) -> Capabilities:
 
 
 def versions(*, card: bool = False) -> dict[str, str]:
-    """Return the versions of all that a chunk goes through, on a graphics card or without."""
+    """Return the versions of all packages that a chunk goes through, with or without a card."""
     found = {
         "p2c2g": __version__,
         "python": platform.python_version(),

@@ -1,7 +1,7 @@
 """What was measured, remembered in the user's folder for caches.
 
-One small file, and one for each interface of graphics cards.  A broken or strange one is as good
-as none, and one that cannot be written is measured again the next time.
+One small file, and one for each interface of graphics cards.  A broken or unknown file counts as
+none; where one cannot be written, the next start measures again.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from p2c2g_workers.engine import Kind
 
 logger = logging.getLogger(__name__)
 
-#: Of the file's form and of how things are measured.
+#: Version of the file's form and of how things are measured.
 VERSION = 2
 #: Bytes of the file at most.
 _MOST = 65_536
@@ -51,13 +51,13 @@ def path(kind: Kind = "cpu") -> Path:
 
 
 def key(*parts: object) -> str:
-    """Return one key of all that the figures depend on."""
+    """Return one key for everything that the figures depend on."""
     text = json.dumps([VERSION, *parts], sort_keys=True, default=list)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def load(key: str, kind: Kind = "cpu") -> Measured | None:
-    """Return what is remembered under a key; None where nothing is."""
+    """Return what is remembered under a key; None where there is nothing."""
     try:
         with path(kind).open("rb") as stream:
             data = stream.read(_MOST)
@@ -71,7 +71,7 @@ def load(key: str, kind: Kind = "cpu") -> Measured | None:
 
 
 def save(key: str, measured: Measured, kind: Kind = "cpu") -> None:
-    """Remember, in place of what was there for that kind; whole or not at all."""
+    """Remember, replacing what was there for that kind; written whole or not at all."""
     target = path(kind)
     data = _File(key=key, measured=measured).model_dump_json(indent=1)
     part = ""

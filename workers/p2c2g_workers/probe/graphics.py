@@ -1,6 +1,6 @@
 """Which graphics processors there are, by the interfaces through which work could reach them.
 
-A library that is absent finds nothing; one that is there and broken is a line in the log.
+A missing library finds nothing; a broken one is a line in the log.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def _nvidia() -> list[Gpu]:
     nvml: Any = importlib.import_module("pynvml")
     try:
         nvml.nvmlInit()
-    except nvml.NVMLError as error:  # As a rule: no driver.
+    except nvml.NVMLError as error:  # Usually: no driver.
         logger.debug("NVML finds no GPU: %s", error)
         return []
     try:
@@ -53,14 +53,14 @@ def _nvidia() -> list[Gpu]:
             for handle in handles
         ]
     except nvml.NVMLError as error:
-        logger.warning("NVML does not tell the GPUs: %s", error)
+        logger.warning("NVML does not list the GPUs: %s", error)
         return []
     finally:
         nvml.nvmlShutdown()
 
 
 def _opencl() -> list[Gpu]:
-    """Ask OpenCV for its OpenCL device: it tells of the default one only."""
+    """Ask OpenCV for its OpenCL device: it reports only the default one."""
     try:
         if not cv2.ocl.haveOpenCL():
             return []
@@ -69,12 +69,12 @@ def _opencl() -> list[Gpu]:
             return []
         return [Gpu(name=_text(device.name()), kind="opencl", memory=device.globalMemSize())]
     except (cv2.error, AttributeError, ValueError) as error:
-        logger.warning("OpenCL does not tell its device: %s", error)
+        logger.warning("OpenCL does not name its device: %s", error)
         return []
 
 
 def _metal() -> list[Gpu]:
-    """Ask PyTorch, on a Mac that has it; its import takes seconds elsewhere for nothing."""
+    """Ask PyTorch, on a Mac that has it; elsewhere its import would take seconds for nothing."""
     if sys.platform != "darwin" or importlib.util.find_spec("torch") is None:
         return []
     try:
@@ -82,7 +82,7 @@ def _metal() -> list[Gpu]:
         if torch.backends.mps.is_available():
             return [Gpu(name="Apple GPU", kind="metal")]
     except (ImportError, OSError, AttributeError) as error:
-        logger.warning("PyTorch does not tell of Metal: %s", error)
+        logger.warning("PyTorch does not say whether there is Metal: %s", error)
     return []
 
 

@@ -1,4 +1,4 @@
-"""The way to the broker: its round trip, and how much goes up and down in a second."""
+"""The line to the broker: its round trip, and how much goes up and down in a second."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from dataclasses import dataclass
 from time import perf_counter
 from uuid import uuid4
 
-import redis
+from p2c2g.errors import BrokerUnavailableError
+from p2c2g.messaging import names
+from p2c2g.messaging.client import Client
+from p2c2g.messaging.errors import translated
 
 logger = logging.getLogger(__name__)
 
@@ -32,39 +35,40 @@ class Line:
     rtt: float = 0.0
 
 
-def measure(client: redis.Redis) -> Line:
-    """Measure for about a second; what the broker does not answer is 0 and a line in the log.
+def measure(client: Client) -> Line:
+    """Measure for about a second; what the broker does not answer is 0, with a line in the log.
 
-    More is sent step by step, for as long as it can be expected to end in time: a far peer's
-    line would not carry the largest at all.
+    The values grow step by step while the next can be expected to end in time: a far peer's
+    line could not carry the largest at all.
     """
     up = down = rtt = 0.0
-    key = f"p2c2g.probe.{uuid4().hex}"
+    key = names.measurement(uuid4().hex)
     try:
-        client.ping()  # Connects.
-        rtt = min(_ping(client) for _ in range(PINGS))
-        up = _grow(client, key, rtt, down=False)
-        down = _grow(client, key, rtt, down=True)
-        client.delete(key)
-    except (redis.RedisError, OSError) as error:
-        logger.warning("Could not measure the way to the broker: %s", error)
+        with translated("Could not measure the line to the broker"):
+            client.ping()  # Connects.
+            rtt = min(_ping(client) for _ in range(PINGS))
+            up = _grow(client, key, rtt, down=False)
+            down = _grow(client, key, rtt, down=True)
+            client.delete(key)
+    except BrokerUnavailableError as error:
+        logger.warning("%s", error)
     return Line(up, down, rtt)
 
 
-def _ping(client: redis.Redis) -> float:
+def _ping(client: Client) -> float:
     start = perf_counter()
     client.ping()
     return perf_counter() - start
 
 
-def _grow(client: redis.Redis, key: str, rtt: float, *, down: bool) -> float:
+def _grow(client: Client, key: str, rtt: float, *, down: bool) -> float:
     """Return the bits a second of the largest transfer that fits into the budget."""
     size, together = FIRST, 1
     spent = rate = 0.0
     while True:
         seconds = _transfer(client, key, size, together, down=down)
         spent += seconds
-        # A round trip of it is no transfer; on loopback nothing else would be left.
+        # A round trip of it is no transfer; a tenth stays, or on loopback nothing would be left.
         rate = 8 * size * together / max(seconds - rtt, seconds / 10)
         if together > 1 or spent + GROWTH * seconds > BUDGET:
             return rate
@@ -74,8 +78,8 @@ def _grow(client: redis.Redis, key: str, rtt: float, *, down: bool) -> float:
             together = TOGETHER
 
 
-def _transfer(client: redis.Redis, key: str, size: int, together: int, *, down: bool) -> float:
-    value = os.urandom(size)  # Nothing on the way can compress it.
+def _transfer(client: Client, key: str, size: int, together: int, *, down: bool) -> float:
+    value = os.urandom(size)  # Nothing in between can compress it.
     if down:
         client.set(key, value, ex=_EXPIRY)
     start = perf_counter()

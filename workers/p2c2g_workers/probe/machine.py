@@ -1,4 +1,4 @@
-"""The machine as a process may use it: a container's share of it, where that is less."""
+"""How much of the machine this process may use: a container's share, where that is less."""
 
 from __future__ import annotations
 
@@ -60,7 +60,12 @@ def cpu_quota(root: Path = _CGROUPS, own: Path = _OWN_CGROUP) -> float | None:
 
 
 def memory_limit(root: Path = _CGROUPS, own: Path = _OWN_CGROUP) -> int | None:
-    """Return the bytes that the control group allows, None without a limit; as the quota."""
+    """Return the bytes that the control group allows, None without a limit.
+
+    Args:
+        root: where the control groups are mounted.
+        own: the file that names this process's groups.
+    """
     found = []
     for folder in _groups(root, own, "memory"):
         text = _read(folder / "memory.max") or _read(folder / "memory.limit_in_bytes")
@@ -79,7 +84,7 @@ def _groups(root: Path, own: Path, controller: str) -> list[Path]:
             continue
         top = root / controller if controllers else root
         group = top / path.lstrip("/")
-        # Up to the top: a container may be told its path outside, and sees its own group there.
+        # Up to the top: a container may see its path outside, but its own group is mounted there.
         folders += [each for each in (group, *group.parents) if each.is_relative_to(top)]
     return folders
 

@@ -1,7 +1,7 @@
 """How much memory chunks take, by their size and by how many are worked on at once.
 
-On a graphics card the engine itself tells.  On the CPU it is the resident memory of this whole
-process at its highest, with a thread a chunk, as a worker has.
+On a graphics card the engine itself reports it.  On the CPU it is the peak of the resident memory
+of this whole process, with a thread a chunk, as a worker has.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from p2c2g_workers.probe.speeds import chunk
 #: An eighth of a frame of 720p, of 1080p and of 4K, and a whole one of 720p.
 SIZES = (Size(640, 180), Size(960, 270), Size(1920, 540), Size(1280, 720))
 BATCHES = (1, 2, 4, 8)
-#: What nobody is without.
+#: The pipeline that every machine can run.
 _PLAIN = "upscale:2:bicubic"
 
 
 @dataclass(frozen=True, slots=True)
 class Peak:
-    """Bytes that ``batch`` chunks of ``size`` took at most; None where there are not so many."""
+    """Bytes that ``batch`` chunks of ``size`` took at most; None where memory did not suffice."""
 
     size: Size
     batch: int
@@ -38,7 +38,7 @@ class Peak:
 
 
 def profile(engine: Engine) -> list[Peak]:
-    """Return what chunks take of an engine's memory; about ten seconds."""
+    """Return how much of an engine's memory chunks take; runs for about ten seconds."""
     tell = getattr(engine, "profile", None)
     if tell is None:
         return resident(engine)
@@ -47,7 +47,7 @@ def profile(engine: Engine) -> list[Peak]:
 
 
 def heaviest(engine: Engine) -> str:
-    """Return the pipeline that takes most: by the largest net that there is, else bicubic."""
+    """Return the pipeline that takes most memory: that of the largest net here, else bicubic."""
     for method in reversed(NETWORKS):
         text = f"upscale:2:{method}"
         if all(map(engine.can, chunk(text, "raw").plan.steps)):
@@ -68,13 +68,13 @@ def resident(
         engine: the CPU's.
         sizes: of chunks.
         batches: how many at once.
-        begin: forgets the highest so far.
-        peak: tells the highest, in bytes.
+        begin: resets the peak.
+        peak: returns the peak, in bytes.
     """
     begin, peak = begin or _forget, peak or _highest
     text = heaviest(engine)
     found = []
-    # The small ones first: where the system forgets nothing, the highest so far is theirs.
+    # The small ones first: where the system cannot reset its peak, each figure is still theirs.
     for size in sorted(sizes, key=lambda each: each.width * each.height):
         work = chunk(text, "jpeg", size)
         for batch in sorted(batches):
@@ -91,13 +91,13 @@ def resident(
 
 
 def _forget() -> None:
-    """Have Linux forget how large this process was; elsewhere nothing can."""
+    """Reset the peak of this process's memory, on Linux; other systems cannot."""
     if sys.platform == "linux":
         Path("/proc/self/clear_refs").write_text("5")
 
 
 def _highest() -> int:
-    """Return the highest resident memory of this process that the system knows."""
+    """Return the peak of this process's resident memory."""
     if sys.platform == "linux":
         for line in Path("/proc/self/status").read_text().splitlines():
             if line.startswith("VmHWM:"):

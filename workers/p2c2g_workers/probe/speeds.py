@@ -1,8 +1,8 @@
 """How fast an engine of this machine is at every operation and codec, on a real chunk.
 
-One slot's work: a chunk of 640x180, as a frame of 1280x720 has eight, and as many threads
-inside OpenCV as a worker gives it.  The best of some runs counts: what else the machine does
-meanwhile makes a run slower and none faster.
+One slot's work: a chunk of 640x180, half a frame of 640x360, and as many threads inside OpenCV as
+a worker gives it; each operation is asked for by the example in its row.  The best of some runs
+counts: other work on the machine makes a run slower, never faster.
 """
 
 from __future__ import annotations
@@ -20,36 +20,27 @@ import numpy as np
 from p2c2g.errors import P2C2GError
 from p2c2g.media.codecs import CODECS, codec
 from p2c2g.media.frame import Pixels, Rect, Size
-from p2c2g.media.operations import Pipeline
+from p2c2g.media.operations import OPERATIONS, Pipeline
 from p2c2g.settings import load
 from p2c2g_workers import processors as _processors
 from p2c2g_workers.engine import Engine, Work
 
 logger = logging.getLogger(__name__)
 
-#: Tells whether somebody wants the measuring to end.
+#: Returns whether measuring is to end.
 Stop = Callable[[], bool]
-#: Pixels of the chunk that is worked on.
-SIZE = Size(640, 180)
+#: Pixels of the chunk that is worked on, and of its frame.
+SIZE, FRAME = Size(640, 180), Size(640, 360)
 #: Seconds of runs of one thing, and the fewest runs.
 BUDGET, RUNS = 0.1, 3
-#: Seconds of the first run after which there is only one other: it may have been slow for a
-#: device's compiler.
+#: Seconds of the first run above which there is only one more; a first run may be slow because a
+#: device compiles.
 SLOW = 0.5
 QUALITY = 85
 
-#: What is asked of each operation.
-_ASKED = {
-    "upscale": "upscale:2",
-    "resize": f"resize:{2 * SIZE.width}x{2 * SIZE.height}",
-    "sharpen": "sharpen:0.5",
-    "denoise": "denoise:0.3",
-    "pass": "pass",
-}
-
 
 def known() -> tuple[str, ...]:
-    """Return the processors that there are to be measured."""
+    """Return the names of the processors to be measured."""
     return _processors.known()
 
 
@@ -65,19 +56,17 @@ def threads() -> int:
 def processors(engine: Engine, stop: Stop = lambda: False) -> dict[str, float]:
     """Return an engine's megapixels of result a second by processor.
 
-    What it cannot do is left out, and so is, with a line in the log, what fails.
+    What it cannot do is left out; so is what fails, with a line in the log.
 
     Args:
         engine: does the work.
-        stop: asked before each; where it says yes, what is left is not measured.
+        stop: asked before each; once it returns True, the rest is not measured.
     """
     found = {}
     with _Threads(threads()):
         for name in takewhile(lambda _: not stop(), known()):
-            operation, _, method = name.partition(":")
             try:
-                text = _ASKED.get(operation, operation) + (f":{method}" if method else "")
-                work = chunk(text, "raw")
+                work = chunk(_example(name), "raw", frame=FRAME)
                 if not all(map(engine.can, work.plan.steps)):
                     continue
                 seconds = _best(partial(_processing, engine, work))
@@ -94,7 +83,7 @@ def codecs(engine: Engine, stop: Stop = lambda: False) -> dict[str, float]:
     with _Threads(threads()):
         for name in takewhile(lambda _: not stop(), CODECS):
             try:
-                seconds = _best(partial(_there_and_back, engine, chunk("pass", name)))
+                seconds = _best(partial(_codec_seconds, engine, chunk("pass", name)))
             except P2C2GError as error:
                 logger.warning("The codec %s is left out: %s", name, error)
                 continue
@@ -102,16 +91,30 @@ def codecs(engine: Engine, stop: Stop = lambda: False) -> dict[str, float]:
     return found
 
 
-def chunk(pipeline: str, name: str, size: Size = SIZE) -> Work:
+def chunk(pipeline: str, name: str, size: Size = SIZE, *, frame: Size | None = None) -> Work:
     """Return a chunk of the probe's picture that asks for a pipeline, in the named codec.
 
+    Args:
+        pipeline: its text.
+        name: of the codec.
+        size: of the chunk.
+        frame: the size of the frame that it is of; the chunk is all of it where None.
+
     Raises:
-        UsageError: the pipeline or the codec is none.
+        UsageError: there is no such pipeline or codec.
     """
-    plan = Pipeline.parse(pipeline).resolve(size)
+    plan = Pipeline.parse(pipeline).resolve(frame or size)
     payload = codec(name).encode(picture(size), QUALITY)
-    crop = Rect(0, 0, plan.output.width, plan.output.height)
+    whole = plan.output_of(size)
+    crop = Rect(0, 0, whole.width, whole.height)
     return Work(plan, name, QUALITY, payload, size, crop)
+
+
+def _example(processor: str) -> str:
+    operation, _, method = processor.partition(":")
+    row = OPERATIONS.get(operation)
+    text = operation if row is None else row.example
+    return f"{text}:{method}" if method else text
 
 
 @lru_cache(maxsize=4)
@@ -125,7 +128,7 @@ def picture(size: Size = SIZE) -> Pixels:
         whole += cv2.resize(noise, (size.width, size.height), interpolation=cv2.INTER_CUBIC)
     whole = np.clip(128 + whole * (50 / float(whole.std())), 0, 255)
     made = np.asarray(whole, np.uint8)
-    made.flags.writeable = False  # Everybody gets the same one.
+    made.flags.writeable = False  # All callers get the same array.
     return made
 
 
@@ -133,14 +136,14 @@ def _processing(engine: Engine, work: Work) -> float:
     return engine.enhance(work).process_us / 1e6
 
 
-def _there_and_back(engine: Engine, work: Work) -> float:
+def _codec_seconds(engine: Engine, work: Work) -> float:
     start = perf_counter()
     engine.enhance(work)
     return perf_counter() - start
 
 
 def _best(work: Callable[[], float]) -> float:
-    """Return the least seconds that ``work`` told, the first one not counted: it warms caches."""
+    """Return the least seconds that ``work`` returned; the first run only warms caches."""
     began = perf_counter()
     first = work()
     if first > SLOW:
@@ -149,12 +152,12 @@ def _best(work: Callable[[], float]) -> float:
     while runs < RUNS or perf_counter() - began < BUDGET:
         best = min(best, work())
         runs += 1
-    # A clock of microseconds calls what does nothing 0.
+    # A clock of microseconds measures 0 for an operation that does nothing.
     return max(best, 1e-6)
 
 
 class _Threads:
-    """OpenCV's threads for a while."""
+    """Sets OpenCV's number of threads inside a ``with`` block."""
 
     def __init__(self, count: int) -> None:
         self._count = count

@@ -15,15 +15,15 @@ if TYPE_CHECKING:
     from p2c2g_workers.engine.choosing import Trial
     from p2c2g_workers.probe.peaks import Peak
 
-#: Megapixels of the frame that people know.
+#: Megapixels of a frame of 720p.
 _HD = 1280 * 720 / 1e6
 
 
 def show(measured: Capabilities, console: Console, trials: Sequence[Trial] = ()) -> None:
-    """Print the machine, the way to its broker, and how fast it is.
+    """Print the machine, the line to its broker, and how fast it is.
 
     Args:
-        measured: by the probe.
+        measured: what the probe measured.
         console: to print on.
         trials: of the graphics cards that were tried.
     """
@@ -34,9 +34,9 @@ def show(measured: Capabilities, console: Console, trials: Sequence[Trial] = ())
     facts.add_row("Machine", f"{measured.cpu}, {measured.cores} core{plural}")
     facts.add_row("Memory", f"{measured.memory / 2**30:.1f} GiB")
     for row in _gpus(measured, trials) or ["none found by CUDA, OpenCL or Metal"]:
-        facts.add_row("GPU", Text(row))  # no markup: it may tell of p2c2g[cuda]
+        facts.add_row("GPU", Text(row))  # no markup: it may contain p2c2g[cuda]
     facts.add_row("Queues", ", ".join(measured.queues))
-    facts.add_row("Broker", _way(measured))
+    facts.add_row("Broker", _line(measured))
     console.print(facts)
     console.print()
     console.print(_speeds("Processor", measured.speeds, "1280x720 results/s"))
@@ -57,7 +57,7 @@ def _speeds(what: str, speeds: dict[str, float], frames: str) -> Table:
 
 
 def _frames(speed: float) -> str:
-    # What does nothing has no speed worth telling.
+    # The speed of an operation that does nothing means nothing.
     return f"{speed / _HD:,.0f}" if speed < 20_000 else ""
 
 
@@ -88,10 +88,10 @@ def _gpus(measured: Capabilities, trials: Sequence[Trial]) -> list[str]:
     ]
 
 
-def _way(measured: Capabilities) -> str:
+def _line(measured: Capabilities) -> str:
     if not measured.rtt:
-        return "does not answer; give --broker URL to measure the way to it"
+        return "does not answer; give --broker URL to measure the line to it"
     return (
-        f"{measured.rtt * 1000:.2f} ms there and back, {measured.up / 1e6:,.0f} Mbit/s up, "
+        f"{measured.rtt * 1000:.2f} ms round trip, {measured.up / 1e6:,.0f} Mbit/s up, "
         f"{measured.down / 1e6:,.0f} Mbit/s down"
     )

@@ -1,7 +1,8 @@
 """What a peer can do to pixels.
 
-One function an operation and method, found through a registry, one a device.  Those of OpenCV
-and Pillow, on the CPU, are always there and are the functions of this module; OpenCL's are in
+There is one function for each operation and method, found through a registry for each device.
+Those of OpenCV and Pillow, on the CPU, are always there and are the functions of this module;
+OpenCL's are in
 :mod:`p2c2g_workers.processors.opencl`, a graphics card's by PyTorch in :mod:`p2c2g_workers.gpu`.
 """
 

@@ -1,18 +1,18 @@
 """The trained upscalers, run by ONNX Runtime on the CPU.
 
-A net gives what is to be added to the bicubic picture, in whole levels.  It is integers from end
-to end: 8-bit activations, 7-bit weights, 32-bit sums.  A sum of integers is the same in any
+A net gives what is to be added to the bicubic picture, in whole levels.  It uses integers
+throughout: 8-bit activations, 7-bit weights, 32-bit sums.  A sum of integers is the same in any
 order, so it does not matter which kernels ONNX Runtime picks for which shape, nor how many
-threads: a chunk gets the very pixels of the whole frame.  (With floats it would depend on just
-that.)  Seven bits, since two products of eight would overrun the 16-bit sums that processors
-without VNNI make.  At the frame's edge its border is repeated, as for the other processors;
-the convolutions themselves add none.
+threads: a chunk gets exactly the pixels of the whole frame.  (With floats it would depend on
+that.)  Seven bits, since two products of eight would overflow the 16-bit sums of processors
+without VNNI.  At the frame's edge its border is repeated, as for the other processors; the
+convolutions themselves add none.
 
-Where the weights come from is :mod:`p2c2g_workers.nets`.  Needs the extra ``ml``.  Without it a
-peer does not know these methods, and says so when asked.
+The weights come from :mod:`p2c2g_workers.nets`.  Needs the extra ``ml``.  Without it a peer does
+not know these methods, and says so when asked.
 
-From 1.29 on, ONNX Runtime tells its makers of each process and net that it runs, unless the
-environment says otherwise before it is loaded.  A peer calls nobody: it is said here.
+From 1.29 on, ONNX Runtime reports each process and net to its makers, unless the environment
+forbids that before it is loaded.  A peer connects to nobody: this module forbids it.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ from p2c2g_workers.nets import NOTHING, Weights
 from p2c2g_workers.processors.opencv import scale
 from p2c2g_workers.processors.registry import register
 
-# On import, so that it is said before anybody who knows of nets loads the library.
+# On import, so that it is set before any other module loads the library.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 #: Whether ONNX Runtime, or what reads nets for it, is not installed here.
 MISSING = nets.MISSING or importlib.util.find_spec("onnxruntime") is None
-#: Nets look at cells of 2x2 pixels and give cells of 4x4, three bytes a pixel.
+#: Nets take cells of 2x2 pixels and give cells of 4x4, three bytes a pixel.
 _CELL = 2
 #: Nets that are kept ready to run, 3 MB each at most; the least recently used is dropped.
 _READY = 8
@@ -53,19 +53,19 @@ class Network:
         weights: checked, which :func:`~p2c2g_workers.nets.read` has done.
 
     Raises:
-        ProcessorError: ONNX Runtime is not here, or does not take it.
+        ProcessorError: ONNX Runtime is not installed, or refuses the net.
     """
 
     def __init__(self, weights: Weights) -> None:
         if MISSING:
             raise ProcessorError("No net can be run without ONNX Runtime: pip install 'p2c2g[ml]'.")
-        import onnxruntime  # 0.1 s that only those who need it pay
+        import onnxruntime  # takes 0.1 s, so only where it is needed
 
         options = onnxruntime.SessionOptions()
         # Chunks are what runs side by side; a net that spread would take their cores.
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         try:
-            # Written anew from what was checked: a stranger's bytes end at our reader.
+            # Written again from what was checked: a stranger's bytes end at our reader.
             self._session: Any = onnxruntime.InferenceSession(
                 nets.write(weights.layers), options, providers=["CPUExecutionProvider"]
             )
@@ -88,7 +88,7 @@ class Network:
             ),
             np.uint8,
         )
-        # A cell's row of pixels is one item, which moves as one.
+        # A cell's row of pixels is one item, so that it is moved as a whole.
         rows = padded.reshape(padded.shape[0], -1).view("V6")
         tall, wide = rows.shape[0] // _CELL, rows.shape[1]
         cells = np.ascontiguousarray(rows.reshape(tall, _CELL, wide).transpose(0, 2, 1))
@@ -112,7 +112,7 @@ def ready(weights: Weights) -> Network:
 
 
 class Doubling:
-    """The processor of all nets: which one is in the step, and whether it can be had may change."""
+    """The processor of all nets: the step names the net, and whether it is here may change."""
 
     def __call__(self, pixels: Pixels, step: Step) -> Pixels:
         """Double the size by the net of a step.

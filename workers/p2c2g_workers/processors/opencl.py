@@ -1,12 +1,12 @@
-"""The operations on whatever speaks OpenCL, by OpenCV's UMat.
+"""The operations on OpenCL devices, by OpenCV's UMat.
 
-OpenCV has OpenCL code for part of this only, and does the rest on the CPU without a word.  So
-here is what was seen to have its kernels, and the CPU's own processors do the rest: nets,
-``nearest``, ``lanczos``, all that makes a picture smaller, and bicubic by a factor that
+OpenCV has OpenCL code for only part of this, and silently does the rest on the CPU.  So this
+module has what was seen to have kernels, and the CPU's own processors do the rest: nets,
+``nearest``, ``lanczos``, everything that makes a picture smaller, and bicubic by a factor that
 ``warpAffine`` cannot hit exactly.  Each picture goes to the device and back once a step.
 
-The tolerance, to the CPU and from chunk to whole frame: :data:`LEVELS` levels.  ``sharpen`` and
-``denoise`` were seen to be exact: halves and sixteenths, which float32 holds.
+The tolerance, against the CPU and from chunk to whole frame, is :data:`LEVELS` levels.
+``sharpen`` and ``denoise`` were seen to be exact: halves and sixteenths, which float32 holds.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from p2c2g_workers.processors.registry import CPU, Registry
 #: Levels that a pixel may be off.
 LEVELS = 1
 
-OPENCL = Registry("OpenCL", spare=CPU)
+OPENCL = Registry(spare=CPU)
 
-#: ``warpAffine`` knows positions to this part of a pixel.
+#: ``warpAffine`` rounds positions to this part of a pixel.
 _PLACES = 32
-#: Pixels that are repeated around a picture: bicubic looks two away, and beyond the border
-#: OpenCV's kernels know no repetition.
+#: Pixels that are repeated around a picture: bicubic reads two away, and OpenCV's kernels do not
+#: repeat the border.
 _BORDER = 4
 _SQUARE = np.ones((3, 3), np.uint8)
 _BLUR = np.array([0.25, 0.5, 0.25], np.float32)
-#: Lets a half be rounded up, as the CPU does; sums come in 16ths.
+#: Added so that a half is rounded up, as on the CPU; sums are in 16ths.
 _UP = 1 / 32
 
 
@@ -81,7 +81,7 @@ def denoise(pixels: Pixels, step: Step) -> Pixels:
 def _bilinear(pixels: Pixels, step: Step) -> Pixels:
     across, down = step.scale_x.denominator, step.scale_y.denominator
     height, width = pixels.shape[:2]
-    # A size in whole parts, so that OpenCV reckons with the very scale.
+    # A size in whole parts, so that OpenCV computes with exactly this scale.
     whole = cv2.copyMakeBorder(
         pixels, 0, -height % down, 0, -width % across, cv2.BORDER_REPLICATE
     )  # fmt: skip

@@ -1,7 +1,7 @@
 """The operations on the CPU, by OpenCV and, where it cannot be exact, by Pillow.
 
-What is asked of each is that a chunk gets the very pixels of the whole frame.  That decides
-much here; each choice says why.  Where OpenCV is without Intel's IPP (not on x86), bicubic is
+Each of them must give a chunk exactly the pixels of the whole frame.  That decides much here; each
+choice says why.  Where OpenCV is without Intel's IPP (not on x86), bicubic is
 exact for factors whose numerator is a power of two; for others it may differ by one level.
 """
 
@@ -48,8 +48,8 @@ def scale(pixels: Pixels, step: Step) -> Pixels:
 def nearest(pixels: Pixels, step: Step) -> Pixels:
     """Scale by repeating pixels.
 
-    By indices of our own: OpenCV's come from a product of floats, and fall on the wrong side
-    where a centre lies just on a border between two pixels.
+    With indices of our own: OpenCV's come from a product of floats, and are wrong where a centre
+    lies exactly on the border between two pixels.
     """
     if step.scale_x == step.scale_y == 1:
         return pixels
@@ -65,8 +65,8 @@ def nearest(pixels: Pixels, step: Step) -> Pixels:
 @register("sharpen")
 def sharpen(pixels: Pixels, step: Step) -> Pixels:
     """Add the difference to a 3x3 Gaussian blur, kept within the 3x3 neighbours' extremes."""
-    # A weight in 256ths times a pixel is exact in float32, so vector code and the plain code
-    # for the last columns round alike.
+    # A weight in 256ths times a pixel is exact in float32, so vector code and the scalar code
+    # for the last columns give the same.
     amount = round(step.amount * 256) / 256
     if not amount:
         return pixels
@@ -102,8 +102,8 @@ def denoise(pixels: Pixels, step: Step) -> Pixels:
 
 _SQUARE = np.ones((3, 3), np.uint8)
 _ROWS = 96
-#: Pixels to the right and below whose results are thrown away: the last ones of a picture, and
-#: an odd number of them, take roads through OpenCV that differ by one level now and then.
+#: Pixels to the right and below whose results are thrown away: OpenCV computes the last ones of a
+#: picture, and an odd number of them, by other code, which now and then differs by one level.
 _MARGIN = 8
 
 
@@ -130,7 +130,7 @@ def _by_pillow(pixels: Pixels, step: Step) -> Pixels:
     whole = _filled(pixels, step.scale_x.denominator, step.scale_y.denominator)
     height, width = whole.shape[:2]
     kernel = _PILLOW[step.method or ""]
-    # One direction at a time: which comes first is Pillow's choice otherwise, by the size.
+    # One direction at a time: otherwise Pillow chooses by the size which comes first.
     image = Image.fromarray(whole)
     image = image.resize((int(width * step.scale_x), height), kernel)
     image = image.resize((image.width, int(height * step.scale_y)), kernel)

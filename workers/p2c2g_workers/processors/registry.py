@@ -1,9 +1,9 @@
-"""The seam between a plan and those who carry it out: a registry of processors for each device.
+"""The interface between a plan and what carries it out: a registry of processors for each device.
 
-A processor is any function of pixels and a step.  It owes three things: a result of just
-``step.output(size)``; no look further than ``step.radius`` pixels; and the same pixels for a
-chunk as for the whole frame, since chunks are shown side by side.  Those of the CPU are exact
-in that; those of another device may be off by a few levels, which its module states.
+A processor is any function of pixels and a step.  It has to give a result of exactly
+``step.output(size)``, read no further than ``step.radius`` pixels, and give the same pixels for a
+chunk as for the whole frame, since chunks are shown side by side.  Those of the CPU are exact in
+that; those of another device may be off by a few levels, which its module states.
 
 One whose work depends on more than operation and method, such as a net on its weights, has a
 ``check`` besides: it takes the step and raises ProcessorError where it cannot be done now.
@@ -12,6 +12,7 @@ One whose work depends on more than operation and method, such as a net on its w
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any, Generic, TypeVar
 
 import cv2
 import numpy as np
@@ -23,44 +24,52 @@ from p2c2g.media.operations import Plan, Step
 #: Takes ``(height, width, 3)`` BGR, which it must not change, and gives a new array of the
 #: same kind, or the very same array where there is nothing to do.
 Processor = Callable[[Pixels, Step], Pixels]
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 
-class Registry:
-    """The processors of one device.
+class Functions(Generic[Function]):
+    """One device's functions, each for an operation or for one of its methods."""
 
-    Args:
-        device: what a person calls it.
-        spare: the registry to which a step goes that this one has no processor for.
-    """
+    def __init__(self) -> None:
+        self._processors: dict[str, Function] = {}
 
-    def __init__(self, device: str, spare: Registry | None = None) -> None:
-        self.device = device
-        self._spare = spare
-        self._processors: dict[tuple[str, str | None], Processor] = {}
-
-    def copy(self) -> Registry:
-        """Return one with the same processors, to which others may be added."""
-        made = Registry(self.device, self._spare)
-        made._processors.update(self._processors)
-        return made
-
-    def register(self, name: str, *methods: str) -> Callable[[Processor], Processor]:
+    def register(self, name: str, *methods: str) -> Callable[[Function], Function]:
         """Register the decorated function for an operation, under each method where it has them.
 
-        A later one takes the place of an earlier one.
+        A later function replaces an earlier one.
         """
 
-        def add(function: Processor) -> Processor:
-            for method in methods or (None,):
-                self._processors[name, method] = function
+        def add(function: Function) -> Function:
+            for each in [f"{name}:{method}" for method in methods] or [name]:
+                self._processors[each] = function
             return function
 
         return add
 
     def known(self) -> tuple[str, ...]:
-        """Return what can be done, as ``operation`` or ``operation:method``, sorted."""
-        here = {f"{name}:{method}" if method else name for name, method in self._processors}
-        return tuple(sorted(here.union(self._spare.known() if self._spare else ())))
+        """Return what can be done, as :attr:`Step.processor` has it, sorted."""
+        return tuple(sorted(self._processors))
+
+    def find(self, step: Step) -> Function | None:
+        """Return the function for a step; None where the device has none."""
+        return self._processors.get(step.processor)
+
+
+class Registry(Functions[Processor]):
+    """The processors of one device.
+
+    Args:
+        spare: the registry to which a step goes that this one has no processor for.
+    """
+
+    def __init__(self, spare: Registry | None = None) -> None:
+        super().__init__()
+        self._spare = spare
+
+    def known(self) -> tuple[str, ...]:
+        """Return what can be done, by the spare too."""
+        spare = self._spare.known() if self._spare else ()
+        return tuple(sorted({*super().known(), *spare}))
 
     def processor(self, step: Step) -> Processor:
         """Return the function for a step.
@@ -68,13 +77,13 @@ class Registry:
         Raises:
             ProcessorError: this peer has none; another may.
         """
-        found = self._processors.get((step.name, step.method))
+        found = self.find(step)
         if found is None:
             if self._spare is not None:
                 return self._spare.processor(step)
-            wanted = f"{step.name}:{step.method}" if step.method else step.name
             raise ProcessorError(
-                f"This peer has no processor for {wanted}: it has {', '.join(self.known())}."
+                f"This peer has no processor for {step.processor}: it has "
+                f"{', '.join(self.known())}."
             )
         check: Callable[[Step], None] | None = getattr(found, "check", None)
         if check is not None:
@@ -123,7 +132,7 @@ class Registry:
 
 
 #: The processors that are always there.
-CPU = Registry("CPU")
+CPU = Registry()
 
 register = CPU.register
 known = CPU.known

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from p2c2g.errors import WireError
-from p2c2g.session.peerclock import PeerClock
+from p2c2g.peers.peer_clock import PeerClock
 
-#: Seconds of a chunk's way: when it is sent, there, at work, back.
+#: Seconds of a chunk's round trip: when it is sent, there, at work, back.
 TRIPS = st.lists(
     st.tuples(st.floats(0, 10), st.floats(1e-4, 0.5), st.floats(0, 0.5), st.floats(1e-4, 0.5)),
     min_size=1,
@@ -37,7 +37,7 @@ def test_a_queue_is_told_from_the_way_by_the_fastest_chunk() -> None:
 
 def test_bounds_older_than_the_window_are_forgotten() -> None:
     clock = PeerClock(window=2)
-    clock.spans(0.0, 0.0, 0.0, 0.010)  # its way there took no time at all
+    clock.spans(0.0, 0.0, 0.0, 0.010)  # it was there in no time at all
     assert clock.spans(1.0, 1.008, 1.008, 1.010)[0] == pytest.approx(0.008 - (0.0 - 0.002) / 2)
     assert clock.spans(2.0, 2.008, 2.008, 2.010)[0] == pytest.approx(0.005)
 
@@ -75,7 +75,7 @@ def test_a_drifting_clock_changes_neither(
 
 
 @pytest.mark.parametrize("jump", [-1e6, 1e6])
-def test_a_clock_that_begins_anew_is_believed_from_the_first_chunk(jump: float) -> None:
+def test_a_clock_that_begins_again_is_believed_from_the_first_chunk(jump: float) -> None:
     clock = PeerClock()
     for sent in range(10):
         clock.spans(sent, sent + 0.010, sent + 0.015, sent + 0.025)

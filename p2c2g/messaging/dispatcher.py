@@ -15,21 +15,23 @@ from time import monotonic
 from typing import Any
 
 from celery import Celery
-from celery.utils.nodenames import worker_direct
-from kombu import Exchange, Queue
-from kombu.exceptions import OperationalError
+from kombu import Queue
 from redis import ResponseError
 
-from p2c2g.celery import ENHANCE_TASK
 from p2c2g.errors import BrokerUnavailableError
-from p2c2g.messaging.pipelining import CONNECTION_ERRORS, BusyError
-from p2c2g.messaging.publishing import QueueBound, move_messages, tune_producer
-from p2c2g.messaging.results import stream_key
+from p2c2g.messaging import names
+from p2c2g.messaging.client import SOCKET_TIMEOUT, open_connection
+from p2c2g.messaging.errors import translated
+from p2c2g.messaging.pipelining import BusyError
+from p2c2g.messaging.publishing import (
+    QueueBound,
+    anonymous_queue,
+    move_messages,
+    tune_producer,
+)
 
 logger = logging.getLogger(__name__)
 
-#: Seconds that connecting, or closing in order, waits for the broker.
-SOCKET_TIMEOUT = 1.0
 #: Chunks in a capability queue, shared by all sessions: some frames of each.  Drop policy:
 #: the oldest, which all sessions gave up first.
 QUEUE_LENGTH = 256
@@ -88,7 +90,7 @@ class Dispatcher:
         self._queue = queue
         self._busy_after = busy_after
         self._clock = clock
-        self._reply_to = stream_key(session)
+        self._reply_to = names.results(session)
         self._lock = threading.Lock()
         self._producer: Any = None
         self._broken: list[Any] = []
@@ -114,22 +116,16 @@ class Dispatcher:
             _release(producer)
         if is_connected:
             return
-        connection = self._app.connection_for_write(
-            transport_options={
-                **self._app.conf.broker_transport_options,
-                "socket_timeout": SOCKET_TIMEOUT,
-                "socket_connect_timeout": SOCKET_TIMEOUT,
-            }
-        )
-        try:
-            connection.connect()
-            producer = self._app.amqp.Producer(connection)
-            tune_producer(producer, self._bound, self._busy_after)
-            if hasattr(producer.channel, "stream"):
-                producer.channel.stream.connect()
-        except (*CONNECTION_ERRORS, OperationalError) as error:
-            connection.release()
-            raise BrokerUnavailableError(f"The broker does not answer: {error}.") from error
+        with translated():
+            connection = open_connection(self._app, SOCKET_TIMEOUT)
+            try:
+                producer = self._app.amqp.Producer(connection)
+                tune_producer(producer, self._bound, self._busy_after)
+                if hasattr(producer.channel, "stream"):
+                    producer.channel.stream.connect()
+            except BaseException:
+                connection.release()
+                raise
         with self._lock:
             self._producer = producer
 
@@ -142,15 +138,15 @@ class Dispatcher:
         with self._sending() as producer, producer.batch():
             for index, header, payload, peer in messages:
                 self._app.send_task(
-                    ENHANCE_TASK,
+                    names.ENHANCE_TASK,
                     args=(header, payload),
                     task_id=task_id(self._session, frame, index),
-                    queue=self._queue_of(worker_direct(peer).name if peer else self._queue),
+                    queue=self._queue_of(names.own_queue(peer) if peer else self._queue),
                     # Nothing to declare: a round trip for each new queue.
                     declare=[],
                     reply_to=self._reply_to,
                     producer=producer,
-                    # Else a repr of the picture travels in the headers.
+                    # Else a repr of the picture is sent in the headers.
                     argsrepr=f"<frame {frame} chunk {index}>",
                     kwargsrepr="",
                     add_to_parent=False,
@@ -174,8 +170,8 @@ class Dispatcher:
                 producer,
                 [
                     (
-                        worker_direct(source).name,
-                        worker_direct(to).name,
+                        names.own_queue(source),
+                        names.own_queue(to),
                         task_id(self._session, frame, chunk),
                     )
                     for frame, chunk, source, to in moves
@@ -191,14 +187,17 @@ class Dispatcher:
             if producer is None:
                 raise BrokerUnavailableError("The broker is away.")
             try:
-                yield producer
-            except (*CONNECTION_ERRORS, OperationalError, BusyError, ResponseError) as error:
-                # A broker that is slow or full is still there.
-                cause = error if isinstance(error, BusyError | ResponseError) else error.__cause__
+                with translated():
+                    yield producer
+            except BrokerUnavailableError as error:
+                # A broker that is slow or full is still there; a batch wraps what it met.
+                cause = error.__cause__
+                if not isinstance(cause, BusyError | ResponseError):
+                    cause = cause.__cause__ if cause else None
                 if not isinstance(cause, BusyError | ResponseError):
                     self._producer = None
                     self._broken.append(producer)
-                raise BrokerUnavailableError(f"The broker does not answer: {error}.") from error
+                raise
 
     def close(self) -> None:
         """Close the connection once what was sent has been taken."""
@@ -213,10 +212,7 @@ class Dispatcher:
         if queue is None:
             if len(self._queues) >= _MAX_QUEUES:
                 self._queues.clear()
-            # The anonymous exchange: a message goes to the queue that its routing key
-            # names, and nobody has to ask the broker for bindings.
-            queue = Queue(name, Exchange("", type="direct"), routing_key=name)
-            self._queues[name] = queue
+            queue = self._queues[name] = anonymous_queue(name)
         return queue
 
     def _bound(self, queue: str) -> QueueBound:
@@ -227,6 +223,7 @@ class Dispatcher:
 
 def _release(producer: Any) -> None:
     try:
-        producer.connection.release()
-    except (*CONNECTION_ERRORS, OperationalError) as error:
-        logger.debug("The connection did not close in order: %s", error)
+        with translated("The connection did not close in order"):
+            producer.connection.release()
+    except BrokerUnavailableError as error:
+        logger.debug("%s", error)

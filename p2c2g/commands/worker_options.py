@@ -12,30 +12,14 @@ from typing import Any
 
 import click
 
+from p2c2g.commands.guest import Hours, parse_mbps, parse_share
 from p2c2g.errors import UsageError
-from p2c2g.peers.guest import Hours, parse_mbps, parse_share
+from p2c2g.messaging.labels import MAX_REGION, parse_label
 
-#: Characters of a name and of a region at most, as enrolments have them.
-MAX_NAME = 200
-MAX_REGION = 64
 _PREFIX = "P2C2G_WORKER_"
 
 #: Reads a text; raises UsageError where it cannot.
 Read = Callable[[str], object]
-
-
-def parse_label(text: str, longest: int) -> str:
-    """Return a name as people write it, without blanks around it.
-
-    Raises:
-        UsageError: it is empty, too long or not printable.
-    """
-    label = text.strip()
-    if not label or len(label) > longest or not label.isprintable():
-        raise UsageError(
-            f"{text!r} is no name: give from 1 to {longest} printable characters, such as attic."
-        )
-    return label
 
 
 class PeerOption(click.Option):
@@ -72,19 +56,14 @@ def _option(flag: str, text: str, kind: str = "", read: Read | None = None) -> c
 
 
 def worker_options() -> list[click.Option]:
-    """Return the options, anew: Celery adds them to its command in place."""
+    """Return new options: Celery adds them to its command in place."""
     return [
-        _option(
-            "--peer-name",
-            "What people call this peer.",
-            "NAME",
-            lambda text: parse_label(text, MAX_NAME),
-        ),
+        _option("--peer-name", "What people call this peer.", "NAME", parse_label),
         _option(
             "--region",
             "Where this peer is, as people call it, such as eu-west.",
             "NAME",
-            lambda text: parse_label(text, MAX_REGION),
+            lambda text: parse_label(text, MAX_REGION, "region"),
         ),
         _option(
             "--cpu-fallback", "Serve the queue 'cpu' where -Q asks for 'gpu' and no GPU is found."
@@ -101,12 +80,8 @@ def worker_options() -> list[click.Option]:
         ),
         _option(
             "--max-mbps",
-            "Use at most so many megabits a second for chunks and results.",
+            "Use at most this many megabits a second for chunks and results.",
             "NUMBER",
             parse_mbps,
         ),
     ]
-
-
-#: The environment's variables that these options read.
-VARIABLES = tuple(str(option.envvar) for option in worker_options())

@@ -3,7 +3,7 @@
 A peer's monotonic clock starts anywhere and nobody trusts its wall clock.  But each chunk
 gives two bounds of the offset between the clocks: it started after it was sent, and it
 arrived after it was done.  The tightest of the latest bounds count, and the middle between
-them is taken: NTP's reckoning (RFC 5905, sections 8 and 10), with the least delay sought in
+them is taken, as NTP does (RFC 5905, sections 8 and 10), with the least delay sought in
 each direction by itself.  The spans that follow are never negative, and add up exactly.
 """
 
@@ -29,7 +29,7 @@ class PeerClock:
     def spans(
         self, sent: float, started: float, done: float, arrived: float
     ) -> tuple[float, float]:
-        """Split a chunk's travel in two.
+        """Split a chunk's round trip, without its work, in two.
 
         Args:
             sent: when it was sent, in seconds of the session's clock.
@@ -54,7 +54,7 @@ class PeerClock:
         self._forward.append(forward)
         self._backward.append(backward)
         if min(self._forward) + min(self._backward) < 0:
-            # No one offset fits all of them: the clock has drifted, or began anew.
+            # No one offset fits all of them: the clock has drifted, or begun again.
             self._forward = deque([forward], self._forward.maxlen)
             self._backward = deque([backward], self._backward.maxlen)
         offset = (min(self._forward) - min(self._backward)) / 2

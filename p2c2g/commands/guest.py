@@ -1,6 +1,6 @@
 """What a guest on somebody's machine promises: how much it uses, and when.
 
-Pure.  These are the words of the command line; the peer's side keeps the promises
+Pure.  This reads the command line's options; the peer's side keeps the promises
 (:mod:`p2c2g_workers.guest_policy`).
 """
 
@@ -58,12 +58,12 @@ class Hours:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a guest keeps to; None and False where it need not.
+    """The limits that a guest keeps to; None and False where there is no limit.
 
     Args:
         max_cpu: its share of the whole machine's CPU, 0.001 to 1.
-        only_idle: it works while nobody else uses the machine.
-        hours: it works then.
+        only_idle: whether it works only while nobody else uses the machine.
+        hours: when it works.
         max_mbps: megabits a second of chunks and results together.
     """
 
@@ -87,7 +87,7 @@ class Limits:
         """Read them as the command line has them; what is None or "" is no limit.
 
         Raises:
-            UsageError: one of them is not what it should be; the sentence says which.
+            UsageError: one of them is not valid; the sentence says which.
         """
         return cls(
             max_cpu=None if max_cpu in (None, "") else parse_share(str(max_cpu)),

@@ -32,7 +32,7 @@ _GOING_AWAY, _BAD_MESSAGE = 1001, 1008
 Stats = Callable[[], Mapping[str, object]]
 
 
-class Watcher:
+class ViewerConnection:
     """Sends a hub's pictures and the session's statistics to one WebSocket.
 
     Args:
