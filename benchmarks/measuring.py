@@ -20,14 +20,15 @@ import random
 import tempfile
 import time
 from collections import deque
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 
 from benchmarks.contenders import Bench, Contender, load
 from benchmarks.pool import last_line
-from p2c2g.errors import UnavailableError
+from p2c2g.errors import P2C2GError, UnavailableError
 from p2c2g.messaging.embedded import HOST, EmbeddedBroker
 from p2c2g.testing.delay_proxy import DelayProxy
 
@@ -50,6 +51,11 @@ class Case:
     def __str__(self) -> str:
         return f"rtt={self.rtt:g},kib={self.kib:g}"
 
+    @property
+    def told(self) -> str:
+        """Return it in words."""
+        return f"RTT {self.rtt:g} ms · {self.kib:g} KiB each way"
+
 
 @dataclass(frozen=True, slots=True)
 class Terms:
@@ -58,6 +64,18 @@ class Terms:
     work_ms: float
     threads: int
     seconds: float
+
+    @property
+    def told(self) -> str:
+        """Return them in words."""
+        return f"{self.work_ms:g} ms of work · {self.threads} threads"
+
+
+#: A peer 20 ms away that takes and gives 30 KiB and works 5 ms, on 8 threads.
+FAR = Case(rtt=20.0, kib=30.0)
+WORK_MS, THREADS = 5.0, 8
+
+Tell = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +88,22 @@ class Figures:
     tasks_per_s: float
 
 
-def run_case(name: str, case: Case, terms: Terms) -> Figures:
-    """Measure one contender, by its name, in one case.
+def compare(
+    names: Iterable[str], case: Case, terms: Terms, tell: Tell
+) -> dict[str, dict[str, float]]:
+    """Measure contenders in one case; one that cannot run is left out, and that is told.
 
-    Raises:
-        UnavailableError: it cannot run here, or gives no result.
+    Returns:
+        ``{name: figures}``, in the order of the names.
     """
-    return measure(name, load(name), case, terms)
+    got: dict[str, dict[str, float]] = {}
+    for name in names:
+        tell(f"round trip: {name}, {case}")
+        try:
+            got[name] = asdict(measure(name, load(name), case, terms))
+        except P2C2GError as error:
+            tell(f"left out. {error}")
+    return got
 
 
 def measure(name: str, contender: Contender, case: Case, terms: Terms) -> Figures:
