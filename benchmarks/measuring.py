@@ -22,7 +22,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -78,16 +78,6 @@ WORK_MS, THREADS = 5.0, 8
 Tell = Callable[[str], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Figures:
-    """What came out: percentiles of the latency in milliseconds, and tasks a second."""
-
-    p50_ms: float
-    p95_ms: float
-    p99_ms: float
-    tasks_per_s: float
-
-
 def compare(
     names: Iterable[str], case: Case, terms: Terms, tell: Tell
 ) -> dict[str, dict[str, float]]:
@@ -100,14 +90,17 @@ def compare(
     for name in names:
         tell(f"round trip: {name}, {case}")
         try:
-            got[name] = asdict(measure(name, load(name), case, terms))
+            got[name] = measure(name, load(name), case, terms)
         except P2C2GError as error:
             tell(f"left out. {error}")
     return got
 
 
-def measure(name: str, contender: Contender, case: Case, terms: Terms) -> Figures:
+def measure(name: str, contender: Contender, case: Case, terms: Terms) -> dict[str, float]:
     """Measure one contender in one case; the name is for its errors.
+
+    Returns:
+        Percentiles of the latency in milliseconds, and tasks a second.
 
     Raises:
         UnavailableError: it cannot run here, or gives no result.
@@ -139,7 +132,12 @@ def measure(name: str, contender: Contender, case: Case, terms: Terms) -> Figure
                 f"{name} gave no result in time. Its worker's last words: {last_line(log)}"
             ) from error
     p50, p95, p99 = (float(value) for value in np.percentile(latencies, [50, 95, 99]))
-    return Figures(round(p50, 3), round(p95, 3), round(p99, 3), round(rate, 1))
+    return {
+        "p50_ms": round(p50, 3),
+        "p95_ms": round(p95, 3),
+        "p99_ms": round(p99, 3),
+        "tasks_per_s": round(rate, 1),
+    }
 
 
 def _call(contender: Contender, payload: bytes, timeout: float = NEXT_RESULT) -> float:

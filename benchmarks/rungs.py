@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from celery import Celery
@@ -204,7 +204,7 @@ def climb(case: Case, terms: Terms, tell: Tell) -> dict[str, dict[str, float]]:
     result: dict[str, dict[str, float]] = {}
     for rung in RUNGS:
         tell(f"ladder: {rung.label}")
-        result[rung.name] = asdict(measure(rung.label, contender(rung), case, terms))
+        result[rung.name] = measure(rung.label, contender(rung), case, terms)
     return result
 
 
