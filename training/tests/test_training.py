@@ -20,11 +20,11 @@ from p2c2g_training import train as loop
 from p2c2g_training.beginning import begun
 from p2c2g_training.export import RIVALS, check_gate, export, layers, weights
 from p2c2g_training.folder import curve, train
+from p2c2g_training.lettering import lettering
 from p2c2g_training.measure import psnr, ssim
 from p2c2g_training.nets import CELL_OUT, SHAPES, WEIGHT_LIMIT, Net, Shape, cells, large_cells
 from p2c2g_training.pairs import Patches, compressed, doubled, pair
 from p2c2g_training.train import Terms, TrainingRun, corrected, drive, unpacked
-from p2c2g_training.lettering import lettering
 from p2c2g_workers.nets import SUM_LIMIT, Weights, read, shipped
 from p2c2g_workers.processors.network import Network
 
