@@ -32,7 +32,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from benchmarks.player import Player, RunRequest
+from benchmarks.player import Player, PlayRequest
 from benchmarks.pool import Pool, used_seconds
 from benchmarks.streaming import LARGE, OPERATIONS, ROLES, SMALL, stream
 from p2c2g.media.chunker import Grid, cut, plan_chunks
@@ -58,7 +58,7 @@ class PlainProcesses:
         coded: whether pixels travel in the codec.
     """
 
-    def __init__(self, order: RunRequest, *, coded: bool) -> None:
+    def __init__(self, order: PlayRequest, *, coded: bool) -> None:
         self._order = order
         self._coded = coded
         self._codec = codec(order.codec)
@@ -161,7 +161,7 @@ class PlainProcesses:
         return _area(self._memory, self._stride, len(self._chunks), slot, index, side)
 
 
-def _chunks(order: RunRequest) -> tuple[Chunk, ...]:
+def _chunks(order: PlayRequest) -> tuple[Chunk, ...]:
     plan = Pipeline.parse(order.ops).resolve(Size.parse(order.size))
     return plan_chunks(plan, Grid.parse(order.grid))
 
@@ -191,7 +191,7 @@ def _write(area: memoryview, data: Any) -> int:
 
 
 def _work(
-    order: RunRequest,
+    order: PlayRequest,
     coded: bool,
     name: str,
     tasks: SimpleQueue[Any],
@@ -224,12 +224,12 @@ def _work(
 
 
 @contextmanager
-def _both(order: RunRequest) -> Iterator[tuple[PlainProcesses, PlainProcesses]]:
+def _both(order: PlayRequest) -> Iterator[tuple[PlainProcesses, PlainProcesses]]:
     with PlainProcesses(order, coded=True) as coded, PlainProcesses(order, coded=False) as raw:
         yield coded, raw
 
 
-def capacity(pool: Pool, player: Player, order: RunRequest, rounds: int = 2) -> dict[str, Any]:
+def capacity(pool: Pool, player: Player, order: PlayRequest, rounds: int = 2) -> dict[str, Any]:
     """Return frames a second of the pool and of the plain processes, and their ratios.
 
     Raises:
@@ -271,7 +271,7 @@ def capacities(pool: Pool, player: Player, seconds: float, *, quick: bool) -> di
         f"{size} ×2": capacity(
             pool,
             player,
-            RunRequest(size=size, ops=OPERATIONS, seconds=seconds),
+            PlayRequest(size=size, ops=OPERATIONS, seconds=seconds),
             rounds=1 if quick else 2,
         )
         for size in sizes

@@ -26,7 +26,7 @@ from p2c2g.simulator.scenario import Scenario
 from p2c2g.simulator.world import World
 
 POLICIES = ("capability", "weighted", "predictive", "affinity")
-SEEDS = (7, 8, 9)
+SEEDS = (7, 8, 9, 10, 11)
 #: Lines on which bytes take hardly any time, in bits a second.
 FAST_LINES = 1e9
 #: Slow enough peers that it matters which one gets a chunk: 3 to 32 megapixels a second.
@@ -44,6 +44,20 @@ STALL: dict[str, Any] = {
     "stall_at": 10.0,
     "gamer_rtt": 0.002,
     "machines": Machines(seconds_per_megapixel=0.1, slots=1, rtt=0.005, bandwidth=FAST_LINES),
+}
+#: Three gamers share six peers, one core each, which run `ml-large`; each stands still for a tenth
+#: of a second now and then.  A session does not see what the others have sent since the last beat.
+SHARED: dict[str, Any] = {
+    "sessions": 3,
+    "peers": 6,
+    "chunks": 16,
+    "fps": 10.0,
+    "deadline": 0.2,
+    "seconds": 20.0,
+    "stragglers": 1.0,
+    "stall": 0.1,
+    "stall_every": 2.0,
+    "machines": Machines(seconds_per_megapixel=0.12, slots=1, rtt=0.005, bandwidth=FAST_LINES),
 }
 #: The pool that is aimed at: strangers who come and go, stand still, and lie.
 STRANGERS: dict[str, Any] = {"peers": 1000, "churn": 0.2, "stragglers": 0.05, "liars": 0.01}
@@ -64,6 +78,18 @@ def rows() -> Iterator[tuple[str, list[Row]]]:
                 f"second runs {_word(second)}, stealing {_word(stealing)}",
                 {**STALL, "second_runs": second, "stealing": stealing},
             )
+            for second in (False, True)
+            for stealing in (False, True)
+        ],
+    )
+    yield (
+        "Three gamers share six peers that stand still now and then",
+        [
+            (
+                f"{name}, second runs {_word(second)}, stealing {_word(stealing)}",
+                {**SHARED, "gamer_rtt": rtt, "second_runs": second, "stealing": stealing},
+            )
+            for name, rtt in (("near", 0.002), ("14 ms away", 0.014))
             for second in (False, True)
             for stealing in (False, True)
         ],

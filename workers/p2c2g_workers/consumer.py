@@ -30,7 +30,7 @@ from celery.worker.consumer import Consumer as StockConsumer
 from celery.worker.request import Request as StockRequest
 
 from p2c2g.errors import UsageError
-from p2c2g.messaging.readahead import Window
+from p2c2g.messaging.readahead import SPARE, Window
 from p2c2g.messaging.results import FrameResultBackend, flush_results
 from p2c2g.messaging.transport import Transport
 from p2c2g_workers.method_chooser import RECEIVED
@@ -46,10 +46,6 @@ PROBE_INTERVAL = 5.0
 PROBES = 3
 #: Seconds between attempts to reach a broker that is away: the first, the increase, the most.
 RECONNECT = {"interval_start": 0.1, "interval_step": 0.1, "interval_max": 0.5}
-#: Outstanding reads for each that steady arrivals would need: messages come in bursts.  At a
-#: round trip of 40 ms, 8 threads and 20 ms of work, chunks a second: 235 with 1, 294 with
-#: 1.5, 332 with 2, 342 with 3, where a near worker does 327.
-SPARE = 2.0
 #: Seconds for which a stopping worker waits for the chunks that it has already received.
 FINISH_TIMEOUT = 3.0
 
