@@ -40,6 +40,8 @@ _Whole = NDArray[np.signedinteger[Any]]
 
 _SHORT = 32_767
 _TOP = 16 * 255
+#: Channels of OpenCV at most, in any release.
+_CHANNELS = 128
 #: Phases of a row that are carried side by side; more than that are put together at once.
 _BESIDE = 8
 #: New pixels in a band of rows: what is made of it on the way stays in the cache.
@@ -111,7 +113,7 @@ class _Scaler:
         right += -(across.before + pixels.shape[1] + right) % across.inputs
         bottom = max(0, down.inputs * tall + down.after - pixels.shape[0])
         border = (down.before, bottom, across.before, right)
-        padded = cv2.copyMakeBorder(pixels, *border, cv2.BORDER_REPLICATE)
+        padded = np.asarray(cv2.copyMakeBorder(pixels, *border, cv2.BORDER_REPLICATE), np.uint8)
         band = max(1, _BAND // (size.width * down.outputs))
         for begin in range(0, tall, band):
             rows = min(band, tall - begin)
@@ -130,7 +132,7 @@ class _Scaler:
         view = _across(pixels, across)
         nearest = [view(at) for at in across.nearest]
         fine, coarse = _filtered(view, across, (across.bits - 4, across.bits - self._rest))
-        if len(nearest) > _BESIDE:
+        if len(nearest) > _BESIDE and not across.is_whole:
             nearest, fine, coarse = ([_interleaved(one)] for one in (nearest, fine, coarse))
 
         def rows_of(columns: _Whole) -> _View:
@@ -194,11 +196,9 @@ def _filtered(
     """
     kept = filters.outputs - 1 if filters.is_whole else filters.outputs
     # The weights add up to 0: half of them pull one way, half the other.
-    bits = np.int16 if spread * filters.heaviest // 2 <= _SHORT else np.int32
-    sums = [
-        _sum(lambda at, first=first: view(first + at), taps, bits)
-        for first, taps in list(zip(filters.nearest, filters.details, strict=True))[:kept]
-    ]
+    bits = _bits(spread * filters.heaviest // 2)
+    kinds = list(zip(filters.nearest, filters.details, strict=True))[:kept]
+    sums = [_sum(view, nearest, taps, bits) for nearest, taps in kinds]
     found = [[(one >> by).astype(np.int16, copy=False) for one in sums] for by in shifts]
     if filters.is_whole:
         for phases in found:
@@ -206,18 +206,22 @@ def _filtered(
     return found
 
 
-def _sum(view: _View, taps: Taps, bits: type[np.signedinteger[Any]]) -> _Whole:
-    """Return the weighted sum around each pixel; opposite places of one weight share a product."""
+def _bits(largest: int) -> type[np.signedinteger[Any]]:
+    return np.int16 if largest <= _SHORT else np.int32
+
+
+def _sum(view: _View, centre: int, taps: Taps, bits: type[np.signedinteger[Any]]) -> _Whole:
+    """Return the weighted sum around a place; opposite ones of one weight share a product."""
     found: list[_Whole] = []
     for at in sorted({abs(at) for at in taps}):
         right, left = taps.get(at, 0), taps.get(-at, 0)
         if at and right == -left:
-            found.append(np.subtract(view(at), view(-at), dtype=bits))
+            found.append(np.subtract(view(centre + at), view(centre - at), dtype=bits))
             found[-1] *= right
             continue
         for place, weight in {at: right, -at: left}.items():
             if weight:
-                found.append(np.multiply(view(place), weight, dtype=bits))
+                found.append(np.multiply(view(centre + place), weight, dtype=bits))
     total = found[0] if found else np.zeros_like(view(0))
     for one in found[1:]:
         total += one
@@ -270,6 +274,8 @@ def _levels(sixteenths: _Whole, *, is_within: bool) -> Pixels:
 
 def _interleaved(phases: Sequence[Any]) -> Any:
     """Return ``(rows, n * columns)`` of ``n`` arrays: a column of each in turn."""
-    return (
-        phases[0] if len(phases) == 1 else np.asarray(cv2.merge(phases)).reshape(len(phases[0]), -1)
-    )
+    if len(phases) == 1:
+        return phases[0]
+    # OpenCV is faster, and has an end to its channels.
+    whole = cv2.merge(phases) if len(phases) <= _CHANNELS else np.stack(phases, -1)
+    return np.asarray(whole).reshape(len(phases[0]), -1)

@@ -13,16 +13,16 @@ from numpy.typing import NDArray
 from p2c2g.media.frame import Size
 
 _Number = TypeVar("_Number", bound=np.integer[Any])
-#: Longest edge of a cell.
-_LONGEST = 16
+#: Longest edge of a cell; of one of several old pixels, which shrinks as a whole.
+_LONGEST, _SHORT = 64, 16
 
 
 def cell_of(scale_x: Fraction, scale_y: Fraction) -> Size:
     """Return the block of new pixels whose mean a residual cannot change.
 
-    It is an old pixel where the factor is whole, and two or some more where it is a simple
-    fraction, such as three new for two old pixels.  Along an axis that does not grow, or by no
-    simple fraction, it is one pixel wide; where it is so along both, means may change.
+    Where a factor is whole, it is what an old pixel became; where it is a simple fraction, what
+    two or some more became, such as three new pixels of two old ones with 3/2.  Along an axis that
+    does not grow, or by no simple fraction, it is one pixel wide, and along both means may change.
     """
     return Size(_edge(scale_x), _edge(scale_y))
 
@@ -30,10 +30,11 @@ def cell_of(scale_x: Fraction, scale_y: Fraction) -> Size:
 def _edge(scale: Fraction) -> int:
     if scale <= 1:
         return 1
-    least = scale if scale.denominator == 1 else 2 * scale
+    if scale.denominator == 1:
+        return int(scale) if scale <= _LONGEST else 1
     # A divisor, since chunks begin at multiples of the numerator.
     whole = scale.numerator
-    edges = (edge for edge in range(2, _LONGEST + 1) if edge >= least and whole % edge == 0)
+    edges = (edge for edge in range(2, _SHORT + 1) if edge >= 2 * scale and whole % edge == 0)
     return next(edges, 1)
 
 
@@ -43,6 +44,8 @@ def apart(plane: NDArray[_Number], cell: Size) -> list[NDArray[_Number]]:
     Each is ``(rows, columns)`` of cells.  Those that the right or lower edge cuts are left out.
     """
     rows, columns = plane.shape[0] // cell.height, plane.shape[1] // cell.width
+    if not rows * columns:  # of which OpenCV makes nothing
+        return [np.zeros((rows, columns), plane.dtype)] * (cell.width * cell.height)
     whole = np.ascontiguousarray(plane[:, : columns * cell.width])
     found: list[Any] = []
     for at in range(cell.height):
@@ -51,11 +54,13 @@ def apart(plane: NDArray[_Number], cell: Size) -> list[NDArray[_Number]]:
     return found
 
 
-def together(parts: Sequence[NDArray[_Number]], cell: Size, size: Size) -> NDArray[_Number]:
-    """Return the plane of which these are the parts; 0 where a cell is cut by its edge."""
-    plane = np.zeros((size.height, size.width), parts[0].dtype)
+def together(
+    parts: Sequence[NDArray[_Number]], cell: Size, shape: tuple[int, ...]
+) -> NDArray[_Number]:
+    """Return the plane of a shape of which these are the parts; 0 where its edge cuts a cell."""
+    plane = np.zeros(shape, parts[0].dtype)
     rows, columns = parts[0].shape
-    for at in range(cell.height):
+    for at in range(cell.height if parts[0].size else 0):
         row: Any = cv2.merge(list(parts[at * cell.width :][: cell.width]))
         part = plane[at : rows * cell.height : cell.height, : columns * cell.width]
         part[:] = row.reshape(part.shape)

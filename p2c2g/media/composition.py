@@ -23,6 +23,8 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
+from typing import Any
 
 import cv2
 import numpy as np
@@ -85,49 +87,48 @@ class Composition:
             self._band(base, place, residual[rows], out[rows])
 
     def _band(self, base: Pixels, place: Rect, residual: Residual, out: Pixels) -> None:
-        near, inner = self._around(base, place)
-        colours = [np.asarray(one) for one in cv2.split(near)]
-        if residual.shape[2] == 1:
-            here = [inner.of(one) for one in colours]
-            above = cv2.bitwise_not(cv2.max(cv2.max(here[0], here[1]), here[2]))
-            below = cv2.min(cv2.min(here[0], here[1]), here[2])
-            change = self._change(residual[:, :, 0], luma(colours), inner, below, above)
-            change = cv2.merge([change] * 3)
-        else:
-            change = cv2.merge(
-                [
-                    self._change(residual[:, :, at], one, inner, inner.of(one), 255 - inner.of(one))
-                    for at, one in enumerate(colours)
-                ]
-            )
-        # Modulo 256, in which the bounds see to it that nothing runs over.
-        np.add(place.of(base), change, out=out)
-
-    def _around(self, base: Pixels, place: Rect) -> tuple[Pixels, Rect]:
-        """Return the base with what is around a place, and the place in that."""
         x, y = max(0, place.x - self.around.width), max(0, place.y - self.around.height)
         near = base[y : place.bottom + self.around.height, x : place.right + self.around.width]
-        return near, Rect(place.x - x, place.y - y, place.width, place.height)
+        inner = Rect(place.x - x, place.y - y, place.width, place.height)
+        colours: list[Any] = list(cv2.split(near))
+        here = [inner.of(one) for one in colours]
+        changes: list[Any]
+        if residual.shape[2] == 1:
+            below: Any = cv2.min(cv2.min(here[0], here[1]), here[2])
+            above: Any = cv2.bitwise_not(cv2.max(cv2.max(here[0], here[1]), here[2]))
+            changes = [self._change(residual[:, :, 0], luma(colours), inner, below, above)] * 3
+        else:
+            changes = [
+                self._change(residual[:, :, at], colours[at], inner, one, np.invert(one))
+                for at, one in enumerate(here)
+            ]
+        # Modulo 256: the bounds see to it that nothing runs over.
+        np.add(place.of(base), np.asarray(cv2.merge(changes), np.uint8), out=out)
 
     def _change(
         self, residual: Residual, near: Pixels, inner: Rect, below: Pixels, above: Pixels
     ) -> Pixels:
         """Return what is added to a plane, modulo 256.
 
-        ``near`` is the plane with what is around it, and ``below`` and ``above`` how far it is
-        from 0 and 255.
+        ``near`` is the plane with what is around it, and ``below`` and ``above`` how far each
+        pixel is from 0 and 255.
         """
         square = np.ones((2 * self.around.height + 1, 2 * self.around.width + 1), np.uint8)
-        margin = (MARGIN, 0, 0, 0)
-        here = inner.of(near)
-        highest, lowest = inner.of(cv2.dilate(near, square)), inner.of(cv2.erode(near, square))
-        up = cv2.min(cv2.add(cv2.subtract(highest, here), margin), above)
-        down = cv2.min(cv2.add(cv2.subtract(here, lowest), margin), below)
+        highest: Any = cv2.dilate(near, square)
+        lowest: Any = cv2.erode(near, square)
+        here, highest, lowest = (inner.of(one) for one in (near, highest, lowest))
+        up = _widened(cv2.subtract(highest, here), above)
+        down = _widened(cv2.subtract(here, lowest), below)
         levels = np.clip(residual, -255, 255)
         if self.cell == Size(1, 1):
             return np.clip(levels, -down.astype(np.int16), up).astype(np.uint8)
-        parts = _fitted(*(cells.apart(one, self.cell) for one in (levels, up, down)))
-        return cells.together(parts, self.cell, Size.of(here))
+        apart = partial(cells.apart, cell=self.cell)
+        return cells.together(_fitted(apart(levels), apart(up), apart(down)), self.cell, here.shape)
+
+
+def _widened(bound: Any, most: Pixels) -> Pixels:
+    wider = cv2.add(bound, np.full_like(bound, MARGIN))  # no number: OpenCV mistakes 4x1 pixels
+    return np.asarray(cv2.min(wider, most), np.uint8)
 
 
 def _fitted(
@@ -141,13 +142,13 @@ def _fitted(
     """
     count = len(levels)
     bits = np.int16 if 2 * 255 * count * _STEPS <= 32_767 else np.int32
-    total = levels[0].astype(bits)
+    total: Any = levels[0].astype(bits)
     for one in levels[1:]:
         total += one
-    changes = [np.multiply(one, count, dtype=bits) - total for one in levels]
+    changes: list[Any] = [np.multiply(one, count, dtype=bits) - total for one in levels]
     kept = np.full(total.shape, _STEPS, np.float32)
     for change, high, low in zip(changes, up, down, strict=True):
-        upwards = -(change > 0).view(np.uint8)
+        upwards = -(change > 0).astype(np.uint8)
         bound = (low ^ ((low ^ high) & upwards)).astype(np.float32)
         bound *= _STEPS * count
         bound += 1
@@ -157,7 +158,7 @@ def _fitted(
         np.minimum(kept, bound, out=kept)
     shrunk = kept.astype(bits)
     unit = _STEPS * count
-    found = []
+    found: list[Pixels] = []
     for change in changes:
         change *= shrunk
         change += unit // 2

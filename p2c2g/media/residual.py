@@ -52,7 +52,8 @@ def difference(enhanced: Pixels, base: Pixels, cell: Size, *, in_colour: bool = 
     """
     if in_colour:
         change = np.subtract(enhanced, base, dtype=np.int16)
-        return np.dstack([_levelled(plane, cell, 0) for plane in cv2.split(change)])
+        planes: Any = cv2.split(change)
+        return np.dstack([_levelled(plane, cell, 0) for plane in planes])
     # 128ths, of which a difference fits in 16 bits.
     change = (_luma(cv2.split(enhanced)) >> 1).astype(np.int16)
     change -= (_luma(cv2.split(base)) >> 1).astype(np.int16)
@@ -95,7 +96,7 @@ def _levelled(values: NDArray[np.int16], cell: Size, bits: int) -> Residual:
         change = np.multiply(one, count, dtype=np.int32)
         change -= total
         found.append(cells.divided(change, count << bits).astype(np.int16))
-    return cells.together(found, cell, Size.of(values))
+    return cells.together(found, cell, values.shape)
 
 
 @dataclass(frozen=True, slots=True)
