@@ -6,9 +6,10 @@ Whatever a residual says, three things hold of the picture, since it is made so:
     level where both axes grow by whole numbers.  With simple fractions, such as 3/2, that holds
     of the means of cells, a few old pixels each (:func:`~p2c2g.media.cells.cell_of`), against
     those of the base.
-2.  A luma residual moves a pixel's three colours by the same number of levels: at most
-    :data:`MARGIN` beyond the darkest and the lightest luma of the base around it, which is as far
-    as an old pixel each way.  One in colour moves each colour likewise within its own range.
+2.  A luma residual moves a pixel's three colours by the same number of levels, and no further
+    than the darkest and the lightest luma of the base around it, which is as far as an old pixel
+    each way, and beyond that :data:`MARGIN` levels and half of their contrast.  One in colour
+    moves each colour likewise within its own range.
 3.  No colour leaves 0 to 255, nor is cut off there.
 
 How: of each cell the mean is taken out, and what is left of it shrinks, in 16ths, until it is
@@ -33,7 +34,7 @@ from p2c2g.media import cells
 from p2c2g.media.frame import Pixels, Rect, Size
 from p2c2g.media.residual import Residual, luma
 
-#: Levels beyond the range of the base around a pixel.
+#: Levels beyond the range of the base around a pixel, besides half its contrast.
 MARGIN = 4
 #: In how many steps a cell shrinks.
 _STEPS = 16
@@ -114,21 +115,17 @@ class Composition:
         pixel is from 0 and 255.
         """
         square = np.ones((2 * self.around.height + 1, 2 * self.around.width + 1), np.uint8)
-        highest: Any = cv2.dilate(near, square)
-        lowest: Any = cv2.erode(near, square)
-        here, highest, lowest = (inner.of(one) for one in (near, highest, lowest))
-        up = _widened(cv2.subtract(highest, here), above)
-        down = _widened(cv2.subtract(here, lowest), below)
+        lightest: Any = cv2.dilate(near, square)
+        darkest: Any = cv2.erode(near, square)
+        here, lightest, darkest = (inner.of(one) for one in (near, lightest, darkest))
+        beyond = (lightest - darkest >> 1) + np.uint8(MARGIN)
+        up: Any = cv2.min(cv2.add(lightest - here, beyond), above)
+        down: Any = cv2.min(cv2.add(here - darkest, beyond), below)
         levels = np.clip(residual, -255, 255)
         if self.cell == Size(1, 1):
             return np.clip(levels, -down.astype(np.int16), up).astype(np.uint8)
         apart = partial(cells.apart, cell=self.cell)
         return cells.together(_fitted(apart(levels), apart(up), apart(down)), self.cell, here.shape)
-
-
-def _widened(bound: Any, most: Pixels) -> Pixels:
-    wider = cv2.add(bound, np.full_like(bound, MARGIN))  # no number: OpenCV mistakes 4x1 pixels
-    return np.asarray(cv2.min(wider, most), np.uint8)
 
 
 def _fitted(
