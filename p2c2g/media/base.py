@@ -91,6 +91,16 @@ def base(
 _View = Callable[[int], _Whole]
 
 
+def rest_bits(across: Kernel, down: Kernel) -> int:
+    """Return how many bits behind the point what was added along a row takes down."""
+    return next((n for n in (3, 2, 1) if (_most(across) << n) * down.heaviest <= _SHORT), 0)
+
+
+def _most(across: Kernel) -> int:
+    """Return the most levels that are added along a row."""
+    return (255 * across.heaviest // 2 >> across.bits) + 1
+
+
 class _Scaler:
     """Old pixels to new ones, a band of rows at a time.
 
@@ -101,10 +111,7 @@ class _Scaler:
 
     def __init__(self, across: Kernel, down: Kernel, size: Size) -> None:
         self._across, self._down, self._size = across, down, size
-        #: The most levels that are added along a row, and how many bits of them go on down.
-        self._most = (255 * across.heaviest // 2 >> across.bits) + 1
-        fits = (bits for bits in (3, 2, 1) if (self._most << bits) * down.heaviest <= _SHORT)
-        self._rest = next(fits, 0)
+        self._most, self._rest = _most(across), rest_bits(across, down)
 
     def run(self, pixels: Pixels, result: Pixels) -> None:
         across, down, size = self._across, self._down, self._size
@@ -243,19 +250,17 @@ def _fit(phases: Sequence[_Whole], middle: _Whole) -> None:
     highest, lowest = phases[0], phases[0]
     for one in phases[1:]:
         highest, lowest = np.maximum(highest, one), np.minimum(lowest, one)
-    # What the rounding takes to the limit is within it.
-    if highest.max() <= _TOP + 7 and lowest.min() >= -8:
+    if highest.max() <= _TOP and lowest.min() >= 0:
         return
-    outside = (highest > _TOP + 7) | (lowest < -8)
-    # Where they are few, they alone.
+    outside = (highest > _TOP) | (lowest < 0)
+    # Where they are few, they alone; the others do not change.
     few = np.count_nonzero(outside) * _FEW < outside.size
     where: Any = np.flatnonzero(outside) if few else slice(None)
     level = 16 * middle.reshape(-1)[where].astype(np.int32)
     above, below = highest.reshape(-1)[where] - level, level - lowest.reshape(-1)[where]
-    # Whole numbers below 2^24: the quotient's floor is exact in float32.
+    # Small whole numbers: a quotient's floor is exact.
     kept = np.minimum(
-        ((_TOP - level) * np.float32(256)) / np.maximum(above, 1).astype(np.float32),
-        (level * np.float32(256)) / np.maximum(below, 1).astype(np.float32),
+        256 * (_TOP - level) / np.maximum(above, 1), 256 * level / np.maximum(below, 1)
     )
     part = np.minimum(kept, 256).astype(np.int32)
     for one in phases:

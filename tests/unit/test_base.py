@@ -194,6 +194,25 @@ def test_how_it_is_computed_makes_no_difference(
     assert np.array_equal(found, again)
 
 
+@pytest.mark.parametrize("few", [0, 1 << 40])
+def test_blocks_shrink_one_by_one_as_all_of_them(few: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_FEW", few)
+    random = np.random.default_rng(2)
+    details = random.integers(-900, 900, (3, 1, 20_000))
+    details = np.concatenate([details, -details.sum(0, keepdims=True)])
+    middle = random.integers(0, 256, (1, 20_000)).astype(np.int16)
+    level = 16 * middle.astype(np.int64)
+    kept = np.full(middle.shape, 256)
+    for limit, most in ((4080 - level, details.max(0)), (level, -details.min(0))):
+        kept = np.minimum(kept, 256 * limit // np.maximum(most, 1))
+    phases = [(level + one).astype(np.int16) for one in details]
+    module._fit(phases, middle)
+    for one, detail in zip(phases, details, strict=True):
+        assert np.array_equal(one, level + ((detail * kept + 128) >> 8))
+        assert one.min() >= 0
+        assert one.max() <= 4080
+
+
 def test_a_fourth_channel_and_a_view_make_no_difference() -> None:
     screen = np.full((60, 70, 4), 99, np.uint8)
     screen[9:47, 11:64, :3] = picture(Size(53, 38), 4, "noise")
