@@ -48,17 +48,16 @@ from p2c2g_workers.processors import run
 TWO = Fraction(2)
 CELL = cell_of(TWO, TWO)
 OPERATIONS = ("upscale:2:bicubic,sharpen:0.5", "upscale:2:ml-tiny", "upscale:2:ml-small")
-USUAL_UP, USUAL_DOWN = 85, 60
+USUAL_UP, USUAL_DOWN = 85, 75
 #: What the sweep runs, the ways up, and the ways down.
 SWEPT = "upscale:2:ml-small"
-UP, SUBSAMPLINGS = (30, 50, 70, 85, 95), ("420", "444")
+UP, SUBSAMPLINGS = (30, 50, 60, 70, 80, 85, 92), ("420", "444")
 FORMS = (
     *(Form("jpeg", quality) for quality in (20, 40, 60, 75, 85, 92)),
     *(Form("jpeg", quality, in_colour=True) for quality in (40, 60, 75, 85)),
-    Form("jpeg", 60, 2),
+    *(Form("jpeg", quality, 2) for quality in (20, 40, 60, 75)),
     *(Form(codec, quality) for codec in ("webp", "avif") for quality in (20, 40, 60, 75)),
     Form("raw", 100),
-    Form("raw", 100, in_colour=True),
 )
 RUNS = 30
 
@@ -160,6 +159,7 @@ def added(pair: Pair) -> Iterator[tuple[str, Pixels, int, int]]:
 def sweep(pair: Pair) -> Iterator[tuple[str, Pixels, int, int]]:
     """Give every quality of the way up and down, one net throughout."""
     under = based(pair.small)
+    yield "base", under, 0, 0
     for subsampling in SUBSAMPLINGS:
         for quality in UP:
             arrived, up = jpeg(pair.small, quality, subsampling)

@@ -26,6 +26,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
+from functools import reduce
 from itertools import cycle
 from typing import Any
 
@@ -39,13 +40,14 @@ from p2c2g.media.kernels import Kernel, Taps, kernel
 _Whole = NDArray[np.signedinteger[Any]]
 
 _SHORT = 32_767
-_TOP = 16 * 255
+#: Most 16ths, with half a level more, that are still 255.
+_TOP = 16 * 256 - 1
 #: Channels of OpenCV at most, in any release.
 _CHANNELS = 128
 #: Phases of a row that are carried side by side; more than that are put together at once.
 _BESIDE = 8
 #: New pixels in a band of rows: what is made of it on the way stays in the cache.
-_BAND = 1 << 17
+_BAND = 1 << 18
 #: One in so many blocks, and it is worth looking for them one by one.
 _FEW = 16
 
@@ -156,11 +158,10 @@ class _Scaler:
         if across.is_whole:
             xys.append([_opposite([xy[at] for xy in xys], y) for at, y in enumerate(ys[0])])
         parts: list[list[_Whole]] = []
+        # Half a level more than it is: what is shifted down later is rounded by that.
+        sixteenths = [one * 16 + 8 for one in (nearest[:1] if across.is_whole else nearest)]
         for at, first in enumerate(down.nearest):
-            middles = [
-                16 * rows_of(near)(first) + y[at]
-                for near, y in zip(nearest[: len(ys)], ys, strict=True)
-            ]
+            middles = [rows_of(one)(first) + y[at] for one, y in zip(sixteenths, ys, strict=True)]
             parts.append(
                 [
                     rows_of(added)(first) + xy[at] + middle
@@ -169,7 +170,7 @@ class _Scaler:
             )
         is_exact = across.is_whole and down.is_whole
         if is_exact:
-            _fit([one for row in parts for one in row], rows_of(nearest[0])(0))
+            _fit([one for row in parts for one in row], rows_of(sixteenths[0])(0))
         for row in parts:
             levels = [_levels(one, is_within=is_exact) for one in row]
             yield _interleaved(levels).reshape(rows, 3, -1)
@@ -246,31 +247,30 @@ def _opposite(phases: Sequence[_Whole], like: _Whole) -> _Whole:
 
 
 def _fit(phases: Sequence[_Whole], middle: _Whole) -> None:
-    """Shrink the detail of each block of 16ths that would leave 0 to 255, in place."""
-    highest, lowest = phases[0], phases[0]
-    for one in phases[1:]:
-        highest, lowest = np.maximum(highest, one), np.minimum(lowest, one)
-    if highest.max() <= _TOP and lowest.min() >= 0:
+    """Shrink the detail of each block that would leave 0 to 255 when rounded, in place.
+
+    All are 16ths and half a level more; ``middle`` is the means of the blocks.
+    """
+    # Without a sign, what is below 0 is very large.
+    largest = reduce(np.maximum, [one.view(np.uint16) for one in phases])
+    outside = largest > _TOP
+    if not outside.any():
         return
-    outside = (highest > _TOP) | (lowest < 0)
     # Where they are few, they alone; the others do not change.
     few = np.count_nonzero(outside) * _FEW < outside.size
     where: Any = np.flatnonzero(outside) if few else slice(None)
-    level = 16 * middle.reshape(-1)[where].astype(np.int32)
-    above, below = highest.reshape(-1)[where] - level, level - lowest.reshape(-1)[where]
+    level = middle.reshape(-1)[where].astype(np.int32)
+    details = [one.reshape(-1)[where] - level for one in phases]
+    above, below = reduce(np.maximum, details, 1), -reduce(np.minimum, details, -1)
     # Small whole numbers: a quotient's floor is exact.
-    kept = np.minimum(
-        256 * (_TOP - level) / np.maximum(above, 1), 256 * level / np.maximum(below, 1)
-    )
+    kept = np.minimum(256 * (_TOP - level) / above, 256 * level / below)
     part = np.minimum(kept, 256).astype(np.int32)
-    for one in phases:
-        flat = one.reshape(-1)
-        flat[where] = level + (((flat[where] - level) * part + 128) >> 8)
+    for one, detail in zip(phases, details, strict=True):
+        one.reshape(-1)[where] = level + ((detail * part + 128) >> 8)
 
 
 def _levels(sixteenths: _Whole, *, is_within: bool) -> Pixels:
-    """Return 16ths as levels; those that are known to be within 0 to 255 are not cut off."""
-    sixteenths += 8
+    """Return levels; those that are known to be within 0 to 255 are not cut off."""
     sixteenths >>= 4
     if not is_within:
         np.clip(sixteenths, 0, 255, out=sixteenths)

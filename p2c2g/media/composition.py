@@ -39,7 +39,7 @@ MARGIN = 4
 #: In how many steps a cell shrinks.
 _STEPS = 16
 #: New pixels in a band of rows: what is made of it on the way stays in the cache.
-_BAND = 1 << 17
+_BAND = 1 << 18
 
 
 @dataclass(frozen=True, slots=True)

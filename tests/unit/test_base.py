@@ -201,16 +201,16 @@ def test_blocks_shrink_one_by_one_as_all_of_them(few: int, monkeypatch: pytest.M
     details = random.integers(-900, 900, (3, 1, 20_000))
     details = np.concatenate([details, -details.sum(0, keepdims=True)])
     middle = random.integers(0, 256, (1, 20_000)).astype(np.int16)
-    level = 16 * middle.astype(np.int64)
+    level = 16 * middle.astype(np.int64) + 8  # half a level more
     kept = np.full(middle.shape, 256)
-    for limit, most in ((4080 - level, details.max(0)), (level, -details.min(0))):
+    for limit, most in ((4095 - level, details.max(0)), (level, -details.min(0))):
         kept = np.minimum(kept, 256 * limit // np.maximum(most, 1))
     phases = [(level + one).astype(np.int16) for one in details]
-    module._fit(phases, middle)
+    module._fit(phases, level.astype(np.int16))
     for one, detail in zip(phases, details, strict=True):
         assert np.array_equal(one, level + ((detail * kept + 128) >> 8))
         assert one.min() >= 0
-        assert one.max() <= 4080
+        assert one.max() <= 4095
 
 
 def test_a_fourth_channel_and_a_view_make_no_difference() -> None:

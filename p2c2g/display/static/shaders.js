@@ -78,7 +78,7 @@ void main() {
   coarse = ivec4(others ? -sumCoarse : sumCoarse, 0);
 }`;
 
-/** The base in 16ths of a level, before it is made to fit. */
+/** The base in 16ths of a level, and half a level more, before it is made to fit. */
 export const DOWN = `${HEAD}
 uniform sampler2D source;
 uniform isampler2D weightsAcross;
@@ -120,7 +120,8 @@ void main() {
   }
   y = othersDown ? -y : y;
   xy = othersDown != othersAcross ? -xy : xy;
-  sixteenths = ivec4(16 * levels(source, ivec2(column, row)) + along(fine, ivec2(here.x, row)) + y + xy, 0);
+  ivec3 nearby = 16 * levels(source, ivec2(column, row)) + 8;
+  sixteenths = ivec4(nearby + along(fine, ivec2(here.x, row)) + y + xy, 0);
 }`;
 
 /** The base: where both factors are whole, the detail of each block shrinks until it fits. */
@@ -129,7 +130,7 @@ uniform sampler2D source;
 uniform isampler2D sixteenths;
 out vec4 base;
 
-const int TOP = 4080;
+const int TOP = 4095;
 
 void main() {
   ivec2 here = ivec2(gl_FragCoord.xy);
@@ -146,7 +147,7 @@ void main() {
         lowest = min(lowest, other);
       }
     }
-    ivec3 level = 16 * levels(source, block);
+    ivec3 level = 16 * levels(source, block) + 8;
     for (int colour = 0; colour < 3; colour += 1) {
       int above = max(highest[colour] - level[colour], 1);
       int below = max(level[colour] - lowest[colour], 1);
@@ -154,7 +155,7 @@ void main() {
       value[colour] = level[colour] + (((value[colour] - level[colour]) * kept + 128) >> 8);
     }
   }
-  base = vec4(vec3(clamp((value + 8) >> 4, 0, 255)) / 255.0, 1.0);
+  base = vec4(vec3(clamp(value >> 4, 0, 255)) / 255.0, 1.0);
 }`;
 
 /** The darkest and the lightest luma along a row. */
