@@ -33,7 +33,6 @@ import cv2
 import numpy as np
 
 from benchmarks.player import Player, PlayRequest
-from benchmarks.pool import Pool, used_seconds
 from benchmarks.streaming import LARGE, OPERATIONS, ROLES, SMALL, stream
 from p2c2g.media.chunker import Grid, cut, plan_chunks
 from p2c2g.media.codecs import codec
@@ -42,6 +41,7 @@ from p2c2g.media.operations import Pipeline
 from p2c2g.system.malloc import keep_freed_memory
 from p2c2g_capture.sources import open_source, shipped_clip
 from p2c2g_workers.processors import run
+from tests.pool import Pool, used_seconds
 
 WORKERS = 2
 #: Frames out all the time, in the pool and in the plain processes.

@@ -20,12 +20,12 @@ from dataclasses import dataclass
 import redis
 from rich.console import Console
 
-from benchmarks.pool import Pool
 from benchmarks.tables import Table, view
 from p2c2g.errors import UnavailableError
 from p2c2g.messaging.client import redis_client
 from p2c2g.peers.messages import Beat, Capabilities, Enrolment, PeerState
 from p2c2g.peers.registry import Registry
+from tests.pool import Pool
 
 #: The broker's share of a core that 1,000 peers may take, in percent.
 TARGET = 10.0
@@ -99,7 +99,7 @@ def measure(peers: int, seconds: float, pool: Pool) -> Figures:
     Raises:
         UnavailableError: they cannot keep up.
     """
-    clients = [redis_client(pool.settings) for _ in range(peers)]
+    clients = [redis_client(pool.settings()) for _ in range(peers)]
     for client in clients:
         client.ping()  # Connected before the first beat, since all of them take a while.
     pretended = [Pretended(client, number) for number, client in enumerate(clients)]

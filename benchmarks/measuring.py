@@ -23,11 +23,11 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import IO
 
 import numpy as np
 
 from benchmarks.contenders import Bench, Contender, load
-from benchmarks.pool import last_line
 from p2c2g.errors import P2C2GError, UnavailableError
 from p2c2g.messaging.embedded import HOST, EmbeddedBroker
 from p2c2g.testing.delay_proxy import DelayProxy
@@ -129,7 +129,7 @@ def measure(name: str, contender: Contender, case: Case, terms: Terms) -> dict[s
             rate = _throughput(contender, payload, terms)
         except TimeoutError as error:
             raise UnavailableError(
-                f"{name} gave no result in time. Its worker's last words: {last_line(log)}"
+                f"{name} gave no result in time. Its worker's last words: {_last_line(log)}"
             ) from error
     p50, p95, p99 = (float(value) for value in np.percentile(latencies, [50, 95, 99]))
     return {
@@ -198,3 +198,10 @@ def _throughput(contender: Contender, payload: bytes, terms: Terms) -> float:
         turn()
         done += 1
     return done / passed
+
+
+def _last_line(log: IO[bytes]) -> str:
+    """Return the last line that was printed into a log."""
+    log.seek(0)
+    lines = log.read().decode(errors="replace").split("\n")
+    return next((line.strip() for line in reversed(lines) if line.strip()), "(none)")

@@ -30,9 +30,9 @@ from benchmarks.dispatching import dispatcher_cost
 from benchmarks.measuring import Tell
 from benchmarks.options import Parser, number, run
 from benchmarks.player import Player
-from benchmarks.pool import Pool
 from benchmarks.streaming import cases, growth, quick_cases, stream
 from benchmarks.tables import TABLES, view
+from tests.pool import Pool
 
 #: The tables of a run, in order.
 _PARTS = ("streams", "stages", "capacity", "dispatcher")

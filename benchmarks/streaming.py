@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from benchmarks.player import Player, PlayRequest
-from benchmarks.pool import Pool
+from tests.pool import Pool
 
 #: Who uses the processor.
 ROLES = ("broker", "workers", "session")

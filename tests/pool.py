@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, TemporaryFile
 from time import monotonic
 from types import TracebackType
-from typing import Self
+from typing import IO, Self
 
 import psutil
 import redis
@@ -228,6 +228,11 @@ class Pool:
     def client(self) -> Client:
         """Return a client of the broker."""
         return self._side.client
+
+    @cached_property
+    def log(self) -> IO[bytes]:
+        """A file that vanishes, for what others of the pool say."""
+        return self._stack.enter_context(TemporaryFile())
 
     def proxy(self, name: str, rtt_ms: float = 0.0) -> DelayProxy:
         """Put a proxy between the broker and somebody who has yet to connect."""

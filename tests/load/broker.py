@@ -12,8 +12,8 @@ from typing import Any, Self
 
 import redis
 
-from benchmarks.pool import used_seconds
 from p2c2g.messaging import names
+from tests.pool import used_seconds
 
 #: Seconds that what a session and its peers leave may take to be gone, and between two looks.
 SETTLE, LOOK_EVERY = 5.0, 0.05
