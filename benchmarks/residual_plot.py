@@ -41,7 +41,11 @@ def panel(axes: Axes, title: str, curves: dict[str, list[tuple[float, float]]]) 
 
 def draw(rows: Sequence[dict[str, Any]], path: Path) -> None:
     """Write the picture; ``rows`` are those of the tables ``sweep`` and ``added``."""
-    style = {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False}
+    style: dict[Any, Any] = {
+        "font.size": 9,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+    }
     with mpl.rc_context(style):
         figure = Figure(figsize=(11, 4), layout="constrained", dpi=130)
         up, kind = figure.subplots(1, 2, sharey=True)
