@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
 
@@ -41,6 +42,10 @@ class LiveLine:
         self._thread.join()
 
     def _run(self) -> None:
+        with suppress(OSError):  # The terminal may have been closed.
+            self._draw()
+
+    def _draw(self) -> None:
         if not self._console.is_terminal:
             while not self._ended.wait(_EVERY * _PLAIN_EVERY):
                 self._console.print(self._line(), soft_wrap=True)
