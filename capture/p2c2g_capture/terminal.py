@@ -86,6 +86,8 @@ def print_summary(console: Console, report: Mapping[str, Any]) -> None:
         "latency",
         f"p50 {latency['p50']:.1f} ms, p95 {latency['p95']:.1f} ms, p99 {latency['p99']:.1f} ms",
     )
+    traffic = report["bytes"]
+    table.add_row("bytes", ", ".join(f"{_traffic(traffic[way])} {way}" for way in ("up", "down")))
     stages = report["stages_ms"]
     table.add_row(
         "of it (p50)",
@@ -104,3 +106,9 @@ def print_summary(console: Console, report: Mapping[str, Any]) -> None:
         counts = ", ".join(f"{count} {name}" for name, count in report["errors"].items())
         table.add_row("errors", f"[yellow]{counts}[/]")
     console.print(table)
+
+
+def _traffic(figures: Mapping[str, int]) -> str:
+    """Return one way's bytes, such as ``31.2 KiB a frame (7.7 Mbit/s)``."""
+    rate = figures["a_second"] * 8 / 1e6
+    return f"{figures['a_frame'] / 1024:.1f} KiB a frame ({rate:.1f} Mbit/s)"
