@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.table import Table
 
 from p2c2g.commands.options import stopping_at_signals
 from p2c2g.display.hub import Hub
@@ -31,10 +32,11 @@ from p2c2g.session.session import Session
 from p2c2g.settings import Settings
 from p2c2g.system.files import are_same
 from p2c2g.system.malloc import keep_freed_memory
+from p2c2g_capture.comparing import Comparer, Original, ssimulacra2
 from p2c2g_capture.ownnets import Loan, nets_of, with_nets
 from p2c2g_capture.pacer import Pacer
 from p2c2g_capture.sources import Source, open_source
-from p2c2g_capture.terminal import LiveLine, print_summary
+from p2c2g_capture.terminal import LiveLine, summary
 
 logger = logging.getLogger(__name__)
 
@@ -63,6 +65,7 @@ class RunOptions:
     port: int = 8777
     report: str | None = None
     record: str | None = None
+    compare: bool = False
     wait_for: int = 0
 
 
@@ -83,7 +86,8 @@ def run(options: RunOptions, settings: Settings, console: Console) -> None:
     keep_freed_memory()
     with ExitStack() as stack:
         broker = stack.enter_context(Broker(settings))
-        source = stack.enter_context(open_source(options.source, size, options.fps))
+        source, original = _open_source(options, pipeline, size)
+        stack.callback(source.close)
         config = SessionConfig(
             size=source.size,
             operations=pipeline,
@@ -97,12 +101,16 @@ def run(options: RunOptions, settings: Settings, console: Console) -> None:
         )
         pacer = Pacer(source, options.fps, options.seconds)
         hub = Hub()
+        stack.callback(hub.close)
         session = Session(broker, config, hub.publish)
         recorder = None
         if options.record:
             recorder = Recorder(options.record, options.fps, config.output)
             stack.callback(recorder.close)
             recorder.start(hub)
+        comparer = None if original is None else Comparer(original, config, ssimulacra2())
+        if comparer is not None:
+            comparer.start(hub)
         url = None
         if not options.headless:
             viewer = ViewerServer(hub, session.live, host=options.host, port=options.port)
@@ -119,6 +127,8 @@ def run(options: RunOptions, settings: Settings, console: Console) -> None:
         ending = Ending(console, options, session, _settings_of(options, config, source))
         stack.callback(ending.print_summary)
         stack.callback(ending.write_report)
+        if comparer is not None:
+            stack.callback(ending.compare, comparer)
         if recorder is not None:
             stack.callback(ending.finish, recorder)
         stack.callback(hub.close)
@@ -137,8 +147,13 @@ def check_files(options: RunOptions) -> None:
         for option, name in (("--record", options.record), ("--report", options.report))
         if name
     }
-    kind, _, film = options.source.strip().partition(":")
-    used = {"--source": Path(film).expanduser()} if kind == "video" and film else {}
+    film = _film_of(options.source)
+    if options.compare and film is None:
+        raise UsageError(
+            "--compare needs an original to compare with: give --source video:FILE, a video at "
+            "the size that the enhanced picture is to have."
+        )
+    used = {} if film is None else {"--source": film}
     for option, path in written.items():
         for other, its in used.items():
             if are_same(path, its):
@@ -151,6 +166,27 @@ def check_files(options: RunOptions) -> None:
         check_recording(Path(options.record))
     if options.report:
         check_writable(Path(options.report))
+
+
+def _film_of(source: str) -> Path | None:
+    """Return the file that a source plays, if it does."""
+    kind, _, film = source.strip().partition(":")
+    return Path(film).expanduser() if kind == "video" and film else None
+
+
+def _open_source(
+    options: RunOptions, pipeline: Pipeline, size: Size | None
+) -> tuple[Source, Original | None]:
+    """Open the source; with ``--compare``, also as the original."""
+    if not options.compare:
+        return open_source(options.source, size, options.fps), None
+    film = open_source(options.source, None, options.fps)
+    try:
+        original = Original(film, pipeline, size)
+    except UsageError:
+        film.close()
+        raise
+    return original, original
 
 
 class Ending:
@@ -172,6 +208,7 @@ class Ending:
         self._session = session
         self._settings = settings
         self._notes: list[str] = []
+        self._compared: dict[str, Any] | None = None
 
     @cached_property
     def _report(self) -> dict[str, Any]:
@@ -189,23 +226,47 @@ class Ending:
             note += f"; {recorder.dropped} more were left out, since the encoder was behind"
         self._notes.append(note)
 
+    def compare(self, comparer: Comparer) -> None:
+        """Compare what still waits, and take the measure that takes long; a signal ends that.
+
+        Raises:
+            UnavailableError: the report cannot be written.
+        """
+        comparer.finish()
+        self._compared = comparer.figures()
+        if comparer.to_score:
+            # First: whoever ends us may not wait for so long.
+            self._write()
+            self._tell(f"SSIMULACRA2 of {comparer.to_score} frames; Ctrl-C leaves it out")
+            with stopping_at_signals(comparer.stop):
+                comparer.score()
+            self._compared = comparer.figures()
+
     def write_report(self) -> None:
         """Write the report, where one was asked for.
 
         Raises:
             UnavailableError: it cannot be written.
         """
+        self._write()
         if self._options.report:
-            path = Path(self._options.report)
-            write_report(path, self._report)
-            self._notes.append(f"The figures are in {path}")
+            self._notes.append(f"The figures are in {self._options.report}")
 
     def print_summary(self) -> None:
         """Print the figures, and where files are."""
+        self._tell(summary(self._whole_report()), *self._notes)
+
+    def _write(self) -> None:
+        if self._options.report:
+            write_report(Path(self._options.report), self._whole_report())
+
+    def _whole_report(self) -> dict[str, Any]:
+        compared = {} if self._compared is None else {"compare": self._compared}
+        return {**self._report, **compared}
+
+    def _tell(self, *told: str | Table) -> None:
         with suppress(OSError):  # The terminal may have been closed.
-            print_summary(self._console, self._report)
-            for note in self._notes:
-                self._console.print(note)
+            self._console.print(*told, sep="\n")
 
 
 def _play(session: Session, pacer: Pacer, console: Console) -> None:

@@ -13,6 +13,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from p2c2g_capture import comparing
+
 #: Seconds between two looks at the figures.
 _EVERY = 0.5
 #: Lines are this many looks apart where the output is a file.
@@ -69,8 +71,8 @@ class LiveLine:
         )
 
 
-def print_summary(console: Console, report: Mapping[str, Any]) -> None:
-    """Print a finished session's figures."""
+def summary(report: Mapping[str, Any]) -> Table:
+    """Return a finished session's figures, to be printed."""
     frames, latency = report["frames"], report["latency_ms"]
     table = Table.grid(padding=(0, 2))
     table.add_column(style="dim", no_wrap=True)
@@ -87,7 +89,12 @@ def print_summary(console: Console, report: Mapping[str, Any]) -> None:
         f"p50 {latency['p50']:.1f} ms, p95 {latency['p95']:.1f} ms, p99 {latency['p99']:.1f} ms",
     )
     traffic = report["bytes"]
-    table.add_row("bytes", ", ".join(f"{_traffic(traffic[way])} {way}" for way in ("up", "down")))
+    ways = [
+        f"{way} {traffic[way]['a_frame'] / 1024:.1f} KiB a frame "
+        f"({traffic[way]['a_second'] * 8 / 1e6:.1f} Mbit/s)"
+        for way in ("up", "down")
+    ]
+    table.add_row("bytes", ", ".join(ways))
     stages = report["stages_ms"]
     table.add_row(
         "of it (p50)",
@@ -105,10 +112,6 @@ def print_summary(console: Console, report: Mapping[str, Any]) -> None:
     if report["errors"]:
         counts = ", ".join(f"{count} {name}" for name, count in report["errors"].items())
         table.add_row("errors", f"[yellow]{counts}[/]")
-    console.print(table)
-
-
-def _traffic(figures: Mapping[str, int]) -> str:
-    """Return one way's bytes, such as ``31.2 KiB a frame (7.7 Mbit/s)``."""
-    rate = figures["a_second"] * 8 / 1e6
-    return f"{figures['a_frame'] / 1024:.1f} KiB a frame ({rate:.1f} Mbit/s)"
+    for name, text in comparing.lines(report["compare"]) if "compare" in report else ():
+        table.add_row(name, text)
+    return table

@@ -165,6 +165,13 @@ RecordOption = Annotated[
         metavar="FILE", help="Record what is shown: FILE.mp4, or FILE.mkv without loss (FFV1)."
     ),
 ]
+CompareOption = Annotated[
+    bool,
+    typer.Option(
+        "--compare",
+        help="Scale a video down, and compare what the pool makes of it with the original.",
+    ),
+]
 PortOption = Annotated[
     int,
     typer.Option(metavar="N", min=0, max=65535, help="Port of the viewer; 0 takes a free one."),

@@ -8,21 +8,28 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
 import pytest
 from rich.console import Console
 
+from p2c2g.display.hub import Hub
+from p2c2g.display.recorder import Recorder
 from p2c2g.errors import (
     P2C2GError,
     SourceUnavailableError,
     UnavailableError,
     UsageError,
 )
-from p2c2g.media.frame import Pixels
+from p2c2g.media.frame import Pixels, Size
 from p2c2g.messaging.embedded import EmbeddedBroker
 from p2c2g_capture import run as run_module
+from p2c2g_capture.comparing import SCORED
 from p2c2g_capture.run import RunOptions, run
 from p2c2g_capture.sources import Source, open_source
 from tests.lane import Lane, settings
+from tests.pictures import shown_picture
+from tests.pool import MakeWorker
 
 #: Frames that a source gives before it ends.
 FRAMES = 5
@@ -30,7 +37,7 @@ FRAMES = 5
 Play = Callable[..., tuple[str, P2C2GError | None]]
 
 
-class Ending:
+class Ending(Source):
     """A source that ends after some pictures, as a game that is closed does."""
 
     def __init__(self, source: Source) -> None:
@@ -44,10 +51,7 @@ class Ending:
         self._left -= 1
         return self._source.grab(number)
 
-    def __enter__(self) -> Ending:
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
         self._source.close()
 
 
@@ -124,6 +128,50 @@ def test_a_report_that_cannot_be_written_costs_no_summary_and_no_recording(
     assert record.exists()
 
 
+@pytest.fixture
+def film(tmp_path: Path) -> Path:
+    """A film of smooth pictures, without loss, as the recorder writes it."""
+    size, path, hub = Size(192, 128), tmp_path / "film.mkv", Hub()
+    with Recorder(path, 10, size) as recorder:
+        recorder.start(hub)
+        for number in range(10):
+            rough = np.random.default_rng(number).integers(0, 256, (8, 12, 3), np.uint8)
+            smooth = cv2.resize(rough, (size.width, size.height), interpolation=cv2.INTER_CUBIC)
+            pixels = np.asarray(smooth, np.uint8)
+            hub.publish(shown_picture(number, pixels, ready_at=number / 10))
+    return path
+
+
+def test_a_film_goes_through_the_pool_and_is_compared_with_itself(
+    play: Play, worker: MakeWorker, film: Path, tmp_path: Path
+) -> None:
+    worker("-Q", "cpu", "-c", "1", "-P", "threads", application="p2c2g")
+    report = tmp_path / "play.json"
+    said, error = play(
+        source=f"video:{film}", size=None, compare=True, report=str(report), seconds=1.0,
+        fps=10.0, codec="png", ops="upscale:2:bicubic", deadline_ms=20_000.0, policy="capability",
+    )  # fmt: skip
+    assert error is None
+    told = json.loads(report.read_text())
+    figures = told["compare"]
+    assert figures["original"] == "192x128"
+    assert figures["frames"] + figures["left_out"] == told["frames"]["complete"] > 0
+    assert figures["complete"] == figures["frames"] > 0
+    # Exact both ways: the pool's bicubic is worth as much as one's own.
+    decibels = figures["psnr_db"]
+    assert decibels["enhanced"] == pytest.approx(decibels["bicubic"], abs=0.5)
+    assert decibels["enhanced"] > decibels["base"]
+    assert figures["ssimulacra2"]["frames"] == min(SCORED, figures["frames"])
+    assert "than the best that this machine does alone" in said
+    assert all(told["bytes"][way]["total"] > 0 for way in ("up", "down"))
+
+
+def test_a_film_that_cannot_be_divided_is_refused(play: Play, film: Path) -> None:
+    _, error = play(source=f"video:{film}", size=None, compare=True, ops="upscale:5")
+    assert isinstance(error, UsageError)
+    assert "such as --size 38x25" in str(error)
+
+
 class Closed(io.StringIO):
     """A terminal that has been closed."""
 
@@ -156,13 +204,14 @@ def test_a_closed_terminal_costs_no_report(
             {"record": "new.mp4", "report": "./new.mp4"},
             "--report would write over the file of --re",
         ),
+        ({"source": "pattern", "compare": True}, "--compare needs an original"),
         ({"record": "x.gif"}, "let it end in .mp4"),
         ({"report": "missing/report.json"}, "No such file or directory"),
     ],
     ids=str,
 )
 def test_files_that_are_in_each_others_way_are_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: dict[str, str], sentence: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: dict[str, Any], sentence: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "x").mkdir()
