@@ -321,5 +321,7 @@ def _file(pixels: Pixels) -> io.BytesIO:
 def _be_nice() -> None:
     """Have this thread step back behind the others, where a thread can (Linux)."""
     if sys.platform == "linux":
+        thread = threading.get_native_id()
         with suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
+            now = os.getpriority(os.PRIO_PROCESS, thread)
+            os.setpriority(os.PRIO_PROCESS, thread, max(now, _NICENESS))

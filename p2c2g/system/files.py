@@ -26,13 +26,13 @@ def check_replaceable(path: Path) -> None:
     Raises:
         OSError: it is a folder, is write-protected, or its folder is not there or not ours.
     """
-    target = _target(path)
-    if target.is_dir():
+    if path.is_dir():
         raise _os_error(errno.EISDIR, path)
-    if _is_special(target):
-        if not os.access(target, os.W_OK):
+    if _is_special(path):
+        if not os.access(path, os.W_OK):
             raise _os_error(errno.EACCES, path)
         return
+    target = _target(path)
     if not target.parent.is_dir():
         raise _os_error(errno.ENOTDIR if target.parent.exists() else errno.ENOENT, path)
     # A file that is renamed to needs no right of its own; but its owner has protected it.
@@ -71,11 +71,11 @@ def write_together(files: Mapping[Path, bytes | str], *, durable: bool = True) -
         for path, data in files.items():
             check_replaceable(path)
             raw = data.encode() if isinstance(data, str) else data
-            target = _target(path)
-            if _is_special(target):
-                with target.open("wb") as stream:
+            if _is_special(path):
+                with path.open("wb") as stream:
                     stream.write(raw)
                 continue
+            target = _target(path)
             part = parts[target] = _part_of(target)
             with part.open("xb") as stream:
                 stream.write(raw)
@@ -98,9 +98,9 @@ def new_partial(path: Path) -> Path:
         OSError: it cannot be made.
     """
     check_replaceable(path)
-    target = _target(path)
-    if _is_special(target):
+    if _is_special(path):
         raise _os_error(errno.EINVAL, path)
+    target = _target(path)
     for number in count(1):
         end = f".partial{'' if number == 1 else f'-{number}'}{target.suffix}"
         partial = target.with_name(_cut(target.stem, len(os.fsencode(end))) + end)
@@ -134,8 +134,9 @@ def _target(path: Path) -> Path:
     return Path(os.path.realpath(path))
 
 
-def _is_special(target: Path) -> bool:
-    return target.exists() and not target.is_file()
+def _is_special(path: Path) -> bool:
+    """Tell whether a path is no file.  Asked of links too: a pipe behind one has no name."""
+    return path.exists() and not path.is_file()
 
 
 def _settle(descriptor: int, target: Path, *, durable: bool) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -91,6 +93,17 @@ def test_what_is_no_file_is_written_to(tmp_path: Path) -> None:
     assert stat.S_ISCHR(Path(os.devnull).stat().st_mode)
     with pytest.raises(OSError, match="Invalid argument"):
         files.new_partial(pipe)
+
+
+def test_standard_output_may_be_a_pipe() -> None:
+    program = """
+from pathlib import Path
+from p2c2g.system.files import write_whole
+write_whole(Path("/dev/stdout"), "through it")
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=60)
+    assert done.stdout == b"through it", done.stderr
+    assert stat.S_ISLNK(Path("/dev/stdout").lstat().st_mode)
 
 
 def test_the_longest_name_that_a_disk_takes_can_be_written(tmp_path: Path) -> None:
