@@ -1,7 +1,7 @@
 """``--compare``: a film is scaled down, played through the pool, and compared with itself.
 
 The film's own picture is the original.  Against it stand what this machine makes of the small
-picture alone, bicubic and Lanczos, with pixels that no codec has touched; the base layer; and the
+picture alone, bicubic, Lanczos and the base layer, with pixels that no codec has touched; and the
 picture as it was shown.  So the figures say what the pool is worth, and not what a codec cost.
 
 PSNR is taken while the film plays, on a thread of its own from a bounded queue: what it has no
@@ -29,7 +29,7 @@ from PIL import Image
 
 from p2c2g.display.hub import Hub, Subscription
 from p2c2g.errors import UsageError
-from p2c2g.media.chunker import compose
+from p2c2g.media.base import base
 from p2c2g.media.frame import FrameState, Picture, Pixels, Size
 from p2c2g.media.operations import Pipeline
 from p2c2g.session.config import SessionConfig
@@ -41,8 +41,8 @@ QUEUE = 8
 #: Frames of which SSIMULACRA2 is taken.
 SCORED = 4
 #: What is compared with the original, in the order in which it is told.
-OWN = ("bicubic", "lanczos")
-PICTURES = (*OWN, "base", "enhanced")
+OWN = ("bicubic", "lanczos", "base")
+PICTURES = (*OWN, "enhanced")
 #: Decibels of two pictures that are equal; else it would be without end.
 EQUAL_DB = 100.0
 #: Frames told one by one in a report; later ones count in the means alone.
@@ -157,7 +157,7 @@ class Comparer:
         self._original = original
         self._config = config
         self._score = score
-        self._chunks = config.chunks
+        self._plan = config.operations.resolve(config.size)
         # Those in flight, and those that wait here.
         original.most = math.ceil(config.deadline * config.fps) + QUEUE + 4
         self._subscription: Subscription | None = None
@@ -241,7 +241,7 @@ class Comparer:
         output = self._original.large
         pictures = {
             **alone(small, output),
-            "base": compose(small, {}, self._chunks, output),
+            "base": base(small, self._plan.scale_x, self._plan.scale_y, output),
             "enhanced": picture.pixels,
         }
         decibels = {name: psnr(pixels, large) for name, pixels in pictures.items()}

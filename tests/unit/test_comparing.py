@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from fractions import Fraction
 from threading import Event
 
 import cv2
@@ -11,7 +12,8 @@ import pytest
 
 from p2c2g.display.hub import Hub
 from p2c2g.errors import UsageError
-from p2c2g.media.chunker import Grid, compose
+from p2c2g.media.base import base
+from p2c2g.media.chunker import Grid
 from p2c2g.media.frame import FrameState, Pixels, Size
 from p2c2g.media.operations import Pipeline
 from p2c2g.session.config import SessionConfig
@@ -171,7 +173,7 @@ def test_figures_are_those_of_the_pictures() -> None:
     for number, row in enumerate(rows):
         large, small = film.grab(number), original.grab(number)
         made = alone(small, LARGE)
-        made["base"] = compose(small, {}, CONFIG.chunks, LARGE)
+        made["base"] = base(small, Fraction(2), Fraction(2), LARGE)
         made["enhanced"] = np.asarray(cv2.add(large, np.array([number + 1.0] * 4)), np.uint8)
         assert row[2:] == pytest.approx([psnr(made[name], large) for name in PICTURES], abs=1e-3)
     for index, name in enumerate(PICTURES, 2):
