@@ -27,7 +27,7 @@ def simulate(
         str, typer.Option(metavar="NAME", help="capability, weighted, predictive or affinity.")
     ] = "predictive",
     stealing: Annotated[
-        bool, typer.Option(help="Move what waits at a slow peer to one that would finish it sooner.")
+        bool, typer.Option(help="Move what waits at a slow peer to one that is sooner.")
     ] = True,
     deadline: Annotated[
         float, typer.Option(metavar="MS", help="Milliseconds until a frame is shown at the latest.")
