@@ -6,6 +6,7 @@
     ├── UsageError             what was asked for cannot be; the command exits with 2
     ├── UnavailableError       something needed is not there now; the command exits with 1
     │   ├── BrokerUnavailableError
+    │   │   └── BrokerRefusesError  it answers, and will not do what is needed
     │   └── SourceUnavailableError
     └── ChunkError             one attempt at one chunk went wrong
         ├── WireError          bytes that are not a message of ours
@@ -39,6 +40,12 @@ class UnavailableError(P2C2GError):
 
 class BrokerUnavailableError(UnavailableError):
     """The broker does not answer."""
+
+
+class BrokerRefusesError(BrokerUnavailableError):
+    """The broker answers, and refuses what is needed: waiting does not help."""
+
+    retryable = False
 
 
 class SourceUnavailableError(UnavailableError):

@@ -8,13 +8,14 @@ from typing import Any, Self
 import redis
 from celery import Celery
 
+from p2c2g.broker_url import redacted
 from p2c2g.celery import create_app
 from p2c2g.errors import BrokerUnavailableError
 from p2c2g.messaging import remote
 from p2c2g.messaging.client import Client, open_connection, redis_client
 from p2c2g.messaging.errors import BROKER_ERRORS, translated
 from p2c2g.messaging.publishing import anonymous_queue
-from p2c2g.settings import Settings, load, redacted
+from p2c2g.settings import Settings, load
 
 
 class Broker:
@@ -42,7 +43,7 @@ class Broker:
         """
         settings = load()
         if url is not None:
-            settings.broker.url = url
+            settings.broker.use(url)
         return cls(settings)
 
     def __enter__(self) -> Self:

@@ -17,6 +17,7 @@ from typing import Any
 from kombu.transport import virtual
 from kombu.utils.encoding import bytes_to_str
 from kombu.utils.json import loads
+from redis import ResponseError
 
 from p2c2g.errors import WireError
 from p2c2g.messaging import envelope
@@ -150,7 +151,8 @@ class ReadingChannel(RecallingChannel):
                 # The next reply may already be in the parser, where no poll sees it.
                 if not (self.reads and connection.can_read(timeout=0)):
                     break
-        except self.connection_errors:
+        except (*self.connection_errors, ResponseError):
+            # One that was refused is followed by the others.
             self._lose_reads()
             raise
         finally:

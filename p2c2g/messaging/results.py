@@ -21,6 +21,7 @@ from weakref import WeakKeyDictionary
 import redis
 from celery.backends.redis import RedisBackend, SentinelBackend
 
+from p2c2g.broker_url import redacted
 from p2c2g.messaging import names
 from p2c2g.messaging.writer import Commands, ResultWriter
 
@@ -89,6 +90,11 @@ class FrameResultBackend(RedisBackend):
     def open(self) -> None:
         """Connect for results now, so that the first one need not wait for it."""
         self._writer().open()
+
+    def as_uri(self, include_password: bool = False) -> str:
+        """Return the URL for people; Celery's own mistakes an address of IPv6 for a word."""
+        url = str(self.url or "")
+        return url if include_password else redacted(url)
 
     def _writer(self) -> ResultWriter:
         return _writers.of(self.app, lambda: self.client.connection_pool)
