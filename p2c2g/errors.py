@@ -4,6 +4,7 @@
 
     P2C2GError
     ├── UsageError             what was asked for cannot be; the command exits with 2
+    ├── OwnFaultError          this process failed at what others do; the command exits with 1
     ├── UnavailableError       something needed is not there now; the command exits with 1
     │   ├── BrokerUnavailableError
     │   │   └── BrokerRefusesError  it answers, and will not do what is needed
@@ -30,6 +31,10 @@ class UsageError(P2C2GError):
     """What was asked for cannot be."""
 
     exit_code = 2
+
+
+class OwnFaultError(P2C2GError):
+    """This process failed at sound work: nothing is said against who sent it."""
 
 
 class UnavailableError(P2C2GError):

@@ -109,7 +109,3 @@ def translated(what: str = "The broker does not answer") -> Iterator[None]:
         if lasting is not None:
             raise BrokerRefusesError(lasting) from error
         raise BrokerUnavailableError(f"{what}: {str(error).rstrip('.')}.") from error
-
-
-class OwnFaultError(Exception):
-    """This process failed at a sound message: it says nothing against whoever sent it."""

@@ -29,6 +29,8 @@ RECALL_TIMEOUT = 2.0
 RECALL_EXPIRY = 60
 #: Where a received message remembers the queue that it came from.
 SOURCE = "p2c2g.queue"
+#: Where it is noted that a worker understood it: what fails then is the worker's own fault.
+SOUND = "p2c2g.sound"
 
 
 class RecallingChannel(stock.Channel):
@@ -128,6 +130,7 @@ class RecallingChannel(stock.Channel):
 def source_of(message: Any) -> tuple[str, bytes]:
     """Return the queue of a received message and the message as it came."""
     payload = dict(message._raw)
+    payload.pop(SOUND, None)
     # Rejected by a consumer that is gone: kombu made it without our reading it.
     queue = payload.pop(SOURCE, None) or message.delivery_info["routing_key"]
     body = payload["body"]
