@@ -71,9 +71,10 @@ def create_app(settings: Settings) -> Celery:
         UsageError: the broker's URL is none of ours.
     """
     broker = settings.broker
+    names.use(broker.prefix)
     address, tls = broker.address(), broker.tls()
     url, results, kind = address.text, address.text, ""
-    options: dict[str, Any] = {"global_keyprefix": names.CELERY_PREFIX}
+    options: dict[str, Any] = {"global_keyprefix": names.celerys()}
     if address.is_sentinel:
         # One URL: with several, kombu goes from one to the next, and to its own transport.
         url, kind = address.sentinels()[0], "Sentinel"

@@ -59,6 +59,12 @@ class BrokerSettings(BaseSettings):
     sentinel_master: str = Field(
         default="mymaster", description="The name of the master that Sentinel watches."
     )
+    prefix: str = Field(
+        default="p2c2g",
+        pattern=r"^[A-Za-z0-9_-]{1,40}$",
+        description="What every key and queue at the broker begins with; another for each pool "
+        "that shares a database.",
+    )
     sentinel_password: str | None = Field(
         default=None, repr=False, description="The Sentinels' own password, where they have one."
     )

@@ -11,6 +11,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import ReadOnlyError
 from redis.retry import Retry
 
+from p2c2g.messaging import names
 from p2c2g.settings import BrokerSettings, Settings
 
 #: A client of the broker, bytes in and bytes out, for annotations elsewhere.
@@ -50,6 +51,7 @@ def redis_client(settings: Settings) -> Client:
         UsageError: the broker's URL is none of ours.
     """
     broker = settings.broker
+    names.use(broker.prefix)
     address, tls = broker.address(), broker.tls()
     options = {
         **_CLIENT_OPTIONS,

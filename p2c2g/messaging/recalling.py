@@ -66,7 +66,8 @@ class RecallingChannel(stock.Channel):
         try:
             with self.conn_or_acquire() as client, client.pipeline(transaction=False) as pipe:
                 pipe.rpush(self.recall_key, *([b""] * self.reads))
-                pipe.expire(self.recall_key, RECALL_EXPIRY)
+                # kombu puts its prefix before the keys of this one, and not of EXPIRE.
+                pipe.pexpire(self.recall_key, RECALL_EXPIRY * 1000)
                 pipe.execute()
                 while self.reads:
                     if not connection.can_read(timeout=max(0.0, deadline - monotonic())):

@@ -67,7 +67,8 @@ def instance(registry: Registry) -> str:
 
 
 def assert_no_trace(lane: Lane, name: str = W) -> None:
-    keys = [names.beat(name), names.own_queue(name), f"{name}.celery.pidbox"]
+    queues = (names.own_queue(name), names.control_queue(name))
+    keys = [names.beat(name), *map(names.queue_key, queues)]
     assert lane.client.exists(*keys) == 0
     assert not lane.client.hexists(names.peers(), name)
     assert not any(

@@ -97,8 +97,10 @@ def test_a_worker_waits_for_what_passes_and_says_so(
     [
         ("~* &* +@all -@scripting", "lacks a right"),
         ("~* resetchannels +@all", "lacks a right"),
+        ("~* &* +@all -ping", "lacks a right"),
+        ("~p2c2g:* &* +@all", "lacks a right"),
     ],
-    ids=["scripts", "channels"],
+    ids=["scripts", "channels", "ping", "keys"],
 )
 def test_a_right_that_is_missing_is_one_sentence(
     harmed: tuple[EmbeddedBroker, Lane], start: Callable[..., Worker], rights: str, words: str

@@ -214,7 +214,12 @@ class Watched:
             )  # fmt: skip
             self._client = {"ssl": True, "ssl_ca_certs": str(folder / "ours.crt")}
         first, second, *self.watchers = free_ports(2 + count)
-        common = ("requirepass Geheim", "masterauth Geheim", 'save ""', "repl-diskless-sync-delay 0")
+        common = (
+            "requirepass Geheim",
+            "masterauth Geheim",
+            'save ""',
+            "repl-diskless-sync-delay 0",
+        )
         self._serve("first", first, *common)
         self._serve("second", second, *common, f"replicaof {HOST} {first}")
         for number, port in enumerate(self.watchers):

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from p2c2g.celery import create_app
 from p2c2g.settings import BrokerSettings, Settings
+from tests.lane import PATIENCE
 from tests.pool import environment
 
 OURS = "redis://:p%3Bw@ours:1/2"
@@ -83,4 +84,18 @@ def test_a_refusal_under_celery_is_a_sentence(
     assert done.returncode == 2, done.stderr
     assert words in done.stderr
     assert "Traceback" not in done.stderr + done.stdout
-    assert not os.listdir(tmp_path)
+    assert not any(tmp_path.iterdir())
+
+
+def test_a_detached_workers_refusal_is_in_its_log(tmp_path: Path) -> None:
+    log = tmp_path / "w.log"
+    command = [
+        sys.executable, "-m", "celery", "-A", "p2c2g", "worker",
+        "-D", "-f", str(log), "-n", "a b@test",
+    ]  # fmt: skip
+    subprocess.run(command, env=environment("redis://127.0.0.1:1"), check=True, timeout=60)
+    deadline = time.monotonic() + PATIENCE
+    while "cannot be a peer's id" not in (log.read_text() if log.exists() else ""):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)  # Nobody tells: it has left us.
+    assert "Traceback" not in log.read_text()

@@ -45,6 +45,7 @@ def test_every_setting_has_its_variable(monkeypatch: pytest.MonkeyPatch) -> None
         "P2C2G_BROKER_VERIFY": "false",
         "P2C2G_BROKER_SENTINEL_MASTER": "games",
         "P2C2G_BROKER_SENTINEL_PASSWORD": "theirs",
+        "P2C2G_BROKER_PREFIX": "games-2",
         "P2C2G_WORKER_OPENCV_THREADS": "4",
         "P2C2G_WORKER_RESULT_LIFETIME": "5",
         "P2C2G_WORKER_GPU": "1",
@@ -71,6 +72,7 @@ def test_every_setting_has_its_variable(monkeypatch: pytest.MonkeyPatch) -> None
             "verify": False,
             "sentinel_master": "games",
             "sentinel_password": "theirs",
+            "prefix": "games-2",
         },
         "worker": {
             "opencv_threads": 4,
@@ -105,6 +107,8 @@ def test_a_variable_that_is_set_to_nothing_is_not_set(monkeypatch: pytest.Monkey
         ("P2C2G_SESSION_DEADLINE_MS", "inf", "less than or equal to 60000"),
         ("P2C2G_SESSION_QUALITY", "101", "less than or equal to 100"),
         ("P2C2G_BROKER_VERIFY", "perhaps", "valid boolean"),
+        ("P2C2G_BROKER_PREFIX", "a.b", "match pattern"),
+        ("P2C2G_BROKER_PREFIX", "a:b", "match pattern"),
         ("p2c2g_session_quality", "high", "valid integer"),
     ],
 )

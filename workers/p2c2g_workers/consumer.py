@@ -25,22 +25,21 @@ import redis
 from celery import bootsteps, platforms, signals
 from celery.app.task import Task as StockTask
 from celery.concurrency.base import BasePool
-from celery.exceptions import CPendingDeprecationWarning, InvalidTaskError, WorkerShutdown
+from celery.exceptions import CPendingDeprecationWarning, WorkerShutdown
 from celery.worker import state
 from celery.worker.consumer import Consumer as StockConsumer
-from celery.worker.request import Request as StockRequest
+from kombu.exceptions import OperationalError
 
 from p2c2g.errors import P2C2GError, UsageError
 from p2c2g.messaging.client import Client, redis_client
 from p2c2g.messaging.readahead import Window
-from p2c2g.messaging.recalling import SOUND
 from p2c2g.messaging.results import FrameResultBackend, flush_results
 from p2c2g.messaging.transport import Transport
 from p2c2g.settings import load
 from p2c2g_workers import refusals
 from p2c2g_workers.ending import Ending
-from p2c2g_workers.method_chooser import RECEIVED
 from p2c2g_workers.naming import Claim
+from p2c2g_workers.request import Request
 
 if TYPE_CHECKING:
     from p2c2g_workers.peer import Peer
@@ -149,36 +148,6 @@ class ReadAhead(bootsteps.StartStopStep):
 
 def _nothing() -> None:
     """Wake the loop."""
-
-
-class Request(StockRequest):
-    """Celery's request, which refuses a body at which a pool's thread would fail.
-
-    A request that fails there before the task begins never ends for Celery: it would count as
-    running, and take one of the worker's slots, for good.
-    """
-
-    def __init__(self, message: Any, *args: Any, **kwargs: Any) -> None:
-        try:
-            super().__init__(message, *args, **kwargs)
-            arguments, keywords, embedded = self._payload
-        except (TypeError, ValueError) as error:
-            raise InvalidTaskError(
-                f"its body does not have the three parts of a task: {error}"
-            ) from error
-        if not (
-            isinstance(arguments, list | tuple)
-            and isinstance(keywords, dict)
-            and isinstance(embedded, dict | None)
-        ):
-            raise InvalidTaskError("its body is not a list and two mappings")
-        message._raw[SOUND] = True
-        # From here the task, perhaps in another process, computes how much time it has left.
-        self._request_dict[RECEIVED] = monotonic()
-
-    def info(self, safe: bool = False) -> Any:
-        """Describe it for ``celery inspect active`` and Flower, without its picture."""
-        return super().info(safe=True)
 
 
 class RefusedError(click.ClickException):
@@ -301,7 +270,13 @@ class Consumer(StockConsumer):
                 refusals.check(error)
                 return told(error, *rest)
 
-            return ensure(tell, *args, **(options | RECONNECT))
+            while True:
+                try:
+                    return ensure(tell, *args, **(options | RECONNECT))
+                except (OperationalError, redis.ResponseError) as error:
+                    # It is there, and does not even answer a PING: it is busy with a script.
+                    tell(error, RECONNECT["interval_max"])
+                    refusals.pause(state.maybe_shutdown)
 
         conn.ensure_connection = ensure_or_refuse
         return super().ensure_connected(conn)

@@ -76,7 +76,7 @@ class Ending:
         pause = threading.Event()
         while not self.is_over():
             pause.wait(_LOOK)
-        logger.critical("The broker does not answer, and holds this worker up: ended without it.")
+        logger.critical("This worker does not end by itself, as where the broker is silent: ended.")
         for child in multiprocessing.active_children():
             child.kill()
         self._exit(self._code)

@@ -49,8 +49,7 @@ def wait_out(client: Client, peer: str, queues: Iterable[str], go_on: Callable[[
     kinds = _kinds(peer, queues)
     said = ""
     while True:
-        threading.Event().wait(INTERVAL)
-        go_on()
+        pause(go_on)
         sentence = _trouble(client, kinds)
         if not sentence:
             break
@@ -59,6 +58,12 @@ def wait_out(client: Client, peer: str, queues: Iterable[str], go_on: Callable[[
         said = sentence
     if said:
         logger.warning("The broker takes chunks again.")
+
+
+def pause(go_on: Callable[[], None]) -> None:
+    """Wait a moment, and then ask ``go_on``, which raises where the worker is to end."""
+    threading.Event().wait(INTERVAL)
+    go_on()
 
 
 def _trouble(client: Client, kinds: Mapping[str, str]) -> str:
