@@ -14,11 +14,11 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
-from time import perf_counter
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from benchmarks.tables import Table, markdown
 from p2c2g.simulator import plot
 from p2c2g.simulator.distributions import Machines
 from p2c2g.simulator.report import build_report, quietly
@@ -108,12 +108,11 @@ def rows() -> Iterator[tuple[str, list[Row]]]:
 
 
 def play(asked: dict[str, Any]) -> dict[str, Any]:
-    """Play a scenario; return its report and the seconds that it took."""
-    began = perf_counter()
+    """Play a scenario; return its report."""
     with quietly():
         world = World(Scenario(**asked))
         world.play()
-    return {**build_report(world), "seconds": perf_counter() - began}
+    return build_report(world)
 
 
 def table(title: str, asked: Sequence[Row], seeds: Sequence[int], workers: int) -> str:
@@ -121,11 +120,8 @@ def table(title: str, asked: Sequence[Row], seeds: Sequence[int], workers: int) 
     jobs = [{**row, "seed": seed} for _, row in asked for seed in seeds]
     with ProcessPoolExecutor(workers) as pool:
         reports = list(pool.map(play, jobs))
-    lines = [
-        f"**{title}**\n",
-        "| | complete % | late chunks % | never sent % | p50 ms | p99 ms | moved | run in s |",
-        "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
-    ]
+    head = ("", "complete %", "late chunks %", "never sent %", "p50 ms", "p99 ms", "moved")
+    lines: list[list[str]] = []
     for place, (name, _) in enumerate(asked):
         of_row = reports[place * len(seeds) : (place + 1) * len(seeds)]
 
@@ -141,10 +137,9 @@ def table(title: str, asked: Sequence[Row], seeds: Sequence[int], workers: int) 
             f"{total('latency_ms', 'p50') / count:.1f}",
             f"{total('latency_ms', 'p99') / count:.1f}",
             f"{total('steals', 'moved') / count:.0f}",
-            f"{total('seconds') / count:.1f}",
         ]
-        lines.append(f"| {name} | {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
+        lines.append([name, *cells])
+    return f"**{title}**\n\n{markdown(Table(title, head, lines))}"
 
 
 def real(seconds: float) -> str:

@@ -59,6 +59,7 @@ def run(
     port: options.PortOption = 8777,
     report: options.ReportOption = None,
     record: options.RecordOption = None,
+    compare: options.CompareOption = False,
     wait_for: Annotated[
         int,
         typer.Option(metavar="N", min=0, help="Wait until N peers answer before the first frame."),
@@ -88,6 +89,7 @@ def run(
             port=port,
             report=report,
             record=record,
+            compare=compare,
             wait_for=wait_for,
         ),
         settings,

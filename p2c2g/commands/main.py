@@ -42,6 +42,7 @@ def demo(
     headless: options.HeadlessOption = False,
     report: options.ReportOption = None,
     record: options.RecordOption = None,
+    compare: options.CompareOption = False,
     port: options.PortOption = 8777,
     flower: Annotated[bool, typer.Option("--flower", help="Start Flower too.")] = False,
 ) -> int:
@@ -68,6 +69,8 @@ def demo(
     arguments = [f"--{name}={value}" for name, value in asked.items() if value is not None]
     if headless:
         arguments.append("--headless")
+    if compare:
+        arguments.append("--compare")
     console = Console(highlight=False)
     return Demo(peers, arguments, flower=flower, console=console).run()
 

@@ -35,7 +35,7 @@ class Player:
     ) -> None:
         self._config = config
         self._chunks = config.chunks
-        self._output = config.output
+        self._plan = config.operations.resolve(config.size)
         self._shell = shell
         self._sink = sink
         self._clock = clock
@@ -67,7 +67,7 @@ class Player:
             number=frame.number,
             state=FrameState.COMPLETE if shown.complete else FrameState.DEGRADED,
             source=self._config.size,
-            output=self._output,
+            output=self._plan.output,
             tiles=tuple(
                 Tile(
                     chunk,
@@ -84,6 +84,6 @@ class Player:
                 frame.source,
                 {index: part.picture for index, part in shown.parts.items()},
                 self._chunks,
-                self._output,
+                self._plan,
             ),
         )
