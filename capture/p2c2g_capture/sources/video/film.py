@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Self, cast
 
 import av
 from av.format import Flags
@@ -59,7 +59,7 @@ class Film:
             raise
         rate = float(self.stream.guessed_rate or self.stream.average_rate or 0)
         self._rate = rate if 0.001 <= rate <= 1000 else _USUAL_RATE
-        self._jumps = bool(self._container.format.flags & Flags.ts_discont.value)
+        self._jumps = bool(self._container.format.flags & cast(int, Flags.ts_discont.value))
         self._timeline = Timeline(self._rate, self._jumps)
         #: The stamp of the first picture of all, in seconds.
         self._first: float | None = None
@@ -145,13 +145,13 @@ class Film:
                 self._say_damaged(error)
 
     def _packets(self) -> Iterator[Packet[VideoStream]]:
-        failed = 0
-        while failed < _FAILED_READS:
+        failed, more = 0, True
+        while more and failed < _FAILED_READS:
             try:
                 for packet in self._container.demux(self.stream):
                     failed = 0
                     yield packet
-                return
+                more = False
             except av.FFmpegError as error:
                 # Reading goes on behind what could not be read.
                 failed += 1

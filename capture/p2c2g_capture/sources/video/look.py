@@ -148,20 +148,25 @@ class Look:
         if not frame.format.is_rgb and matrix not in _OF_THE_SCALER:
             if matrix == _YCGCO:
                 return scaled(_from_ycgco(frame), size)
-            self._say(f"has colours of a kind that FFmpeg cannot convert (matrix {matrix})")
+            self._say(
+                f"has colours that FFmpeg cannot convert (matrix {matrix}): they are shown as the "
+                "nearest kind that it can."
+            )
             frame.colorspace = Colorspace.BT2020 if matrix in _LIKE_BT2020 else Colorspace.ITU709
         if rendering is None:
             # FFmpeg knows the file's colours; OpenCV scales in half FFmpeg's time.
             return scaled(np.asarray(frame.to_ndarray(format="bgr24"), np.uint8), size)
         if rendering.name:
-            self._say(f"is HDR ({rendering.name}) and is shown in the range of an ordinary screen")
+            self._say(
+                f"is HDR ({rendering.name}): it is shown with the range of an ordinary screen."
+            )
         codes = np.asarray(frame.to_ndarray(format="rgb48le"), np.uint16)
         return rendering.render(codes, size)
 
     def _say(self, what: str) -> None:
         if what not in self._has_said:
             self._has_said.add(what)
-            logger.warning("%s %s: its colours are near, not exact.", self._name, what)
+            logger.warning("%s %s", self._name, what)
 
 
 def _from_ycgco(frame: VideoFrame) -> Pixels:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 #: A picture may stay on for that long, in seconds.
 LONGEST = 3_600.0
-#: The same in a format whose clock may jump: a longer gap is such a jump, as in FFmpeg's program.
-LONGEST_BEFORE_JUMP = 10.0
+#: The same in a format for broadcasts, whose clock may jump: a longer gap is such a jump.
+LONGEST_BEFORE_JUMP = 2.0
 #: Seconds by which a stamp may miss its place at a steady rate: a container's milliseconds.
 ROUNDING = 0.0006
 
