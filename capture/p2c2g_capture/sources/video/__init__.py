@@ -5,6 +5,8 @@ comes on, ``look`` makes what a player would show of it (with ``hdr`` for high d
 ``source`` gives the picture of a tick.
 """
 
+from p2c2g_capture.sources.video.film import Film
+from p2c2g_capture.sources.video.look import Look
 from p2c2g_capture.sources.video.source import VideoSource
 
-__all__ = ["VideoSource"]
+__all__ = ["Film", "Look", "VideoSource"]

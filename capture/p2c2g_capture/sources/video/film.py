@@ -81,6 +81,22 @@ class Film:
         """Say whether its stamps tell the way to a moment."""
         return self._first is not None and not (self._jumps or self._timeline.has_jumped)
 
+    def play(self) -> Iterator[Picture]:
+        """Yield the pictures of a film that was just opened.
+
+        Raises:
+            UsageError: none of them can be decoded.
+        """
+        is_empty = True
+        for picture in self.pictures():
+            is_empty = False
+            yield picture
+        if is_empty:
+            raise UsageError(
+                f"{self.name} is not a video that can be played: none of its pictures can be "
+                "decoded. Copy or convert it again, to H.264 for example."
+            )
+
     def pictures(self) -> Iterator[Picture]:
         """Yield the pictures from here on; what cannot be decoded is left out."""
         for frame in self._decode():

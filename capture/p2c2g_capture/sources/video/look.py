@@ -16,6 +16,7 @@ from av.video.reformatter import ColorRange, Colorspace
 from p2c2g.errors import SourceUnavailableError
 from p2c2g.media.frame import MAX_EDGE, Pixels, Size
 from p2c2g_capture.sources import scaled
+from p2c2g_capture.sources.video.film import Film
 from p2c2g_capture.sources.video.hdr import rendering_for
 
 logger = logging.getLogger(__name__)
@@ -94,12 +95,10 @@ def square(size: Size, pixel: Fraction | None) -> Size:
 class Look:
     """Make every picture of a film look as the first: one size, upright, ordinary colours."""
 
-    def __init__(
-        self, name: str, first: VideoFrame, pixel: Fraction | None, size: Size | None
-    ) -> None:
-        """Take the film's name, its first picture, the shape of its pixels and a size to give."""
-        self._name = name
-        self._pixel = pixel
+    def __init__(self, film: Film, first: VideoFrame, size: Size | None = None) -> None:
+        """Take a film, its first picture, and a size to give instead of the film's own."""
+        self._name = film.name
+        self._pixel = film.stream.sample_aspect_ratio
         self._first = self._upright(first, Turn.of(first))
         self.size = size or self._first
         self._has_said: set[str] = set()

@@ -52,22 +52,14 @@ class VideoSource(Source):
         self._film = Film(path)
         self.name = f"video:{self._film.name.rpartition('/')[2]}"
         try:
-            self._pictures: Iterator[Picture] = self._film.pictures()
-            first = next(self._pictures, None)
-            if first is None:
-                raise UsageError(
-                    f"{self._film.name} is not a video that can be played: none of its pictures "
-                    "can be decoded."
-                )
-            self._current = first
+            self._pictures: Iterator[Picture] = self._film.play()
+            self._current = next(self._pictures)
             self._next = next(self._pictures, None)
             #: A single picture never has to be decoded again.
             self._is_still = self._next is None
-            self._look = Look(
-                self._film.name, first.frame, self._film.stream.sample_aspect_ratio, size
-            )
+            self._look = Look(self._film, self._current.frame, size)
             self.size = self._look.size
-            self._pixels = self._look.pixels(first.frame)
+            self._pixels = self._look.pixels(self._current.frame)
         except SourceUnavailableError as error:
             self.close()
             raise UsageError(str(error)) from error
@@ -145,15 +137,10 @@ class VideoSource(Source):
             # It has no index, or times that cannot be sought.
             try:
                 self._film = film.reopened()
+                self._pictures = self._film.play()
+                first = next(self._pictures)
             except UsageError as error:
                 raise SourceUnavailableError(f"The video cannot be repeated: {error}") from error
-            self._pictures = self._film.pictures()
-            first = next(self._pictures, None)
-        if first is None:
-            raise SourceUnavailableError(
-                f"{self._film.name} cannot be repeated: none of its pictures can be decoded any "
-                "more."
-            )
         self._current, self._next = first, next(self._pictures, None)
 
     def _seek(self, moment: float) -> None:
