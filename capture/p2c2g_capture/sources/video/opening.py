@@ -13,6 +13,8 @@ from av.video.stream import VideoStream
 
 from p2c2g.errors import UsageError
 
+#: FFmpeg would show such files as a video of a text being typed.
+_TEXTS = {"tty", "bin", "xbin", "adf", "idf"}
 #: Up to this many pixels one thread decodes fast enough; more threads would only waste cores.
 _ONE_THREAD = 1280 * 720
 
@@ -35,7 +37,10 @@ def open_container(path: Path) -> InputContainer:
         # programs wrote the names of songs and films in the code pages of their time.
         return av.open(f"file:{path}", mode="r", metadata_errors="replace")
     except av.FFmpegError as error:
-        raise UsageError(f"{name} is not a video that can be played: {error.strerror}.") from error
+        raise UsageError(
+            f"{name} is not a video that can be played: {error.strerror}. If it should be one, it "
+            "is cut short or not finished: record or copy it again."
+        ) from error
     except OSError as error:
         raise UsageError(f"{name} cannot be read: {error.strerror}.") from error
 
@@ -51,6 +56,8 @@ def _check(path: Path, name: str) -> None:
     if not path.is_file():
         # A pipe or a camera would have to be played again from its start, too.
         raise UsageError(f"{name} is not a file: give video:FILE with the path of a video.")
+    # FFmpeg's own error would not tell a file that is not ours from one that is no video.
+    path.open("rb").close()
     if not path.stat().st_size:
         raise UsageError(
             f"{name} is not a video that can be played: it is empty, 0 bytes. Record or copy it "
@@ -65,8 +72,7 @@ def find_film(container: InputContainer, path: Path) -> VideoStream:
         UsageError: there is none.
     """
     name = readable(path)
-    if container.format.name == "tty":
-        # FFmpeg would show a text file as a video of it being typed.
+    if container.format.name in _TEXTS:
         raise UsageError(f"{name} is not a video that can be played: it is a text.")
     videos = container.streams.video
     films = [s for s in videos if not s.disposition & Disposition.attached_pic]
