@@ -278,7 +278,9 @@ def test_missing_programs_are_named_with_what_to_install(monkeypatch: pytest.Mon
 def test_a_missing_library_is_named(
     monkeypatch: pytest.MonkeyPatch, library: str, spec: str, module: str
 ) -> None:
-    monkeypatch.delitem(sys.modules, f"p2c2g_capture.sources.{module}", raising=False)
+    here = f"p2c2g_capture.sources.{module}"
+    for name in [name for name in sys.modules if name == here or name.startswith(f"{here}.")]:
+        monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, library, None)
     with pytest.raises(SourceUnavailableError, match=rf'{library}.* pip install "p2c2g\[capture'):
         open_source(spec)

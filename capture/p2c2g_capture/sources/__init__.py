@@ -90,7 +90,10 @@ def open_source(spec: str, size: Size | None = None, fps: float = 60.0) -> Sourc
 
 
 def _open(spec: str, size: Size | None, fps: float) -> Source:
-    kind, colon, rest = spec.strip().partition(":")
+    kind, colon, rest = spec.lstrip().partition(":")
+    if kind != "video":
+        # A file's name may end in a space.
+        kind, rest = kind.strip(), rest.strip()
     if colon and not rest:
         raise UsageError(f"{spec!r} ends at its colon: give one of {SPECS}.")
     match kind:
@@ -103,7 +106,7 @@ def _open(spec: str, size: Size | None, fps: float) -> Source:
                 raise UsageError("video needs a file: give video:FILE, such as video:play.mp4.")
             from p2c2g_capture.sources.video import VideoSource
 
-            return VideoSource(Path(rest).expanduser(), size, fps)
+            return VideoSource(Path(rest), size, fps)
         case "game":
             from p2c2g_capture.sources.game import GameSource
 
