@@ -60,6 +60,7 @@ class RunOptions:
     report: str | None = None
     record: str | None = None
     wait_for: int = 0
+    cursor: bool = False
 
 
 def run(options: RunOptions, settings: Settings, console: Console) -> None:
@@ -81,7 +82,9 @@ def run(options: RunOptions, settings: Settings, console: Console) -> None:
     keep_freed_memory()
     with ExitStack() as stack:
         broker = stack.enter_context(Broker(settings))
-        source = stack.enter_context(open_source(options.source, size, options.fps))
+        source = stack.enter_context(
+            open_source(options.source, size, options.fps, cursor=options.cursor)
+        )
         config = SessionConfig(
             size=source.size,
             operations=pipeline,
@@ -104,7 +107,12 @@ def run(options: RunOptions, settings: Settings, console: Console) -> None:
             recorder.start(hub)
         url = None
         if not options.headless:
-            viewer = ViewerServer(hub, session.live, host=options.host, port=options.port)
+            viewer = ViewerServer(
+                hub,
+                lambda: {**session.live(), "notice": source.notice()},
+                host=options.host,
+                port=options.port,
+            )
             stack.callback(viewer.close)
             url = viewer.start()
         broker.check()

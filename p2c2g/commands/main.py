@@ -27,6 +27,7 @@ def demo(
     source: options.SourceOption = "auto",
     size: options.SizeOption = None,
     fps: options.FpsOption = 30.0,
+    cursor: options.CursorOption = False,
     scale: options.ScaleOption = None,
     ops: options.OpsOption = None,
     game: Annotated[
@@ -68,6 +69,8 @@ def demo(
     arguments = [f"--{name}={value}" for name, value in asked.items() if value is not None]
     if headless:
         arguments.append("--headless")
+    if cursor:
+        arguments.append("--cursor")
     console = Console(highlight=False)
     return Demo(peers, arguments, flower=flower, console=console).run()
 
