@@ -39,6 +39,25 @@ class Desktop:
         self.sync()
         return window
 
+    def clear_window(self, title: str, rect: Rect, colour: int) -> None:
+        """Show a window of one colour whose highest byte is its alpha."""
+        screen = self._x.screen()
+        (visual,) = (
+            depth["visuals"][0]["visual_id"]
+            for depth in screen.allowed_depths
+            if depth["depth"] == 32
+        )
+        window = self.root.create_window(
+            *(rect.x, rect.y, rect.width, rect.height, 0, 32, X.InputOutput, visual),
+            background_pixel=colour,
+            border_pixel=0,
+            colormap=self.root.create_colormap(visual, X.AllocNone),
+            override_redirect=True,
+        )
+        window.set_wm_name(title)
+        window.map()
+        self.sync()
+
     def sync(self) -> None:
         """Return when the server has done all that was asked."""
         self._x.sync()

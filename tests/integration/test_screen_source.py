@@ -153,8 +153,10 @@ def test_a_monitor_moves_is_unplugged_and_comes_back(desktop: Desktop) -> None:
     with ScreenSource(monitor=2, display=desktop.name) as source:
         assert source.size == Size(400, 600)
         assert colours(source.grab(0)) == {RED_HERE}
+        assert source.notice() == ""
         desktop.unplug("right")
         assert colours(source.grab(1)) == {BLACK_HERE}
+        assert source.notice() == "screen:2 is unplugged, and black until it is back"
         desktop.set_monitor("right", Rect(0, 0, 400, 600))
         assert colours(source.grab(2)) == {GREEN_HERE}
 
@@ -196,6 +198,22 @@ def test_auto_says_why_it_plays_a_clip(
     (said,) = (record for record in caplog.records if record.levelno == logging.WARNING)
     assert "clip is played instead of the screen" in said.getMessage()
     assert "not 16" in said.getMessage()
+
+
+@needs_xvfb
+def test_an_empty_screen_in_a_wayland_session_is_refused_with_what_to_do(
+    desktop: Desktop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DISPLAY", desktop.name)
+    monkeypatch.setenv("WAYLAND_DISPLAY", "wayland-0")
+    with pytest.raises(SourceUnavailableError, match=r"Wayland session, .* screen:window=TITLE"):
+        open_source("screen")
+    with open_source("auto") as source:
+        assert source.name == "video:freedoom.mp4"
+    desktop.window("game", Rect(0, 0, 60, 40), RED)
+    for spec in ("screen", "screen:window=game"):
+        with open_source(spec) as source:
+            assert RED_HERE in colours(source.grab(0))
 
 
 # --- the pointer ------------------------------------------------------------------------------

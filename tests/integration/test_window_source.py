@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from Xlib import X
 
 from p2c2g.errors import SourceUnavailableError
 from p2c2g.media.frame import Rect, Size
@@ -146,6 +147,40 @@ def test_a_border_and_children_are_as_they_should(desktop: Desktop) -> None:
         assert Size.of(pixels) == Size(200, 100)
         assert colours(pixels[:, :100]) == {GREEN_HERE}
         assert colours(pixels[:, 100:]) == {RED_HERE}
+
+
+def test_a_window_with_transparency_has_its_own_colours(desktop: Desktop) -> None:
+    desktop.window("mail", Rect(0, 0, 800, 600), GREEN)
+    desktop.clear_window("game", Rect(100, 100, 200, 100), 0x80FF0000)
+    with open_window(desktop) as source:
+        assert colours(source.grab(0)) == {RED_HERE}
+
+
+def test_a_window_that_has_no_picture_is_refused(desktop: Desktop) -> None:
+    window = desktop.root.create_window(0, 0, 60, 40, 0, 0, X.InputOnly)
+    window.set_wm_name("game")
+    window.map()
+    desktop.sync()
+    with pytest.raises(SourceUnavailableError, match="'game' cannot be grabbed: it has 0 bits"):
+        open_window(desktop)
+
+
+def test_two_sessions_may_capture_one_window(desktop: Desktop) -> None:
+    desktop.window("game", Rect(100, 100, 200, 100), RED)
+    with open_window(desktop) as one:
+        with open_window(desktop) as other:
+            assert colours(one.grab(0)) == colours(other.grab(0)) == {RED_HERE}
+        assert colours(one.grab(1)) == {RED_HERE}
+
+
+def test_the_screen_looks_as_before_while_a_window_is_captured(desktop: Desktop) -> None:
+    desktop.window("game", Rect(100, 100, 200, 100), RED)
+    desktop.window("mail", Rect(200, 100, 200, 100), GREEN)
+    with ScreenSource(display=desktop.name) as screen:
+        before = screen.grab(0)
+        with open_window(desktop):
+            assert np.array_equal(screen.grab(1), before)
+        assert np.array_equal(screen.grab(2), before)
 
 
 def test_the_pointer_is_drawn_over_a_window(desktop: Desktop) -> None:

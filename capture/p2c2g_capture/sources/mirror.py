@@ -22,6 +22,8 @@ VIEWER_TITLE = "P2C2G viewer"
 
 #: Seconds between two looks.
 _EVERY = 2.0
+#: Seconds that a look may take when the source is closed: the server may have hung.
+_PATIENCE = 1.0
 
 _ADVICE = (
     "The viewer is on the screen that it shows, and so shows itself: move it to another monitor "
@@ -50,6 +52,8 @@ class ViewerWatch:
     def close(self) -> None:
         """Stop looking; may be called twice."""
         self._ended.set()
+        if self._thread is not None:
+            self._thread.join(_PATIENCE)
 
     def _watch(self) -> None:
         try:

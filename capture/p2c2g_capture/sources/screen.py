@@ -7,6 +7,7 @@ source goes on with pictures of the size that it began with, black where nothing
 from __future__ import annotations
 
 import logging
+import os
 import re
 
 from p2c2g.errors import SourceUnavailableError, UsageError
@@ -65,7 +66,13 @@ class ScreenSource(Source):
             self._own = here.size
             self.size = size or here.size
             # Now rather than at the first frame: a screen that refuses should say so at once.
-            self.grab(0)
+            pixels = self.grab(0)
+            if display is None and os.environ.get("WAYLAND_DISPLAY") and not pixels[..., :3].any():
+                raise SourceUnavailableError(
+                    "The screen shows nothing: this is a Wayland session, where X has no desktop, "
+                    "only windows. Capture one of an X program with screen:window=TITLE, or log in "
+                    "to a session with Xorg."
+                )
         except BaseException:
             self.close()
             raise
@@ -110,9 +117,11 @@ class ScreenSource(Source):
         return self._grabber.notes
 
     def notice(self) -> str:
-        """Say so while the viewer's window is in the picture that it shows."""
+        """Say so while the monitor is unplugged, or the viewer in the picture that it shows."""
         here = self._area()
-        return "" if here is None else self._viewer.notice(here)
+        if here is None:
+            return f"{self.name} is unplugged, and black until it is back"
+        return self._viewer.notice(here)
 
     def grab(self, number: int) -> Pixels:
         """Return what is there now, whatever ``number``: (height, width, 4).
@@ -191,12 +200,10 @@ class ScreenSource(Source):
             self._grabber.reopen()
         self._monitors = monitors
         here = self._area()
-        _log.info(
-            "The screen has changed: %s is %s now, and pictures stay %s.",
-            self.name,
-            "gone" if here is None else here.size,
-            self.size,
-        )
+        if here is None:
+            _log.warning("%s is unplugged: the picture is black until it is back.", self.name)
+        else:
+            _log.info("%s is %s now; pictures stay %s.", self.name, here.size, self.size)
 
     def _check_there(self, number: int) -> None:
         if number < len(self._monitors):

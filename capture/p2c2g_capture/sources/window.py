@@ -67,7 +67,10 @@ class WindowSource(Source):
             self.grab(0)
         except GONE as gone:
             self.close()
-            raise SourceUnavailableError(f"The window {title!r} was closed.") from gone
+            raise SourceUnavailableError(f"{self.name} was closed.") from gone
+        except LOST as lost:
+            self.close()
+            raise SourceUnavailableError("The screen's display was closed.") from lost
         except BaseException:
             self.close()
             raise
@@ -91,9 +94,14 @@ class WindowSource(Source):
         if self._closed:
             raise SourceUnavailableError(f"{self.name} is closed.")
         try:
-            pixels = self._picture()
-        except GONE as gone:
-            raise SourceUnavailableError(f"The window {self.title!r} was closed.") from gone
+            try:
+                pixels = self._picture()
+            except GONE as gone:
+                if not self._windows.exists(self._window):
+                    raise SourceUnavailableError(f"The window {self.title!r} was closed.") from gone
+                # Its window manager's frame went, as when that ends.
+                self._changed = self._fresh = True
+                pixels = None
         except LOST as lost:
             raise SourceUnavailableError("The screen's display was closed.") from lost
         if pixels is None:
@@ -122,6 +130,10 @@ class WindowSource(Source):
 
     def _picture(self) -> Pixels | None:
         """Return the window's picture in its own size, or None while it is hidden."""
+        own = self._window.get_geometry()
+        # All events from before the answer have come.
+        self._read_events()
+        fresh, self._fresh = self._fresh, False
         # Named each time: the server takes another pixmap whenever the window is resized or mapped.
         pixmap = self._window.composite_name_window_pixmap()
         try:
@@ -129,11 +141,11 @@ class WindowSource(Source):
                 whole = pixmap.get_geometry()
             except GONE:
                 whole = None
-            own = self._window.get_geometry()
-            # The answers came after all events of before.
             self._read_events()
+            # A change between the two answers: this pixmap may be the one before it, or after.
+            fresh = fresh or self._fresh
             if whole is None:
-                # Or it was shown between the two questions; the next grab has its picture.
+                # Or it was shown between the two answers; the next grab has its picture.
                 if not self._windows.is_mapped(self._window):
                     self._hide("minimised or on another workspace")
                 self._changed = self._fresh = True
@@ -143,12 +155,12 @@ class WindowSource(Source):
                 self._follow_ancestors()
                 self._hide(self._windows.why_hidden(self._chain))
             if self._hidden is not None:
+                self._fresh = fresh
                 return None
-            if self._fresh:
-                self._fresh = False
+            if fresh:
                 self._blacken(pixmap, whole)
             edge = own.border_width
-            # Of both sizes the smaller, if it was resized between the two questions.
+            # Of both sizes the smaller, if it was resized between the two answers.
             inner = Rect(
                 edge,
                 edge,

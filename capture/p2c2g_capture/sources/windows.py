@@ -129,6 +129,14 @@ class Windows:
         except GONE:
             return False
 
+    def exists(self, window: Any) -> bool:
+        """Return whether the window has not been closed."""
+        try:
+            window.get_geometry()
+        except GONE:
+            return False
+        return True
+
     def _has_workspace_a_monitor(self) -> bool:
         """Return whether several workspaces may be seen at once, one on each monitor.
 
