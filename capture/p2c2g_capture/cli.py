@@ -68,7 +68,7 @@ def run(
     """Capture, send to the pool, and show what comes back."""
     settings = load()
     if broker is not None:
-        settings.broker.url = broker
+        settings.broker.use(broker)
     configure()
     run_session(
         RunOptions(
