@@ -160,7 +160,6 @@ def test_a_film_goes_through_the_pool_and_is_compared_with_itself(
     # Exact both ways: the pool's bicubic is worth as much as one's own.
     decibels = figures["psnr_db"]
     assert decibels["enhanced"] == pytest.approx(decibels["bicubic"], abs=0.5)
-    assert decibels["enhanced"] > decibels["base"]
     assert figures["ssimulacra2"]["frames"] == min(SCORED, figures["frames"])
     assert "than the best that this machine does alone" in said
     assert all(told["bytes"][way]["total"] > 0 for way in ("up", "down"))
