@@ -10,7 +10,8 @@ from p2c2g.errors import BrokerUnavailableError, UsageError
 from p2c2g.messaging import names
 from p2c2g.messaging.broker import Broker
 from p2c2g.messaging.embedded import HOST, EmbeddedBroker
-from tests.lane import Lane, MakeWorker, by_port, settings
+from tests.lane import Lane, by_port, settings
+from tests.pool import MakeWorker
 
 W = "w@test"
 
