@@ -5,6 +5,10 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 ARGS ?=
 BENCH_ARGS ?=
+PYTEST := $(BIN)/python -m pytest
+SIDE_BY_SIDE := -n logical --maxprocesses 4 --dist worksteal
+QUICK := tests/unit tests/contract
+TRAINING := training/tests
 FUZZ_SECONDS ?= 60
 FUZZ_ARGS ?=
 SEED ?= 7
@@ -12,11 +16,12 @@ SECONDS ?= 60
 CHAOS_ARGS ?=
 LOAD_ARGS ?=
 
-.PHONY: help demo venv test check format bench bench-upscalers bench-gpu chaos load fuzz clean
+.PHONY: help demo venv quick test check format bench bench-upscalers bench-gpu chaos load fuzz clean
 
 help:
 	@echo "make demo    a pool on this machine and its picture in the browser (ARGS=--flower …)"
-	@echo "make test    every test that needs no root"
+	@echo "make quick   for every change: make check, unit and contract tests, in 90 s on two cores"
+	@echo "make test    every test that needs no root (ARGS='tests/unit/test_wire.py -x')"
 	@echo "make check   style, types and imports"
 	@echo "make bench   every benchmark, some minutes (BENCH_ARGS=--quick for less than two)"
 	@echo "make bench-gpu         a graphics card beside the processor (BENCH_ARGS='--device cpu')"
@@ -53,8 +58,17 @@ venv: $(VENV)/.dev
 demo: $(VENV)/.demo
 	@$(BIN)/p2c2g demo $(ARGS)
 
+quick: check
+	$(PYTEST) $(SIDE_BY_SIDE) $(QUICK) $(ARGS)
+
+# What plays in real time has the machine to itself.
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest $(ARGS)
+ifeq ($(strip $(ARGS)),)
+	$(PYTEST) $(SIDE_BY_SIDE) $(QUICK) $(TRAINING)
+	$(PYTEST) tests $(addprefix --ignore=,$(QUICK))
+else
+	$(PYTEST) $(ARGS)
+endif
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -15,8 +15,7 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -27,14 +26,14 @@ if not __package__:  # started by its path: find our packages, and no neighbour 
 
 from rich.console import Console
 
-from benchmarks import ladder
 from benchmarks.contenders import CONTENDERS
-from benchmarks.growth import growth
-from benchmarks.measuring import Case, Terms, run_case
+from benchmarks.machine import processor
+from benchmarks.measuring import FAR, THREADS, WORK_MS, Case, Tell, Terms, compare
 from benchmarks.options import Parser, new_file, run
 from benchmarks.pipeline import pipeline
-from benchmarks.tables import bench_table
-from p2c2g.errors import P2C2GError
+from benchmarks.rungs import climb
+from benchmarks.streaming import growth
+from benchmarks.tables import bounds, trips, view
 
 _ROOT = Path(__file__).resolve().parent.parent
 #: What the figures depend on.
@@ -45,8 +44,6 @@ _LIBRARIES = (
 _PLOT = _ROOT / "docs" / "images" / "performance.png"
 #: Loopback without work: what a task costs by itself.
 _LOOPBACK = Case(rtt=0.0, kib=100.0)
-
-Tell = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,17 +72,13 @@ def bench(scale: Scale, tell: Tell) -> dict[str, Any]:
     report |= pipeline(scale.pipeline, quick=scale.quick, tell=tell)
     tell("growth: workers, chunks, sessions")
     report["growth"] = growth(scale.growth, quick=scale.quick)
-    terms = Terms(ladder.WORK_MS, ladder.THREADS, scale.roundtrip)
-    report["loopback"] = _contenders(
-        _LOOPBACK, Terms(0.0, ladder.THREADS, scale.roundtrip), scale, tell
-    )
+    terms, idle = (Terms(work_ms, THREADS, scale.roundtrip) for work_ms in (WORK_MS, 0.0))
+    report["loopback"] = compare(scale.contenders, _LOOPBACK, idle, tell)
     report["roundtrip"] = {
-        str(case): _contenders(case, terms, scale, tell)
+        str(case): compare(scale.contenders, case, terms, tell)
         for case in (Case(rtt, kib) for rtt in scale.rtts for kib in scale.kibs)
     }
-    report["ladder"] = ladder.ladder(
-        ladder.CASE, Terms(ladder.WORK_MS, ladder.THREADS, scale.ladder), tell
-    )
+    report["ladder"] = climb(FAR, Terms(WORK_MS, THREADS, scale.ladder), tell)
     report["made"]["took_s"] = round(time.monotonic() - start)
     report["made"]["load"].append(round(os.getloadavg()[0], 1))
     return report
@@ -103,30 +96,10 @@ def made(scale: Scale) -> dict[str, Any]:
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "quick": scale.quick,
         "kib": [f"{kib:g}" for kib in scale.kibs],
-        "machine": {"system": platform.platform(), "cpus": os.cpu_count(), "cpu": _processor()},
+        "machine": {"system": platform.platform(), "cpus": os.cpu_count(), "cpu": processor()},
         "load": [round(os.getloadavg()[0], 1)],
         "versions": versions,
     }
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor()
-    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(names, platform.machine())
-
-
-def _contenders(case: Case, terms: Terms, scale: Scale, tell: Tell) -> dict[str, Any]:
-    got = {}
-    for name in scale.contenders:
-        tell(f"round trip: {name}, {case}")
-        try:
-            got[name] = asdict(run_case(name, case, terms))
-        except P2C2GError as error:
-            tell(f"left out. {error}")
-    return got
 
 
 def arguments(argv: list[str]) -> argparse.Namespace:
@@ -160,7 +133,8 @@ def main(argv: list[str]) -> int:
     progress = Console(stderr=True, highlight=False, soft_wrap=True)
     report = bench(QUICK if options.quick else FULL, lambda line: progress.print(line, style="dim"))
     options.out.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-    Console().print(bench_table(report))
+    for table in (*bounds(report), *trips(report)):
+        Console().print(view(table))
     print(f"The figures are in {options.out}.")
     plot = options.plot or (options.out.with_suffix(".png") if options.quick else _PLOT)
     try:

@@ -298,7 +298,7 @@ def fit(console: Console, count: int, names: list[str], seed: int) -> None:
     for name in names:
         lossless = CODECS[name].lossless
         rows: list[str] = []
-        limits = (0.0, MIN_BIAS, 0.0, MIN_SHIFT)
+        limits: tuple[float, ...] = (0.0, MIN_BIAS, 0.0, MIN_SHIFT)
         # From the best quality down: a worse one is never judged more strictly.
         for quality in (100,) if lossless else reversed(QUALITIES):
             worst = [Worst() for _ in limits]

@@ -32,8 +32,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from benchmarks.player import Player, RunRequest
-from benchmarks.pool import Pool, used_seconds
+from benchmarks.player import Player, PlayRequest
 from benchmarks.streaming import LARGE, OPERATIONS, ROLES, SMALL, stream
 from p2c2g.media.chunker import Grid, cut, plan_chunks
 from p2c2g.media.codecs import codec
@@ -42,6 +41,7 @@ from p2c2g.media.operations import Pipeline
 from p2c2g.system.malloc import keep_freed_memory
 from p2c2g_capture.sources import open_source, shipped_clip
 from p2c2g_workers.processors import run
+from tests.pool import Pool, used_seconds
 
 WORKERS = 2
 #: Frames out all the time, in the pool and in the plain processes.
@@ -58,7 +58,7 @@ class PlainProcesses:
         coded: whether pixels travel in the codec.
     """
 
-    def __init__(self, order: RunRequest, *, coded: bool) -> None:
+    def __init__(self, order: PlayRequest, *, coded: bool) -> None:
         self._order = order
         self._coded = coded
         self._codec = codec(order.codec)
@@ -161,7 +161,7 @@ class PlainProcesses:
         return _area(self._memory, self._stride, len(self._chunks), slot, index, side)
 
 
-def _chunks(order: RunRequest) -> tuple[Chunk, ...]:
+def _chunks(order: PlayRequest) -> tuple[Chunk, ...]:
     plan = Pipeline.parse(order.ops).resolve(Size.parse(order.size))
     return plan_chunks(plan, Grid.parse(order.grid))
 
@@ -191,14 +191,14 @@ def _write(area: memoryview, data: Any) -> int:
 
 
 def _work(
-    order: RunRequest,
+    order: PlayRequest,
     coded: bool,
     name: str,
     tasks: SimpleQueue[Any],
     done: SimpleQueue[Any],
 ) -> None:
     """Be one of the plain processes."""
-    cv2.setNumThreads(1)  # as a peer's, and likewise:
+    cv2.setNumThreads(1)  # as a peer's; and so:
     keep_freed_memory()
     memory = SharedMemory(name)
     chunks = _chunks(order)
@@ -224,12 +224,12 @@ def _work(
 
 
 @contextmanager
-def _both(order: RunRequest) -> Iterator[tuple[PlainProcesses, PlainProcesses]]:
+def _both(order: PlayRequest) -> Iterator[tuple[PlainProcesses, PlainProcesses]]:
     with PlainProcesses(order, coded=True) as coded, PlainProcesses(order, coded=False) as raw:
         yield coded, raw
 
 
-def capacity(pool: Pool, player: Player, order: RunRequest, rounds: int = 2) -> dict[str, Any]:
+def capacity(pool: Pool, player: Player, order: PlayRequest, rounds: int = 2) -> dict[str, Any]:
     """Return frames a second of the pool and of the plain processes, and their ratios.
 
     Raises:
@@ -271,7 +271,7 @@ def capacities(pool: Pool, player: Player, seconds: float, *, quick: bool) -> di
         f"{size} ×2": capacity(
             pool,
             player,
-            RunRequest(size=size, ops=OPERATIONS, seconds=seconds),
+            PlayRequest(size=size, ops=OPERATIONS, seconds=seconds),
             rounds=1 if quick else 2,
         )
         for size in sizes

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import IO, Any, Self, cast
 
-from benchmarks.pool import environment
 from p2c2g.errors import UnavailableError
+from tests.pool import environment
 
 #: Seconds that one has to end once its input has ended.
 END_TIMEOUT = 20.0

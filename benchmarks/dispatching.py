@@ -15,10 +15,10 @@ from contextlib import contextmanager
 from typing import Any
 
 from benchmarks.contenders.celery import make_app
-from benchmarks.pool import Pool
 from p2c2g.media.frame import Rect, Size
 from p2c2g.media.wire import ChunkHeader
-from p2c2g.messaging.dispatcher import Dispatcher
+from p2c2g.messaging.dispatcher import Dispatcher, Message
+from tests.pool import Pool
 
 FPS, CHUNKS, KIB = 144, 4, 40
 _QUEUE = "bench-dispatcher"
@@ -28,7 +28,7 @@ _KEEP = 400
 Send = Callable[[int], None]
 
 
-def _messages(frame: int, payload: bytes) -> list[tuple[int, bytes, bytes]]:
+def _messages(frame: int, payload: bytes) -> list[Message]:
     headers = (
         ChunkHeader(
             session="bench",

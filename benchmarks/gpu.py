@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import platform
 import statistics
 import time
@@ -36,7 +37,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from benchmarks.gpu_report import Row, draw, driver, memory_table, processor, told
+from benchmarks.gpu_report import Row, draw, driver, memory_table, told
+from benchmarks.machine import processor
 from benchmarks.options import Parser, number, run, whole
 from p2c2g.errors import UnavailableError, UsageError
 from p2c2g.media.codecs import codec
@@ -134,7 +136,7 @@ class Bench:
         """Return what was measured on: names, versions, clock and driver."""
         torch = self._torch
         found = {
-            "machine": f"{platform.machine()}, {processor()}",
+            "machine": f"{platform.machine()}, {processor()} × {os.cpu_count()}",
             "torch": torch.__version__,
             "size": str(self._size),
             "net": self._net,

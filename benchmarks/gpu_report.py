@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import platform
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -68,16 +67,6 @@ def draw(memory: Sequence[dict[str, Any]], path: Path, about: dict[str, str]) ->
     axes.legend(title="chunk")
     axes.grid(alpha=0.3)
     figure.savefig(path, dpi=110)
-
-
-def processor() -> str:
-    """Return the processor's name and how many of it there are."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor() or "unknown"
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return f"{names[0]} × {len(names)}" if names else "unknown"
 
 
 def driver(index: int) -> dict[str, str]:

@@ -17,18 +17,15 @@ import statistics
 import time
 from dataclasses import dataclass
 
-import psutil
 import redis
-from rich import box
 from rich.console import Console
-from rich.table import Table
 
+from benchmarks.tables import Table, view
 from p2c2g.errors import UnavailableError
 from p2c2g.messaging.client import redis_client
-from p2c2g.messaging.embedded import EmbeddedBroker
 from p2c2g.peers.messages import Beat, Capabilities, Enrolment, PeerState
 from p2c2g.peers.registry import Registry
-from p2c2g.settings import BrokerSettings, Settings
+from tests.pool import Pool
 
 #: The broker's share of a core that 1,000 peers may take, in percent.
 TARGET = 10.0
@@ -96,24 +93,22 @@ class Pretended:
         )
 
 
-def measure(peers: int, seconds: float, broker: EmbeddedBroker) -> Figures:
-    """Let so many peers beat for so long.
+def measure(peers: int, seconds: float, pool: Pool) -> Figures:
+    """Let so many peers beat for so long at a pool's broker.
 
     Raises:
         UnavailableError: they cannot keep up.
     """
-    settings = Settings(broker=BrokerSettings(url=broker.url))
-    clients = [redis_client(settings) for _ in range(peers)]
+    clients = [redis_client(pool.settings()) for _ in range(peers)]
     for client in clients:
         client.ping()  # Connected before the first beat, since all of them take a while.
     pretended = [Pretended(client, number) for number, client in enumerate(clients)]
     for each in pretended:
         each.enrol()
-    server = psutil.Process(server_pid(clients[0]))
     took: list[float] = []
     count, late = 0, 0.0
     pretended[0].beat(0)  # The broker learns the script.
-    before, started = _cpu(server), time.monotonic()
+    before, started = pool.cpu()["broker"], time.monotonic()
     while time.monotonic() - started < seconds:
         for each in pretended:
             due = started + count / peers
@@ -126,21 +121,11 @@ def measure(peers: int, seconds: float, broker: EmbeddedBroker) -> Figures:
             took.append(time.monotonic() - sent)
             count += 1
     elapsed = time.monotonic() - started
-    percent = 100 * (_cpu(server) - before) / elapsed
+    percent = 100 * (pool.cpu()["broker"] - before) / elapsed
     look, size = _look(clients[0], [each.id for each in pretended])
     for client in clients:
         client.close()
     return Figures(count, elapsed, percent, late, 1000 * statistics.median(took), 1000 * look, size)
-
-
-def server_pid(client: redis.Redis) -> int:
-    """Return the broker's process: it says so itself."""
-    return int(client.info("server")["process_id"])
-
-
-def _cpu(server: psutil.Process) -> float:
-    times = server.cpu_times()
-    return float(times.user + times.system)
 
 
 def _look(client: redis.Redis, ids: list[str]) -> tuple[float, int]:
@@ -161,13 +146,6 @@ def _allow_files(count: int) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (min(count, hard), hard))
 
 
-def _table(title: str) -> Table:
-    view = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left")
-    view.add_column("measure")
-    view.add_column("figure", justify="right")
-    return view
-
-
 def main() -> None:
     """Measure and print a table."""
     parser = argparse.ArgumentParser(description="What peers' heartbeats cost the broker.")
@@ -175,16 +153,18 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=10.0, help="how long they beat")
     options = parser.parse_args()
     _allow_files(options.peers + SPARE_FILES)
-    with EmbeddedBroker() as broker:
-        got = measure(options.peers, options.seconds, broker)
-    view = _table(f"{options.peers} peers, a beat a second each")
-    view.add_row("beats in the time", f"{got.beats} in {got.seconds:.1f} s")
-    view.add_row(f"the broker, % of a core (target ≤ {TARGET:g})", f"{got.broker_percent:.1f}")
-    view.add_row("one beat, median ms", f"{got.beat_ms:.2f}")
-    view.add_row("latest beat, ms behind", f"{1000 * got.behind:.0f}")
-    view.add_row("a session's look at all of them, median ms", f"{got.look_ms:.1f}")
-    view.add_row("what a look brings, KiB", f"{got.look_bytes / 1024:.0f}")
-    Console().print(view)
+    with Pool() as pool:
+        got = measure(options.peers, options.seconds, pool)
+    rows = [
+        ("beats in the time", f"{got.beats} in {got.seconds:.1f} s"),
+        (f"the broker, % of a core (target ≤ {TARGET:g})", f"{got.broker_percent:.1f}"),
+        ("one beat, median ms", f"{got.beat_ms:.2f}"),
+        ("latest beat, ms behind", f"{1000 * got.behind:.0f}"),
+        ("a session's look at all of them, median ms", f"{got.look_ms:.1f}"),
+        ("what a look brings, KiB", f"{got.look_bytes / 1024:.0f}"),
+    ]
+    title = f"{options.peers} peers, a beat a second each"
+    Console().print(view(Table(title, ("measure", "figure"), rows)))
 
 
 if __name__ == "__main__":

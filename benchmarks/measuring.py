@@ -20,14 +20,15 @@ import random
 import tempfile
 import time
 from collections import deque
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import IO
 
 import numpy as np
 
 from benchmarks.contenders import Bench, Contender, load
-from benchmarks.pool import last_line
-from p2c2g.errors import UnavailableError
+from p2c2g.errors import P2C2GError, UnavailableError
 from p2c2g.messaging.embedded import HOST, EmbeddedBroker
 from p2c2g.testing.delay_proxy import DelayProxy
 
@@ -50,6 +51,11 @@ class Case:
     def __str__(self) -> str:
         return f"rtt={self.rtt:g},kib={self.kib:g}"
 
+    @property
+    def told(self) -> str:
+        """Return it in words."""
+        return f"RTT {self.rtt:g} ms · {self.kib:g} KiB each way"
+
 
 @dataclass(frozen=True, slots=True)
 class Terms:
@@ -59,28 +65,42 @@ class Terms:
     threads: int
     seconds: float
 
-
-@dataclass(frozen=True, slots=True)
-class Figures:
-    """What came out: percentiles of the latency in milliseconds, and tasks a second."""
-
-    p50_ms: float
-    p95_ms: float
-    p99_ms: float
-    tasks_per_s: float
+    @property
+    def told(self) -> str:
+        """Return them in words."""
+        return f"{self.work_ms:g} ms of work · {self.threads} threads"
 
 
-def run_case(name: str, case: Case, terms: Terms) -> Figures:
-    """Measure one contender, by its name, in one case.
+#: A peer 20 ms away that takes and gives 30 KiB and works 5 ms, on 8 threads.
+FAR = Case(rtt=20.0, kib=30.0)
+WORK_MS, THREADS = 5.0, 8
 
-    Raises:
-        UnavailableError: it cannot run here, or gives no result.
+Tell = Callable[[str], None]
+
+
+def compare(
+    names: Iterable[str], case: Case, terms: Terms, tell: Tell
+) -> dict[str, dict[str, float]]:
+    """Measure contenders in one case; one that cannot run is left out, and that is told.
+
+    Returns:
+        ``{name: figures}``, in the order of the names.
     """
-    return measure(name, load(name), case, terms)
+    got: dict[str, dict[str, float]] = {}
+    for name in names:
+        tell(f"round trip: {name}, {case}")
+        try:
+            got[name] = measure(name, load(name), case, terms)
+        except P2C2GError as error:
+            tell(f"left out. {error}")
+    return got
 
 
-def measure(name: str, contender: Contender, case: Case, terms: Terms) -> Figures:
+def measure(name: str, contender: Contender, case: Case, terms: Terms) -> dict[str, float]:
     """Measure one contender in one case; the name is for its errors.
+
+    Returns:
+        Percentiles of the latency in milliseconds, and tasks a second.
 
     Raises:
         UnavailableError: it cannot run here, or gives no result.
@@ -109,10 +129,15 @@ def measure(name: str, contender: Contender, case: Case, terms: Terms) -> Figure
             rate = _throughput(contender, payload, terms)
         except TimeoutError as error:
             raise UnavailableError(
-                f"{name} gave no result in time. Its worker's last words: {last_line(log)}"
+                f"{name} gave no result in time. Its worker's last words: {_last_line(log)}"
             ) from error
     p50, p95, p99 = (float(value) for value in np.percentile(latencies, [50, 95, 99]))
-    return Figures(round(p50, 3), round(p95, 3), round(p99, 3), round(rate, 1))
+    return {
+        "p50_ms": round(p50, 3),
+        "p95_ms": round(p95, 3),
+        "p99_ms": round(p99, 3),
+        "tasks_per_s": round(rate, 1),
+    }
 
 
 def _call(contender: Contender, payload: bytes, timeout: float = NEXT_RESULT) -> float:
@@ -173,3 +198,10 @@ def _throughput(contender: Contender, payload: bytes, terms: Terms) -> float:
         turn()
         done += 1
     return done / passed
+
+
+def _last_line(log: IO[bytes]) -> str:
+    """Return the last line that was printed into a log."""
+    log.seek(0)
+    lines = log.read().decode(errors="replace").split("\n")
+    return next((line.strip() for line in reversed(lines) if line.strip()), "(none)")

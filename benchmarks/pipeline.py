@@ -4,10 +4,9 @@ Frames of the shipped clip (or of the pattern) are cut, encoded and sent by the 
 enhanced by two ``celery -A p2c2g worker`` processes, and put together again.  Measured:
 
 * latency, what became of the frames, the stages of the way, and the processor by role, at 30,
-  60 and 144 FPS (``streaming.py``);
+  60 and 144 FPS, and with ``--growth`` how the cost grows (``streaming.py``);
 * frames a second against plain processes that do the same work (``capacity.py``);
-* what the dispatcher costs (``dispatching.py``);
-* with ``--growth``, how the cost grows (``growth.py``).
+* what the dispatcher costs (``dispatching.py``).
 
 Run ``python benchmarks/pipeline.py --help``.
 """
@@ -17,7 +16,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,14 +27,15 @@ from rich.console import Console
 
 from benchmarks.capacity import capacities
 from benchmarks.dispatching import dispatcher_cost
-from benchmarks.growth import growth
+from benchmarks.measuring import Tell
 from benchmarks.options import Parser, number, run
 from benchmarks.player import Player
-from benchmarks.pool import Pool
-from benchmarks.streaming import cases, quick_cases, stream
-from benchmarks.tables import pipeline_tables
+from benchmarks.streaming import cases, growth, quick_cases, stream
+from benchmarks.tables import TABLES, view
+from tests.pool import Pool
 
-Tell = Callable[[str], None]
+#: The tables of a run, in order.
+_PARTS = ("streams", "stages", "capacity", "dispatcher")
 
 EPILOG = """\
 --json prints one object: {"streams": {name: figures}, "capacity": {name: figures},
@@ -98,8 +98,9 @@ def main(argv: list[str]) -> int:
     if options.json:
         print(json.dumps(figures))
     else:
-        for table in pipeline_tables(figures):
-            Console().print(table)
+        for part in (*_PARTS, "growth") if options.growth else _PARTS:
+            for table in TABLES[part](figures):
+                Console().print(view(table))
     return 0
 
 

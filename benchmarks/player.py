@@ -10,22 +10,19 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from math import ceil
 from typing import IO, Any, cast
 
 import psutil
-from celery import Celery
 
 from benchmarks.child import Child, Parent
-from p2c2g.celery import create_app
 from p2c2g.display.hub import Hub
 from p2c2g.media.chunker import Grid
 from p2c2g.media.frame import Frame, FrameState, Picture, Size
 from p2c2g.media.operations import Pipeline
-from p2c2g.messaging.client import redis_client
+from p2c2g.messaging.broker import Broker
 from p2c2g.session.config import SessionConfig
 from p2c2g.session.report import build_report
 from p2c2g.session.session import Session
@@ -34,6 +31,9 @@ from p2c2g.system.malloc import keep_freed_memory
 from p2c2g_capture.pacer import Pacer
 from p2c2g_capture.sources import Source, open_source, shipped_clip
 
+#: Takes what a session shows.
+Sink = Callable[[Picture], None]
+
 #: Seconds of frames that are played and not measured.
 WARM_UP = 0.5
 #: Pictures that a flood repeats: taken before, so that the source is not measured.
@@ -41,7 +41,7 @@ _REEL = 30
 
 
 @dataclass(frozen=True, slots=True)
-class RunRequest:
+class PlayRequest:
     """What one session is to do; texts are as the command line has them.
 
     With a ``window`` the source sets no pace: so many frames are out all the time.
@@ -71,7 +71,7 @@ class Player(Child):
     def __init__(self, url: str, log: IO[bytes]) -> None:
         super().__init__(__name__, url, log)
 
-    def prepare(self, order: RunRequest) -> None:
+    def prepare(self, order: PlayRequest) -> None:
         """Give an order; :meth:`answer` tells when it is ready."""
         self.say(asdict(order))
 
@@ -83,12 +83,12 @@ class Player(Child):
 # -- in the process ------------------------------------------------------------------------
 
 
-def _open(order: RunRequest) -> Source:
+def _open(order: PlayRequest) -> Source:
     spec = f"video:{shipped_clip()}" if order.source == "clip" else order.source
     return open_source(spec, Size.parse(order.size), order.fps)
 
 
-def _plan(order: RunRequest, source: Source) -> SessionConfig:
+def _config(order: PlayRequest, source: Source) -> SessionConfig:
     deadline = order.deadline_ms / 1e3
     return SessionConfig(
         size=source.size,
@@ -117,33 +117,29 @@ def _cpu() -> dict[str, float]:
     }
 
 
-@contextmanager
-def _session(app: Celery, plan: SessionConfig, sink: Any) -> Iterator[Session]:
-    client = redis_client(load())
-    keep_freed_memory()  # as p2c2g-capture run does
-    session = Session(app, client, plan, sink)
+def _session(broker: Broker, config: SessionConfig, sink: Sink) -> Session:
+    """Start a session as ``p2c2g-capture run`` does."""
+    keep_freed_memory()
+    session = Session(broker, config, sink)
     session.start()
-    try:
-        yield session
-    finally:
-        client.close()
+    return session
 
 
-def _stream(app: Celery, order: RunRequest, source: Source, seconds: float) -> dict[str, Any]:
+def _stream(broker: Broker, order: PlayRequest, source: Source, seconds: float) -> dict[str, Any]:
     """Play at the source's pace; return the session's report and the processor's seconds."""
     hub = Hub()
     pacer = Pacer(source, order.fps, seconds)
-    with _session(app, _plan(order, source), hub.publish) as session:
-        before = _cpu()
-        for frame in pacer:
-            session.submit(frame)
-        cpu = {name: seconds - before[name] for name, seconds in _cpu().items()}
-        session.close(pacer.due)
+    session = _session(broker, _config(order, source), hub.publish)
+    before = _cpu()
+    for frame in pacer:
+        session.submit(frame)
+    cpu = {name: seconds - before[name] for name, seconds in _cpu().items()}
+    session.close(pacer.due)
     hub.close()
     return {**build_report(session, {}), "cpu_s": cpu}
 
 
-def _flood(app: Celery, order: RunRequest, source: Source, seconds: float) -> dict[str, Any]:
+def _flood(broker: Broker, order: PlayRequest, source: Source, seconds: float) -> dict[str, Any]:
     """Keep ``window`` frames out all the time; return the complete ones a second."""
     window = cast("int", order.window)
     reel = [source.grab(number).copy() for number in range(_REEL)]
@@ -155,31 +151,30 @@ def _flood(app: Celery, order: RunRequest, source: Source, seconds: float) -> di
             complete.append(picture.ready_at)
         room.release()
 
-    with _session(app, _plan(order, source), sink) as session:
-        before, start, number = _cpu(), time.monotonic(), 0
-        fill = start + min(0.5, seconds / 4)  # the pipe fills: not counted
-        while (now := time.monotonic()) < start + seconds:
-            room.acquire()
-            session.submit(Frame(number, reel[number % _REEL], now, now))
-            number += 1
-        cpu = {name: used - before[name] for name, used in _cpu().items()}
-        session.close(number)
+    session = _session(broker, _config(order, source), sink)
+    before, start, number = _cpu(), time.monotonic(), 0
+    fill = start + min(0.5, seconds / 4)  # the pipe fills: not counted
+    while (now := time.monotonic()) < start + seconds:
+        room.acquire()
+        session.submit(Frame(number, reel[number % _REEL], now, now))
+        number += 1
+    cpu = {name: used - before[name] for name, used in _cpu().items()}
+    session.close(number)
     counted = sum(fill <= at < now for at in complete)
     return {**build_report(session, {}), "cpu_s": cpu, "frames_per_s": counted / (now - fill)}
 
 
 def _obey() -> None:
-    app = create_app(load())
-    parent = Parent()
+    broker, parent = Broker(load()), Parent()
     for word in parent.orders():
-        order = RunRequest(**word)
+        order = PlayRequest(**word)
         act = _stream if order.window is None else _flood
         with _open(order) as source:
-            act(app, order, source, max(WARM_UP, ceil(5 / order.fps)))
+            act(broker, order, source, max(WARM_UP, ceil(5 / order.fps)))
             parent.answer("ready")
             if parent.order() is None:
                 return
-            parent.answer(act(app, order, source, order.seconds))
+            parent.answer(act(broker, order, source, order.seconds))
 
 
 if __name__ == "__main__":

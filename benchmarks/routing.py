@@ -1,10 +1,8 @@
-"""What a routing decision costs, and what it is worth.
+"""What a routing decision costs: microseconds of one ``choose``.
 
-The cost: microseconds of one ``choose`` at 10, 100 and 1,000 peers, each policy beside a plain
-scan of all peers in the same run, in turns, so that a busy machine harms both.  The worth:
-percent of chunks later than their deadline, in the queueing model of ``benchmarks/queueing.py``.
-
-Run ``python benchmarks/routing.py --help``.
+At 10, 100 and 1,000 peers, each policy beside a plain scan of all peers in the same run, in
+turns, so that a busy machine harms both.  What a policy is worth is for the simulator to say
+(``simulate.py``).  Run ``python benchmarks/routing.py --help``.
 """
 
 from __future__ import annotations
@@ -14,34 +12,31 @@ import json
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from random import Random
-from typing import Any
 
 if not __package__:  # started by its path: find our packages, and no neighbour as a library
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
 
-from benchmarks.options import Parser, number, run
-from benchmarks.queueing import MEGAPIXELS, Model, Terms
+from benchmarks.options import Parser, run, whole
+from benchmarks.tables import Table, view
 from p2c2g.peers.candidate import Candidate
 from p2c2g.routing.policies import POLICIES, make
 from p2c2g.routing.policy import Job, Policy
+from p2c2g.routing.pool import QUARTER
 
 PEERS = (10, 100, 1000)
-#: Decisions of one turn, in which the weights are summed again twice; turns of each policy.
+#: Decisions of one turn, in which the weights are summed twice; turns of each policy.
 TURN, TURNS = 512, 9
 SCAN = "plain scan"
 TARGET_US = 50.0
 
 
 class Scan:
-    """Predict for every peer, and take the least."""
+    """The plain way: predict for every peer, take the least."""
 
     def choose(self, job: Job, pool: Sequence[Candidate], now: float) -> Candidate | None:
         """Return the peer that would be back first."""
@@ -94,7 +89,7 @@ def decision_cost(seed: int) -> dict[str, dict[str, float]]:
 def _turn(policy: Policy, pool: Sequence[Candidate]) -> float:
     """Return the seconds of one decision; a chunk in eight is a second run."""
     jobs = [
-        Job("bench", index % 16, MEGAPIXELS, 0.1, (pool[0].id,) if index % 8 == 0 else ())
+        Job("bench", index % 16, QUARTER, 0.1, (pool[0].id,) if index % 8 == 0 else ())
         for index in range(TURN)
     ]
     begun = time.thread_time()
@@ -103,84 +98,31 @@ def _turn(policy: Policy, pool: Sequence[Candidate]) -> float:
     return (time.thread_time() - begun) / TURN
 
 
-def cases(seconds: float, seed: int) -> Iterator[tuple[str, Terms]]:
-    """Give what is compared, by a name."""
-    base = Terms(seconds=seconds, seed=seed)
-    yield "1 session, all peers", replace(base, sessions=1, pooled=False)
-    yield "4 sessions, all peers", replace(base, pooled=False)
-    yield "4 sessions, own pools", base
-    stalls = replace(base, stalls=True)
-    yield "… a peer stalls", stalls
-    yield "… and is stolen from", replace(stalls, stealing=True)
-
-
-def worth(seconds: float, seed: int) -> dict[str, dict[str, dict[str, float]]]:
-    """Return what came of each policy in each case."""
-    return {
-        case: {policy: asdict(Model(replace(terms, policy=policy)).run()) for policy in POLICIES}
-        for case, terms in cases(seconds, seed)
-    }
-
-
-def tables(report: Mapping[str, Any]) -> Iterator[Table]:
-    """Give the two tables of a report."""
-    cost = report["decision_us"]
-    view = _table("One decision, µs (× a plain scan)", *(f"{peers} peers" for peers in PEERS))
-    for name, by_peers in cost.items():
-        view.add_row(
-            name,
-            *(f"{us:.1f} ({us / cost[SCAN][peers]:.2f})" for peers, us in by_peers.items()),
-        )
-    yield view
-    view = _table("Chunks late, % (p99 in ms; moves that found, and did not)", *POLICIES)
-    for case, by_policy in report["late"].items():
-        view.add_row(case, *map(_cell, by_policy.values()))
-    yield view
-
-
-def _cell(got: Mapping[str, float]) -> str:
-    moves = f"; {got['moved']}, {got['missed']}" if got["moved"] or got["missed"] else ""
-    return f"{got['late']:.2f} ({got['p99']:.0f}{moves})"
-
-
-def _table(title: str, *headings: str) -> Table:
-    view = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left")
-    view.add_column("")
-    for heading in headings:
-        view.add_column(heading, justify="right")
-    return view
+def table(cost: Mapping[str, Mapping[str, float]]) -> Table:
+    """Return the figures, each with its ratio to a plain scan."""
+    rows = [
+        (name, *(f"{us:.1f} ({us / cost[SCAN][peers]:.2f})" for peers, us in by_peers.items()))
+        for name, by_peers in cost.items()
+    ]
+    return Table(
+        "One decision, µs (× a plain scan)", ("", *(f"{peers} peers" for peers in PEERS)), rows
+    )
 
 
 def main(argv: list[str]) -> int:
     """Measure, print, and return the exit status: 1 where a decision takes too long."""
-    parser = Parser(prog="routing.py", description="Measure and compare the routing policies.")
+    parser = Parser(prog="routing.py", description="Measure what a routing decision costs.")
     parser.add_argument(
-        "--seconds",
-        metavar="S",
-        default=20.0,
-        type=number("a time in seconds", 3, 3600),
-        help="of the model's time, for each case and policy (default: 20)",
+        "--seed", metavar="N", default=7, type=whole("a seed", 0, 10**9), help="default: 7"
     )
-    parser.add_argument(
-        "--seed",
-        metavar="N",
-        default=7.0,
-        type=number("a seed", 0, 1e9),
-        help="of all chance (default: 7)",
-    )
-    parser.add_argument("--json", action="store_true", help="one JSON object instead of tables")
+    parser.add_argument("--json", action="store_true", help="one JSON object instead of a table")
     options: argparse.Namespace = parser.parse_args(argv)
-    seed = int(options.seed)
-    report: dict[str, Any] = {
-        "decision_us": decision_cost(seed),
-        "late": worth(options.seconds, seed),
-    }
+    cost = decision_cost(options.seed)
     if options.json:
-        print(json.dumps(report))
+        print(json.dumps(cost))
     else:
-        for table in tables(report):
-            Console().print(table)
-    slowest = max(report["decision_us"][name][str(max(PEERS))] for name in POLICIES)
+        Console().print(view(table(cost)))
+    slowest = max(cost[name][str(max(PEERS))] for name in POLICIES)
     return int(slowest > TARGET_US)
 
 

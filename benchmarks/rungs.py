@@ -2,7 +2,7 @@
 
 Every rung is a whole application with the same task, made of configuration and small
 subclasses; the last is the project's own, as ``contenders/p2c2g.py`` has it.  They are
-measured like contenders; ``ladder.py`` does that.
+measured like contenders.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from kombu.transport import redis as stock
 
 from benchmarks.contenders import Bench, Wait, start_worker, work, worker_terms
 from benchmarks.contenders import p2c2g as lane
+from benchmarks.measuring import Case, Tell, Terms, measure
 from p2c2g.messaging import channel as lane_channel
 from p2c2g.messaging import names
 from p2c2g.messaging import transport as lane_transport
@@ -108,12 +109,12 @@ def make_app(name: str, url: str, work_ms: float) -> Celery:
     if reached >= _ORDER.index("ahead"):
         app = lane.make_app(url, work_ms)
         if name == "ahead":
-            app.conf.result_backend = f"{__name__}:StreamBackend+{url}"
+            app.backend_cls = f"{__name__}:StreamBackend+{url}"
         return app
     if name == "binary":
         app = lane.make_app(url, work_ms)
+        app.backend_cls = f"{__name__}:StreamBackend+{url}"
         app.conf.update(
-            result_backend=f"{__name__}:StreamBackend+{url}",
             broker_transport=f"{__name__}:OneReadTransport",
             worker_consumer="celery.worker.consumer:Consumer",
             worker_prefetch_multiplier=4,
@@ -192,6 +193,19 @@ def contender(rung: Rung) -> StockRung | StreamRung:
     """Return what runs a rung's task."""
     early = _ORDER.index(rung.name) < _ORDER.index("stream")
     return StockRung(rung.name) if early else StreamRung(rung.name)
+
+
+def climb(case: Case, terms: Terms, tell: Tell) -> dict[str, dict[str, float]]:
+    """Measure every rung; return ``{name: figures}`` from the lowest to the highest.
+
+    Raises:
+        UnavailableError: a rung gives no result.
+    """
+    result: dict[str, dict[str, float]] = {}
+    for rung in RUNGS:
+        tell(f"ladder: {rung.label}")
+        result[rung.name] = measure(rung.label, contender(rung), case, terms)
+    return result
 
 
 def main() -> None:

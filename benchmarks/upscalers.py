@@ -132,11 +132,12 @@ def _row(
     game: str, quality: int | None, name: str, upscaler: Upscaler, pairs: Sequence[Pair]
 ) -> Row:
     results = [(upscaler(one.small), one.large) for one in pairs]
-    means = (
-        statistics.fmean(measured(found, large) for found, large in results)
-        for measured in (psnr, ssim, perceived)
-    )
-    return Row(game, quality, name, *means, _milliseconds(upscaler, pairs[0].small))
+
+    def mean(measured: Callable[[Pixels, Pixels], float]) -> float:
+        return statistics.fmean(measured(found, large) for found, large in results)
+
+    took = _milliseconds(upscaler, pairs[0].small)
+    return Row(game, quality, name, mean(psnr), mean(ssim), mean(perceived), took)
 
 
 def _milliseconds(upscaler: Upscaler, small: Pixels) -> float:

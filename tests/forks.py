@@ -82,7 +82,7 @@ class Fork:
                 raise subprocess.TimeoutExpired(self.args, timeout or 0.0)
             told = os.read(self._status, _NUMBER.size)
             os.close(self._status)
-            # Whoever forks them is gone, and took them along.
+            # Who forks them is gone, and took them along.
             status = _NUMBER.unpack(told)[0] if told else signal.SIGKILL
             self.returncode = os.waitstatus_to_exitcode(status)
         return self.returncode
@@ -199,11 +199,11 @@ def _serve(line: socket.socket) -> dict[str, Any]:
     # Where each fork's end is told.
     told: dict[int, int] = {}
     while True:
-        ready, _, _ = select.select([line, woken], [], [])
+        ready, _, _ = select.select([line.fileno(), woken], [], [])
         if woken in ready:
             os.read(woken, 4096)
             _bury(told)
-        if line in ready:
+        if line.fileno() in ready:
             message, passed, _, _ = socket.recv_fds(line, _MOST, 3)
             if not message:
                 sys.exit()

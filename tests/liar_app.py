@@ -22,7 +22,7 @@ class _Liar(Registry):
 
 
 class _LyingEngine(CpuEngine):
-    registry = _Liar("cpu", spare=CPU)
+    registry = _Liar(CPU)
 
 
 current.use(_LyingEngine())

@@ -7,7 +7,7 @@ import os
 import cv2
 import pytest
 
-MISSING = "needs an OpenCL device: apt-get install pocl-opencl-icd"
+MISSING = "needs an OpenCL device: apt-get install ocl-icd-libopencl1 pocl-opencl-icd"
 
 
 def require() -> None:

@@ -7,13 +7,13 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import cached_property
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, TemporaryFile
 from time import monotonic
 from types import TracebackType
-from typing import Self
+from typing import IO, Self
 
 import psutil
 import redis
@@ -24,11 +24,13 @@ from p2c2g.errors import UnavailableError
 from p2c2g.messaging.broker import Broker
 from p2c2g.messaging.client import Client
 from p2c2g.messaging.embedded import HOST, EmbeddedBroker
+from p2c2g.peers.messages import PeerState
+from p2c2g.peers.registry import Registry
 from p2c2g.settings import Settings
 from p2c2g.system import processes
 from p2c2g.testing.delay_proxy import DelayProxy
 from tests import forks
-from tests.lane import ROOT, by_port, settings
+from tests.lane import PATIENCE, ROOT, by_port, settings
 
 #: Seconds for the start of workers; sixteen at once on two cores take a while.
 START_TIMEOUT = 90.0
@@ -39,12 +41,13 @@ HONEST = "p2c2g"
 LIAR = "tests.liar_app"
 
 
-def environment(url: str, more: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return the environment of a process of the pool whose broker is at ``url``."""
+def environment(url: str | None, more: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return the environment of a process of the pool whose broker is at ``url``, if it has one."""
     folders = [str(ROOT / name) for name in (".", "workers", "capture", "training")]
     path = os.pathsep.join(filter(None, [*folders, os.environ.get("PYTHONPATH")]))
     clean = {name: value for name, value in os.environ.items() if not name.startswith("P2C2G_")}
-    return clean | {"P2C2G_BROKER_URL": url, "PYTHONPATH": path} | dict(more or {})
+    broker = {} if url is None else {"P2C2G_BROKER_URL": url}
+    return clean | {"PYTHONPATH": path} | broker | dict(more or {})
 
 
 def used_seconds(process: int) -> float:
@@ -132,6 +135,12 @@ class Worker:
         """Tell whether its process has not ended."""
         return self.process is not None and self.process.poll() is None
 
+    def pause(self, seconds: float) -> None:
+        """Wait so long, or until it has ended."""
+        assert self.process is not None
+        with suppress(subprocess.TimeoutExpired):
+            self.process.wait(seconds)
+
     def answers(self, timeout: float = LOOK) -> bool:
         """Tell whether it answers a ping within so many seconds."""
         assert self._app is not None
@@ -149,7 +158,7 @@ class Worker:
         assert self.process is not None
         self.process.send_signal(number)
 
-    def wait(self, timeout: float = 5.0) -> int:
+    def wait(self, timeout: float = PATIENCE) -> int:
         """Wait until it has ended; return its exit status."""
         assert self.process is not None
         try:
@@ -229,6 +238,11 @@ class Pool:
         """Return a client of the broker."""
         return self._side.client
 
+    @cached_property
+    def log(self) -> IO[bytes]:
+        """A file that vanishes, for what others of the pool say."""
+        return self._stack.enter_context(TemporaryFile())
+
     def proxy(self, name: str, rtt_ms: float = 0.0) -> DelayProxy:
         """Put a proxy between the broker and somebody who has yet to connect."""
         made = self._stack.enter_context(DelayProxy(HOST, self.broker.port, rtt_ms))
@@ -243,12 +257,23 @@ class Pool:
         return worker
 
     def worker(self, name: str, application: str = HONEST) -> Worker:
-        """Start a worker of one chunk at a time, and wait until it answers."""
+        """Start a worker of one chunk at a time, and wait until sessions can know it.
+
+        Raises:
+            UnavailableError: it ended, or is not there in time.
+        """
         made = Worker(
             self.app, self.url(name), self.folder / f"{name}.log",
             "-Q", "cpu", "-c", "1", name=name, application=application,
         )  # fmt: skip
         self.add(name, made).wait_until_ready()
+        registry, deadline = Registry(self.client), monotonic() + START_TIMEOUT
+        while (beat := registry.beats([made.name])[made.name].beat) is None or (
+            beat.state is not PeerState.READY
+        ):
+            if monotonic() > deadline or not made.is_running:
+                raise UnavailableError(f"The worker {made.name} is not ready:\n{made.log()}")
+            made.pause(FIRST_LOOK)
         return made
 
     def grow(self, count: int) -> None:

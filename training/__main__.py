@@ -19,10 +19,10 @@ from p2c2g.errors import P2C2GError, UsageError
 from p2c2g.media.frame import Pixels
 from p2c2g_training.export import export as write
 from p2c2g_training.folder import curve, train
+from p2c2g_training.lettering import lettering
 from p2c2g_training.nets import SHAPES, Net, Shape
 from p2c2g_training.pairs import MARGIN
 from p2c2g_training.train import ENDLESS, Terms, unpacked
-from p2c2g_training.variety import lettering
 from training import art, games
 from training.endless import Endless, Pool
 from training.growing import grown

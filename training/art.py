@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from p2c2g.errors import SourceUnavailableError
 from p2c2g.media.frame import Pixels, Size
 from p2c2g.system import processes
-from p2c2g_training.variety import words
+from p2c2g_training.lettering import words
 
 #: By package of Debian 12: the licence of its art.
 ART = {

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from p2c2g.system.files import write_whole
 from p2c2g_training.recording import Sieve, load, save
 from training.games import SIZE, Game, playing
 
@@ -37,7 +38,6 @@ def record(game: Game, folder: Path, seconds: float, seed: int = 1, settle: floa
                     save(folder / f"{begin + count:05}.png", pixels)
                     count += 1
         done.append(count)
-        card.write_text(
-            json.dumps({"game": game.name, "size": str(SIZE), "seed": seed, "scenes": done})
-        )
+        about = {"game": game.name, "size": str(SIZE), "seed": seed, "scenes": done}
+        write_whole(card, json.dumps(about))
     return sum(done)

@@ -60,6 +60,7 @@ def run(
     port: options.PortOption = 8777,
     report: options.ReportOption = None,
     record: options.RecordOption = None,
+    compare: options.CompareOption = False,
     wait_for: Annotated[
         int,
         typer.Option(metavar="N", min=0, help="Wait until N peers answer before the first frame."),
@@ -68,7 +69,7 @@ def run(
     """Capture, send to the pool, and show what comes back."""
     settings = load()
     if broker is not None:
-        settings.broker.url = broker
+        settings.broker.use(broker)
     configure()
     run_session(
         RunOptions(
@@ -90,6 +91,7 @@ def run(
             port=port,
             report=report,
             record=record,
+            compare=compare,
             wait_for=wait_for,
         ),
         settings,

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import gc
 import logging
-from contextlib import ExitStack
+from collections.abc import Mapping
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
+from rich.table import Table
 
 from p2c2g.commands.options import stopping_at_signals
 from p2c2g.display.hub import Hub
-from p2c2g.display.recorder import Recorder
+from p2c2g.display.recorder import Recorder, check_recording
 from p2c2g.display.web import ViewerServer
 from p2c2g.errors import UnavailableError, UsageError
 from p2c2g.media.chunker import Grid
@@ -26,11 +30,13 @@ from p2c2g.session.config import SessionConfig
 from p2c2g.session.report import build_report, check_writable, write_report
 from p2c2g.session.session import Session
 from p2c2g.settings import Settings
+from p2c2g.system.files import are_same
 from p2c2g.system.malloc import keep_freed_memory
+from p2c2g_capture.comparing import Comparer, Original, ssimulacra2
 from p2c2g_capture.ownnets import Loan, nets_of, with_nets
 from p2c2g_capture.pacer import Pacer
 from p2c2g_capture.sources import Source, open_source
-from p2c2g_capture.terminal import LiveLine, print_summary
+from p2c2g_capture.terminal import LiveLine, summary
 
 logger = logging.getLogger(__name__)
 
@@ -59,6 +65,7 @@ class RunOptions:
     port: int = 8777
     report: str | None = None
     record: str | None = None
+    compare: bool = False
     wait_for: int = 0
     cursor: bool = False
 
@@ -76,15 +83,12 @@ def run(options: RunOptions, settings: Settings, console: Console) -> None:
         nets = nets_of(options.game, NetStore())
         pipeline = with_nets(pipeline, options.game, nets)
     grid = Grid.parse(options.chunks)
-    report_path = Path(options.report) if options.report else None
-    if report_path is not None:
-        check_writable(report_path)
+    check_files(options)
     keep_freed_memory()
     with ExitStack() as stack:
         broker = stack.enter_context(Broker(settings))
-        source = stack.enter_context(
-            open_source(options.source, size, options.fps, cursor=options.cursor)
-        )
+        source, original = _open_source(options, pipeline, size)
+        stack.callback(source.close)
         config = SessionConfig(
             size=source.size,
             operations=pipeline,
@@ -98,13 +102,16 @@ def run(options: RunOptions, settings: Settings, console: Console) -> None:
         )
         pacer = Pacer(source, options.fps, options.seconds)
         hub = Hub()
+        stack.callback(hub.close)
         session = Session(broker, config, hub.publish)
         recorder = None
         if options.record:
-            recorder = stack.enter_context(
-                Recorder(Path(options.record), options.fps, config.output)
-            )
+            recorder = Recorder(options.record, options.fps, config.output)
+            stack.callback(recorder.close)
             recorder.start(hub)
+        comparer = None if original is None else Comparer(original, config, ssimulacra2())
+        if comparer is not None:
+            comparer.start(hub)
         url = None
         if not options.headless:
             viewer = ViewerServer(
@@ -122,22 +129,153 @@ def run(options: RunOptions, settings: Settings, console: Console) -> None:
             console.print(f"Watch at [bold]{url}[/]")
         if options.wait_for:
             _wait_for_peers(broker, options.wait_for)
+        session.start()
+        ending = Ending(console, options, session, _settings_of(options, config, source))
+        stack.callback(ending.print_summary)
+        stack.callback(ending.write_report)
+        if comparer is not None:
+            stack.callback(ending.compare, comparer)
+        if recorder is not None:
+            stack.callback(ending.finish, recorder)
+        stack.callback(hub.close)
         with stopping_at_signals(pacer.stop):
             _play(session, pacer, console)
-        hub.close()
-        if recorder is not None:
-            recorder.close()
-        report = build_report(session, _settings_of(options, config, source))
-        print_summary(console, report)
-        if recorder is not None:
-            console.print(f"Recorded {recorder.written} frames in {options.record}")
-        if report_path is not None:
-            write_report(report_path, report)
-            console.print(f"The figures are in {report_path}")
+
+
+def check_files(options: RunOptions) -> None:
+    """Refuse files that cannot be written, before anything starts; none is touched.
+
+    Raises:
+        UsageError: one cannot be written, is two things at once, or is what the source plays.
+    """
+    written = {
+        option: Path(name)
+        for option, name in (("--record", options.record), ("--report", options.report))
+        if name
+    }
+    film = _film_of(options.source)
+    if options.compare and film is None:
+        raise UsageError(
+            "--compare needs an original to compare with: give --source video:FILE, a video at "
+            "the size that the enhanced picture is to have."
+        )
+    used = {} if film is None else {"--source": film}
+    for option, path in written.items():
+        for other, its in used.items():
+            if are_same(path, its):
+                raise UsageError(
+                    f"{option} would write over the file of {other}, {str(path)!r}: give "
+                    "another name."
+                )
+        used[option] = path
+    if options.record:
+        check_recording(Path(options.record))
+    if options.report:
+        check_writable(Path(options.report))
+
+
+def _film_of(source: str) -> Path | None:
+    """Return the file that a source plays, if it does."""
+    kind, _, film = source.strip().partition(":")
+    return Path(film).expanduser() if kind == "video" and film else None
+
+
+def _open_source(
+    options: RunOptions, pipeline: Pipeline, size: Size | None
+) -> tuple[Source, Original | None]:
+    """Open the source; with ``--compare``, also as the original."""
+    if not options.compare:
+        return open_source(options.source, size, options.fps, cursor=options.cursor), None
+    film = open_source(options.source, None, options.fps, cursor=options.cursor)
+    try:
+        original = Original(film, pipeline, size)
+    except UsageError:
+        film.close()
+        raise
+    return original, original
+
+
+class Ending:
+    """What a run leaves, however it ended: a finished recording, the report, and the summary.
+
+    The methods are called in the order in which they stand here; one that raises keeps none of
+    the others from being called.
+    """
+
+    def __init__(
+        self,
+        console: Console,
+        options: RunOptions,
+        session: Session,
+        settings: Mapping[str, object],
+    ) -> None:
+        self._console = console
+        self._options = options
+        self._session = session
+        self._settings = settings
+        self._notes: list[str] = []
+        self._compared: dict[str, Any] | None = None
+
+    @cached_property
+    def _report(self) -> dict[str, Any]:
+        return build_report(self._session, self._settings)
+
+    def finish(self, recorder: Recorder) -> None:
+        """Finish the recording.
+
+        Raises:
+            UnavailableError: it broke off.
+        """
+        recorder.close()
+        note = f"Recorded {recorder.written} frames in {self._options.record}"
+        if recorder.dropped:
+            note += f"; {recorder.dropped} more were left out, since the encoder was behind"
+        self._notes.append(note)
+
+    def compare(self, comparer: Comparer) -> None:
+        """Compare what still waits, and take the measure that takes long; a signal ends that.
+
+        Raises:
+            UnavailableError: the report cannot be written.
+        """
+        comparer.finish()
+        self._compared = comparer.figures()
+        if comparer.to_score:
+            # First: whoever ends us may not wait for so long.
+            self._write()
+            self._tell(f"SSIMULACRA2 of {comparer.to_score} frames; Ctrl-C leaves it out")
+            with stopping_at_signals(comparer.stop):
+                comparer.score()
+            self._compared = comparer.figures()
+
+    def write_report(self) -> None:
+        """Write the report, where one was asked for.
+
+        Raises:
+            UnavailableError: it cannot be written.
+        """
+        self._write()
+        if self._options.report:
+            self._notes.append(f"The figures are in {self._options.report}")
+
+    def print_summary(self) -> None:
+        """Print the figures, and where files are."""
+        self._tell(summary(self._whole_report()), *self._notes)
+
+    def _write(self) -> None:
+        if self._options.report:
+            write_report(Path(self._options.report), self._whole_report())
+
+    def _whole_report(self) -> dict[str, Any]:
+        compared = {} if self._compared is None else {"compare": self._compared}
+        return {**self._report, **compared}
+
+    def _tell(self, *told: str | Table) -> None:
+        with suppress(OSError):  # The terminal may have been closed.
+            self._console.print(*told, sep="\n")
 
 
 def _play(session: Session, pacer: Pacer, console: Console) -> None:
-    session.start()
     # What was loaded until now stays: a full collection of it takes tens of milliseconds.
     gc.collect()
     gc.freeze()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
 
@@ -11,6 +12,8 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
+
+from p2c2g_capture import comparing
 
 #: Seconds between two looks at the figures.
 _EVERY = 0.5
@@ -41,6 +44,10 @@ class LiveLine:
         self._thread.join()
 
     def _run(self) -> None:
+        with suppress(OSError):  # The terminal may have been closed.
+            self._draw()
+
+    def _draw(self) -> None:
         if not self._console.is_terminal:
             while not self._ended.wait(_EVERY * _PLAIN_EVERY):
                 self._console.print(self._line(), soft_wrap=True)
@@ -64,8 +71,8 @@ class LiveLine:
         )
 
 
-def print_summary(console: Console, report: Mapping[str, Any]) -> None:
-    """Print a finished session's figures."""
+def summary(report: Mapping[str, Any]) -> Table:
+    """Return a finished session's figures, to be printed."""
     frames, latency = report["frames"], report["latency_ms"]
     table = Table.grid(padding=(0, 2))
     table.add_column(style="dim", no_wrap=True)
@@ -81,6 +88,13 @@ def print_summary(console: Console, report: Mapping[str, Any]) -> None:
         "latency",
         f"p50 {latency['p50']:.1f} ms, p95 {latency['p95']:.1f} ms, p99 {latency['p99']:.1f} ms",
     )
+    traffic = report["bytes"]
+    ways = [
+        f"{way} {traffic[way]['a_frame'] / 1024:.1f} KiB a frame "
+        f"({traffic[way]['a_second'] * 8 / 1e6:.1f} Mbit/s)"
+        for way in ("up", "down")
+    ]
+    table.add_row("bytes", ", ".join(ways))
     stages = report["stages_ms"]
     table.add_row(
         "of it (p50)",
@@ -98,4 +112,6 @@ def print_summary(console: Console, report: Mapping[str, Any]) -> None:
     if report["errors"]:
         counts = ", ".join(f"{count} {name}" for name, count in report["errors"].items())
         table.add_row("errors", f"[yellow]{counts}[/]")
-    console.print(table)
+    for name, text in comparing.lines(report["compare"]) if "compare" in report else ():
+        table.add_row(name, text)
+    return table

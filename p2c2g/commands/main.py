@@ -43,6 +43,7 @@ def demo(
     headless: options.HeadlessOption = False,
     report: options.ReportOption = None,
     record: options.RecordOption = None,
+    compare: options.CompareOption = False,
     port: options.PortOption = 8777,
     flower: Annotated[bool, typer.Option("--flower", help="Start Flower too.")] = False,
 ) -> int:
@@ -71,6 +72,8 @@ def demo(
         arguments.append("--headless")
     if cursor:
         arguments.append("--cursor")
+    if compare:
+        arguments.append("--compare")
     console = Console(highlight=False)
     return Demo(peers, arguments, flower=flower, console=console).run()
 

@@ -50,7 +50,10 @@ def print_error(name: str, sentence: str) -> None:
 
 @contextmanager
 def stopping_at_signals(stop: Callable[[], None]) -> Iterator[None]:
-    """Let SIGINT and SIGTERM call ``stop`` for an orderly end; a second one ends at once.
+    """Let signals to end call ``stop`` for an orderly end; a second one ends at once.
+
+    They are SIGINT, SIGTERM and SIGHUP: the last comes when the terminal is closed, and is not
+    heard where it was to be ignored (``nohup``).
 
     Args:
         stop: must be safe in a signal's handler: it only sets a flag.
@@ -64,7 +67,11 @@ def stopping_at_signals(stop: Callable[[], None]) -> Iterator[None]:
         stop()
         signal.signal(number, before[number])
 
-    for wanted in (signal.SIGINT, signal.SIGTERM):
+    wanted_ones = [signal.SIGINT, signal.SIGTERM]
+    hangup = getattr(signal, "SIGHUP", None)  # Windows has none.
+    if hangup is not None and signal.getsignal(hangup) is not signal.SIG_IGN:
+        wanted_ones.append(hangup)
+    for wanted in wanted_ones:
         before[wanted] = signal.signal(wanted, on_signal)
     try:
         yield
@@ -153,7 +160,19 @@ SecondsOption = Annotated[
 ReportOption = Annotated[
     str | None, typer.Option(metavar="FILE", help="Write the figures as JSON.")
 ]
-RecordOption = Annotated[str | None, typer.Option(metavar="FILE.mp4", help="Record what is shown.")]
+RecordOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE", help="Record what is shown: FILE.mp4, or FILE.mkv without loss (FFV1)."
+    ),
+]
+CompareOption = Annotated[
+    bool,
+    typer.Option(
+        "--compare",
+        help="Scale a video down, and compare what the pool makes of it with the original.",
+    ),
+]
 PortOption = Annotated[
     int,
     typer.Option(metavar="N", min=0, max=65535, help="Port of the viewer; 0 takes a free one."),

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
 
-import cv2
 import numpy as np
 
 from p2c2g.errors import UsageError
+from p2c2g.media.base import base
 from p2c2g.media.frame import Chunk, Pixels, Rect, Size
 from p2c2g.media.operations import Plan, scaled
 
@@ -126,44 +126,24 @@ def cut(pixels: Pixels, chunk: Chunk) -> Pixels:
 
 
 def compose(
-    source_pixels: Pixels, results: Mapping[int, Pixels], chunks: Sequence[Chunk], output: Size
+    source_pixels: Pixels, results: Mapping[int, Pixels], chunks: Sequence[Chunk], plan: Plan
 ) -> Pixels:
-    """Return a whole frame, ``(height, width, 3)`` of size ``output``.
+    """Return a whole frame, ``(height, width, 3)`` of the plan's output.
 
     Args:
         source_pixels: the source frame, of 3 or 4 channels.
         results: by index, the chunks that came back, each ``(height, width, 3)`` of its target's
-            size; the others get the base layer.
+            size; the base layer of the source stands in for the others.
         chunks: of the frame.
-        output: its enhanced size.
+        plan: the pipeline, resolved for the frame.
     """
-    canvas = np.empty((output.height, output.width, 3), np.uint8)
+    output = plan.output
+    if all(chunk.index in results for chunk in chunks):
+        canvas = np.empty((output.height, output.width, 3), np.uint8)
+    else:
+        canvas = base(source_pixels, plan.scale_x, plan.scale_y, output)
     for chunk in chunks:
         result = results.get(chunk.index)
-        if result is None:
-            paint_base(canvas, chunk, source_pixels)
-        else:
+        if result is not None:
             chunk.target.of(canvas)[:] = result
     return canvas
-
-
-def paint_base(canvas: Pixels, chunk: Chunk, source_pixels: Pixels) -> None:
-    """Paint the base layer of one chunk: the source frame, scaled by bilinear interpolation.
-
-    ``canvas`` is the enhanced frame, ``(height, width, 3)``; only ``chunk.target`` of it is
-    written.  ``source_pixels`` is the source frame, of 3 or 4 channels.
-    """
-    target = chunk.target.of(canvas)
-    part = cut(source_pixels, chunk)
-    if part.shape[2] == 4:
-        part = np.asarray(cv2.cvtColor(part, cv2.COLOR_BGRA2BGR), np.uint8)
-    if chunk.padded == chunk.rect:
-        cv2.resize(part, target.shape[1::-1], dst=target, interpolation=cv2.INTER_LINEAR)
-        return
-    # With the halo, so that two base chunks side by side show no join.
-    width = scaled(chunk.padded.width, Fraction(chunk.target.width, chunk.rect.width))
-    height = scaled(chunk.padded.height, Fraction(chunk.target.height, chunk.rect.height))
-    crop = chunk.crop
-    size = (max(width, crop.right), max(height, crop.bottom))
-    whole = cv2.resize(part, size, interpolation=cv2.INTER_LINEAR)
-    target[:] = whole[crop.y : crop.bottom, crop.x : crop.right]

@@ -81,8 +81,12 @@ class Codec(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class _Codec:
-    """A library's three functions, with the checks and the translation of errors around them."""
+class LibraryCodec:
+    """The checks and the translation of errors, once, around a library's three functions.
+
+    ``channels`` is 3 for pictures in colour, which may come with a fourth channel, and 1 for
+    grey ones, ``(height, width, 1)`` (:mod:`p2c2g.media.greys`).
+    """
 
     name: str
     media_type: str
@@ -90,19 +94,22 @@ class _Codec:
     to_bytes: Callable[[Pixels, int], bytes]
     to_pixels: Callable[[Data, Size, Pixels | None], Pixels]
     to_size: Callable[[Data], tuple[int, int]]
+    channels: int = 3
 
     def encode(self, pixels: Pixels, quality: int) -> bytes:
+        """Check what is given, and have it encoded."""
         if not 1 <= quality <= 100:
             raise UsageError(f"A quality of {quality} cannot be: give one from 1 to 100.")
         if (
             pixels.ndim != 3
-            or pixels.shape[2] not in (3, 4)
+            or pixels.shape[2] not in ((3, 4) if self.channels == 3 else (1,))
             or pixels.dtype != np.uint8
             or not 1 <= min(pixels.shape[:2]) <= max(pixels.shape[:2]) <= MAX_EDGE
         ):
             raise CodecError(
                 f"Pixels of {pixels.dtype} in the shape {pixels.shape} cannot be encoded: give "
-                f"uint8 in the shape (height, width, 3 or 4), edges from 1 to {MAX_EDGE}."
+                f"uint8 in the shape (height, width, {'3 or 4' if self.channels == 3 else 1}), "
+                f"edges from 1 to {MAX_EDGE}."
             )
         try:
             return self.to_bytes(pixels, quality)
@@ -111,6 +118,7 @@ class _Codec:
             raise CodecError(f"{self.name} cannot encode a picture of {size}: {error}") from error
 
     def size_of(self, data: Data, *, limit: Size | None = None) -> Size:
+        """Read the header, and compare it with what is allowed."""
         try:
             size = Size(*self.to_size(data))
         except Exception as error:
@@ -123,8 +131,10 @@ class _Codec:
         return size
 
     def decode(self, data: Data, out: Pixels | None = None, *, limit: Size | None = None) -> Pixels:
+        """Have it decoded, if its size may be."""
         size = self.size_of(data, limit=limit)
-        if out is not None and out.shape != (size.height, size.width, 3):
+        due = (size.height, size.width, self.channels)
+        if out is not None and out.shape != due:
             raise CodecError(
                 f"This {self.name} is a picture of {size}, which is not the shape {out.shape} that "
                 "it is to fill."
@@ -133,7 +143,7 @@ class _Codec:
             pixels = self.to_pixels(data, size, out)
         except Exception as error:
             raise CodecError(f"This {self.name} is damaged: {error}") from error
-        if pixels.shape != (size.height, size.width, 3):
+        if pixels.shape != due:
             raise CodecError(f"This {self.name} is not of the size {size} that its header states.")
         if out is None or pixels is out:
             return pixels
@@ -161,7 +171,8 @@ def _jpeg_decode(data: Data, _size: Size, out: Pixels | None) -> Pixels:
     return out if fits and out is not None else pixels
 
 
-def _jpeg_size(data: Data) -> tuple[int, int]:
+def jpeg_size(data: Data) -> tuple[int, int]:
+    """Read a JPEG's header."""
     height, width, _, _ = simplejpeg.decode_jpeg_header(data)
     return width, height
 
@@ -194,7 +205,7 @@ def _pillow_decode(format_: str) -> Callable[[Data, Size, Pixels | None], Pixels
     return decode
 
 
-def _webp_size(data: Data) -> tuple[int, int]:
+def webp_size(data: Data) -> tuple[int, int]:
     """Read the three kinds of WebP header (RFC 9649): Pillow opens a decoder to do so."""
     head = bytes(data[:30])
     if len(head) < 30 or head[:4] != b"RIFF" or head[8:12] != b"WEBP":
@@ -213,7 +224,8 @@ def _webp_size(data: Data) -> tuple[int, int]:
     raise ValueError("its WebP header is of no known kind")
 
 
-def _png_size(data: Data) -> tuple[int, int]:
+def png_size(data: Data) -> tuple[int, int]:
+    """Read a PNG's header."""
     head = bytes(data[:24])
     if len(head) < 24 or head[:8] != b"\x89PNG\r\n\x1a\n" or head[12:16] != b"IHDR":
         raise ValueError("it has no PNG header")
@@ -253,23 +265,24 @@ def _raw_size(data: Data) -> tuple[int, int]:
     return width, height
 
 
-def _by_name(codecs: Iterable[Codec]) -> dict[str, Codec]:
+def by_name(codecs: Iterable[Codec]) -> dict[str, Codec]:
+    """Return a table of codecs."""
     return {codec.name: codec for codec in codecs}
 
 
 #: Every codec, by name.
-CODECS: dict[str, Codec] = _by_name(
+CODECS: dict[str, Codec] = by_name(
     (
-        _Codec("jpeg", "image/jpeg", False, _jpeg_encode, _jpeg_decode, _jpeg_size),
-        _Codec(
+        LibraryCodec("jpeg", "image/jpeg", False, _jpeg_encode, _jpeg_decode, jpeg_size),
+        LibraryCodec(
             "webp",
             "image/webp",
             False,
             _pillow_encode("WEBP", method=0),
             _pillow_decode("WEBP"),
-            _webp_size,
+            webp_size,
         ),
-        _Codec(
+        LibraryCodec(
             "avif",
             "image/avif",
             False,
@@ -277,15 +290,15 @@ CODECS: dict[str, Codec] = _by_name(
             _pillow_decode("AVIF"),
             avif.size_of,
         ),
-        _Codec(
+        LibraryCodec(
             "png",
             "image/png",
             True,
             _pillow_encode("PNG", compress_level=1),
             _pillow_decode("PNG"),
-            _png_size,
+            png_size,
         ),
-        _Codec("raw", "application/octet-stream", True, _raw_encode, _raw_decode, _raw_size),
+        LibraryCodec("raw", "application/octet-stream", True, _raw_encode, _raw_decode, _raw_size),
     )
 )
 

@@ -119,11 +119,10 @@ class Chunk:
 
 
 class FrameState(Enum):
-    """How a frame ended."""
+    """How a frame that was shown ended; one that was dropped has no picture and no state."""
 
     COMPLETE = "complete"  # every chunk came back enhanced in time
     DEGRADED = "degraded"  # some chunks are painted from the base layer
-    DROPPED = "dropped"  # never shown
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ import msgpack
 from p2c2g.errors import WireError
 from p2c2g.media.frame import MAX_EDGE, Rect, Size
 
-VERSION: Final = 2
+VERSION: Final = 3
 _MAX_HEADER: Final = 8192  # four texts in letters of four bytes, and the numbers
 _MAX_TEXT: Final = 512
 _MAX_LIST: Final = 16
@@ -104,7 +104,7 @@ class ResultHeader:
     The times are the peer's: ``started_us`` and ``done_us`` on its own monotonic clock, in
     microseconds, comparable with no other clock; ``decode_us`` and ``process_us`` are spans
     between them, one after the other.  ``ran`` is the pipeline that was run where it differs
-    from the one that was asked for, else empty.  ``error`` is empty where the attempt succeeded.
+    from the one that was asked for, else empty.
     """
 
     frame: int
@@ -117,7 +117,6 @@ class ResultHeader:
     process_us: int
     done_us: int
     ran: str = ""
-    error: str = ""
 
     def pack(self) -> bytes:
         """Write the header; longer texts than 512 letters are cut off."""
@@ -134,7 +133,6 @@ class ResultHeader:
                 self.process_us,
                 self.done_us,
                 self.ran[:_MAX_TEXT],
-                self.error[:_MAX_TEXT],
             ],
             unicode_errors="replace",  # a host's name or a file's may hold half a letter
         )
@@ -148,7 +146,7 @@ class ResultHeader:
             WireError: it is not a result header of this version, a number in it is out of
                 bounds, or its spans do not fit between its start and its end.
         """
-        fields = _Fields("result header", data, 12)
+        fields = _Fields("result header", data, 11)
         header = cls(
             frame=fields.number(_MAX_NUMBER),
             chunk=fields.number(65_535),
@@ -160,7 +158,6 @@ class ResultHeader:
             process_us=fields.number(_MAX_NUMBER),
             done_us=fields.number(_MAX_NUMBER),
             ran=fields.text(),
-            error=fields.text(),
         )
         if header.decode_us + header.process_us > header.done_us - header.started_us:
             raise WireError("a result header's spans do not fit between its start and its end.")

@@ -64,7 +64,7 @@ def move_messages(producer: Any, moves: Sequence[tuple[str, str, str]], lifetime
 
     Raises:
         OSError: the broker is away.
-        redis.RedisError: likewise, or it refused an earlier command.
+        redis.RedisError: the same, or it refused an earlier command.
     """
     channel = producer.channel
     if not hasattr(channel, "stream"):

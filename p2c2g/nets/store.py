@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
-import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -22,6 +20,7 @@ import platformdirs
 from p2c2g.errors import UsageError
 from p2c2g.media.hashes import name_of
 from p2c2g.media.methods import NETWORKS
+from p2c2g.system.files import write_together
 
 #: Characters of a game's name at most.
 MAX_NAME = 64
@@ -76,8 +75,7 @@ class NetStore:
         try:
             place.mkdir(parents=True, exist_ok=True)
             # The card last: a net without the card that describes it does not count.
-            _replace(path, model)
-            _replace(path.with_suffix(".json"), text.encode())
+            write_together({path: model, path.with_suffix(".json"): text})
         except OSError as error:
             raise UsageError(f"The net cannot be kept in {place}: {error.strerror}.") from error
         return path
@@ -139,15 +137,3 @@ class NetStore:
 
 def _is_game(name: str) -> bool:
     return re.fullmatch(rf"[A-Za-z0-9][A-Za-z0-9.-]{{0,{MAX_NAME - 1}}}", name) is not None
-
-
-def _replace(path: Path, data: bytes) -> None:
-    """Write a file whole or not at all."""
-    handle, part = tempfile.mkstemp(dir=path.parent, prefix=path.stem, suffix=".part")
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(data)
-        Path(part).replace(path)
-    except OSError:
-        Path(part).unlink(missing_ok=True)
-        raise

@@ -1,31 +1,33 @@
-"""What waits at a peer that is behind is taken by one that is idle.
+"""What waits at a peer that is behind is taken by one that would do it sooner.
 
 Pure: it says what should move; the messaging layer moves a message between two queues at the
 broker, and only where the peer has not popped it.  So a move is no run, and one that finds
 nothing does nothing.  The session that sent a chunk decides, since it alone knows the deadline.
 
 The idea is work stealing (Blumofe and Leiserson, "Scheduling Multithreaded Computations by Work
-Stealing", 1999); here a third party moves the work, because peers trust nobody with a queue.
+Stealing", 1999); here a third party moves the work, because peers trust nobody with a queue.  As
+there, what is taken is what the owner would have come to last.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from heapq import heappush, heapreplace, nsmallest
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
+from p2c2g.messaging.readahead import read_ahead
 from p2c2g.peers.candidate import SILENT_LEAST, SILENT_P95S, Candidate
-from p2c2g.routing.prediction import speed
 
 K = TypeVar("K", bound=Hashable)
 
 #: Seconds by which another peer has to be sooner.
 MARGIN = 0.005
-#: Moves of one call, and idle peers that are looked at for each; the fastest are kept.
+#: Moves of one call, and takers that are looked at for each: those that would be done soonest.
 MOVES_MOST = 32
-IDLE_MOST = 16
+TAKERS_MOST = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,29 +56,35 @@ class Move(Generic[K]):
     to: str
 
 
+class _Stuck(NamedTuple, Generic[K]):
+    """What may move: when it is back if it stays, and its place in its peer's line, from 0."""
+
+    finish: float
+    place: int
+    chunk: Waiting[K]
+
+
 def moves(
     waiting: Sequence[Waiting[K]], pool: Mapping[str, Candidate], now: float
 ) -> list[Move[K]]:
-    """Return what should move, most urgent first.
+    """Return what should move, most urgent first; of one deadline, the ends of the lines first.
 
-    A chunk may move where its peer
+    A chunk may move where it still waits at the broker as far as can be told, behind as many as
+    its peer *keeps* (:func:`kept`), and where that peer
 
-    * is *behind*: as many earlier chunks as it has slots are still out, so this one has not
-      been begun, and its predicted start and the time that news of it takes are over; or
-    * is *silent*: it owes a result for twice its 95th percentile and 10 ms more; then all that
-      was sent to it may move; or
-    * is no longer in the pool.
+    * is *behind*: the chunk's predicted start and the time that news of it takes are over; or
+    * is *silent*: it owes a result for twice its 95th percentile and 10 ms more.
 
-    It goes to the peer that has a slot free and would finish first: before the deadline, and
-    sooner by ``MARGIN`` than the peer that has it would, which for a silent one is never.  One
-    free slot takes one chunk, and a peer that is silent takes none.
+    It goes to the peer that would finish first: before the deadline, and sooner by ``MARGIN``
+    than the peer that has it would, which for a silent one is never.  A peer takes what it would
+    read at once, so as many as it keeps and has not; one that is silent takes none.
 
-    The work is bounded: at most ``MOVES_MOST`` moves, each a choice among the ``IDLE_MOST``
-    fastest idle peers; idle peers are looked for only where something may move.
+    The work is bounded: at most ``MOVES_MOST`` moves, each a choice among ``TAKERS_MOST``
+    peers; these are looked for only where something may move.
 
     Args:
-        waiting: in any order; the caller leaves out what a move has not found, because that
-            chunk has been begun.
+        waiting: in any order, each at a peer of the pool; the caller leaves out what a move
+            has not found, because its peer has it.
         pool: by id.
         now: seconds of the caller's clock.
     """
@@ -84,58 +92,70 @@ def moves(
     for each in waiting:
         by_peer[each.peer].append(each)
     silent: set[str] = set()
-    stuck: list[tuple[float, Waiting[K]]] = []  # with its finish where it is
+    stuck: list[_Stuck[K]] = []
+    found: Iterator[_Stuck[K]]
     for name, line in by_peer.items():
         line.sort(key=lambda each: each.sent_at)
-        peer = pool.get(name)
-        if peer is None:
-            behind: Iterable[tuple[float, Waiting[K]]] = ((float("inf"), each) for each in line)
-        elif _is_silent(peer, line, now):
+        peer = pool[name]
+        if _is_silent(peer, line, now):
             silent.add(name)
-            behind = ((float("inf"), each) for each in line)
+            found = (_Stuck(float("inf"), place, each) for place, each in enumerate(line))
         else:
-            behind = _behind(peer, line, now)
-        stuck.extend(behind)
+            found = _behind(peer, line, now)
+        held = kept(peer, line[0].megapixels)
+        stuck.extend(each for each in found if each.place >= held)
     if not stuck:
         return []
-    idle = _Idle(pool, silent)
-    found: list[Move[K]] = []
-    for finish, each in nsmallest(MOVES_MOST, stuck, key=lambda one: one[1].deadline):
-        to = idle.take(each, min(finish - MARGIN, each.deadline), now)
+    takers = _Takers(pool, silent, stuck[0].chunk.megapixels)
+    chosen: list[Move[K]] = []
+    urgent = nsmallest(MOVES_MOST, stuck, key=lambda each: (each.chunk.deadline, -each.place))
+    for finish, _, each in urgent:
+        to = takers.take(each, min(finish - MARGIN, each.deadline), now)
         if to is not None:
-            found.append(Move(each.key, each.peer, to))
-    return found
+            chosen.append(Move(each.key, each.peer, to))
+    return chosen
 
 
-class _Idle:
-    """The fastest peers that have a slot free."""
+def kept(peer: Candidate, megapixels: float) -> int:
+    """Return how many chunks a peer has with it or on their way: what it has read cannot move.
 
-    def __init__(self, pool: Mapping[str, Candidate], silent: set[str]) -> None:
-        heap: list[tuple[float, str]] = []
-        for name, each in pool.items():
-            if each.backlog < each.slots and name not in silent:
-                entry = (speed(each), name)
-                if len(heap) < IDLE_MOST:
-                    heappush(heap, entry)
-                elif entry > heap[0]:
-                    heapreplace(heap, entry)
-        self._peers = [pool[name] for _, name in sorted(heap, reverse=True)]
-        self._free = {each.id: each.slots - each.backlog for each in self._peers}
+    It is the peer's own rule with what is known here: the distance through the broker to the
+    session, about twice that to the broker alone, and so nothing is added to spare.
+    """
+    seconds = peer.seconds_per_megapixel * megapixels
+    return peer.slots + read_ahead(peer.slots, seconds, peer.rtt, spare=1.0)
+
+
+class _Takers:
+    """The peers that would have one more chunk back soonest, of those that would read it at once.
+
+    Copies of the candidates, so that what is given to one counts for the next choice.
+    """
+
+    def __init__(self, pool: Mapping[str, Candidate], silent: set[str], megapixels: float) -> None:
+        able = (
+            each
+            for name, each in pool.items()
+            if name not in silent and each.backlog < kept(each, megapixels)
+        )
+        soonest = nsmallest(TAKERS_MOST, able, key=lambda each: each.finish(megapixels))
+        self._peers = [copy(each) for each in soonest]
         self._given: set[tuple[Hashable, str]] = set()  # no peer gets two runs of one chunk
 
     def take(self, chunk: Waiting[K], latest: float, now: float) -> str | None:
-        """Take the slot that would have a chunk back first, by a moment; None where none would."""
+        """Take the place that would have a chunk back first, by a moment; None where none would."""
         best, earliest = None, latest - now
         for each in self._peers:
-            had_it = each.id in (chunk.peer, *chunk.used) or (chunk.key, each.id) in self._given
-            if self._free[each.id] and not had_it:
-                finish = each.finish(chunk.megapixels)
-                if finish <= earliest:
-                    best, earliest = each.id, finish
-        if best is not None:
-            self._free[best] -= 1
-            self._given.add((chunk.key, best))
-        return best
+            if each.id in (chunk.peer, *chunk.used) or (chunk.key, each.id) in self._given:
+                continue
+            finish = each.finish(chunk.megapixels)
+            if finish <= earliest and each.backlog < kept(each, chunk.megapixels):
+                best, earliest = each, finish
+        if best is None:
+            return None
+        best.own += 1
+        self._given.add((chunk.key, best.id))
+        return best.id
 
 
 def _is_silent(peer: Candidate, line: Sequence[Waiting[K]], now: float) -> bool:
@@ -149,9 +169,7 @@ def _is_silent(peer: Candidate, line: Sequence[Waiting[K]], now: float) -> bool:
     return now - heard > owed
 
 
-def _behind(
-    peer: Candidate, line: Sequence[Waiting[K]], now: float
-) -> Iterable[tuple[float, Waiting[K]]]:
+def _behind(peer: Candidate, line: Sequence[Waiting[K]], now: float) -> Iterator[_Stuck[K]]:
     """Give what should have been begun and cannot have been, with its finish as things are."""
     half = peer.rtt / 2
     free: list[float] = []  # when each slot was to be free, by prediction
@@ -164,4 +182,4 @@ def _behind(
         begin = max(begin, free[0])
         heapreplace(free, begin + took)
         if now > begin + half:
-            yield now + (place // peer.slots + 1) * took + half, each
+            yield _Stuck(now + (place // peer.slots + 1) * took + half, place, each)

@@ -80,7 +80,7 @@ class Attempts:
 
     Every result and every failure that it is told of adds one to exactly one of
     ``accepted``, ``duplicate``, ``late`` and ``failed``.  It is as long as the chunks that
-    are open: whoever opens one closes it.
+    are open: who opens one closes it.
 
     Args:
         max_attempts: runs of one chunk at most, 1 or more.

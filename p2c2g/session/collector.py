@@ -1,7 +1,7 @@
 """Takes results as they come: has them judged, and verifies what is to be believed.
 
 A thread of its own.  It decodes and checks a stranger's bytes with no lock held, so that
-whoever shows frames never waits for a stranger.
+who shows frames never waits for a stranger.
 """
 
 from __future__ import annotations

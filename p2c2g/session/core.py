@@ -113,8 +113,9 @@ class Core(Generic[S, P]):
             lambda key, peer: tables.attempts.add(key, peer, now, hedge=False), now,
         )  # fmt: skip
         if trial is not None:
-            budget = requests[-1].budget
-            requests.append(self.runs.examine(trial.key, trial.attempt, trial.peer, budget, now))
+            requests.append(self.runs.examine(
+                trial.key, trial.attempt, trial.peer, payloads[-1], requests[-1].budget, now
+            ))  # fmt: skip
         lost = tables.admission.is_lost
         return [Send(frame, tuple(requests), is_first=True, nothing_returns=lost)]
 

@@ -36,7 +36,7 @@ class Hedging:
     Args:
         deadline: seconds from capture to the latest showing.
         hedge_share: hedges as a share of chunks.
-        rerun_share: reruns of silent chunks, likewise.
+        rerun_share: the same of silent chunks' reruns.
         burst: of either at once.
     """
 

@@ -1,4 +1,4 @@
-"""What happens in a session, for whoever counts, logs or audits it.
+"""What happens in a session, for those who count, log or audit it.
 
 The decision core calls these in the session and in the simulator alike, at the moment when it
 decides, with its lock held: an observer keeps what it hears and returns at once.  Methods do
@@ -30,8 +30,14 @@ class Observer:
     def frame_not_sent(self, number: int, error: str) -> None:
         """Hear that a frame's chunks could not be sent."""
 
-    def run_sent(self, key: ChunkKey, attempt: int, peer: str) -> None:
-        """Hear of a run; ``peer`` is empty where any peer of the capability queue may take it."""
+    def run_sent(self, key: ChunkKey, attempt: int, peer: str, size: int) -> None:
+        """Hear of a run that is sent with a chunk of ``size`` bytes.
+
+        ``peer`` is empty where any peer of the capability queue may take it.
+        """
+
+    def result_arrived(self, key: ChunkKey, peer: str, size: int) -> None:
+        """Hear of a result of ``size`` bytes, before it is judged; whatever comes of it follows."""
 
     def run_failed(
         self, key: ChunkKey, attempt: int | None, peer: str, error: str, decision: Decision

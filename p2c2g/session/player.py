@@ -1,7 +1,7 @@
 """Shows frames: on a schedule, in order, and at their deadline whatever came.
 
 A thread of its own, which waits for nothing but the clock: no peer, no broker and no picture
-can keep it from showing the next frame.  What is shown is put together by whoever looks at its
+can keep it from showing the next frame.  What is shown is put together by who looks at its
 pixels (:class:`~p2c2g.media.frame.Picture`).
 """
 
@@ -35,7 +35,7 @@ class Player:
     ) -> None:
         self._config = config
         self._chunks = config.chunks
-        self._output = config.output
+        self._plan = config.operations.resolve(config.size)
         self._shell = shell
         self._sink = sink
         self._clock = clock
@@ -67,7 +67,7 @@ class Player:
             number=frame.number,
             state=FrameState.COMPLETE if shown.complete else FrameState.DEGRADED,
             source=self._config.size,
-            output=self._output,
+            output=self._plan.output,
             tiles=tuple(
                 Tile(
                     chunk,
@@ -84,6 +84,6 @@ class Player:
                 frame.source,
                 {index: part.picture for index, part in shown.parts.items()},
                 self._chunks,
-                self._output,
+                self._plan,
             ),
         )

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from p2c2g import __version__
-from p2c2g.errors import UsageError
+from p2c2g.errors import UnavailableError, UsageError
 from p2c2g.session.session import Session
+from p2c2g.system import files
 
 _LIBRARIES = ("celery", "kombu", "redis", "numpy", "opencv-python-headless", "simplejpeg")
 
@@ -66,23 +67,24 @@ def check_writable(path: Path) -> None:
     Raises:
         UsageError: it is a folder, or its folder is not there or not ours to write to.
     """
-    folder = path.parent
-    if path.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
+    try:
+        files.check_replaceable(path)
+    except OSError as error:
         raise UsageError(
-            f"The report {str(path)!r} cannot be written: give a file in a folder that exists "
-            "and is yours."
-        )
+            f"The report {str(path)!r} cannot be written ({error.strerror}): give a file in a "
+            "folder that exists and is yours."
+        ) from error
 
 
 def write_report(path: Path, report: Mapping[str, object]) -> None:
-    """Write the report; a reader never sees half of one.
+    """Write the report; a reader never sees half of one, and an earlier one stays until then.
 
     Raises:
-        UsageError: the path cannot be written.
+        UnavailableError: it cannot be written, such as on a full disk.
     """
-    part = path.with_name(path.name + ".part")
     try:
-        part.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-        part.replace(path)
+        files.write_whole(path, json.dumps(report, indent=2) + "\n")
     except OSError as error:
-        raise UsageError(f"The report {str(path)!r} cannot be written: {error}.") from error
+        raise UnavailableError(
+            f"The report {str(path)!r} cannot be written: {error.strerror}."
+        ) from error

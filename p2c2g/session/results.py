@@ -43,6 +43,8 @@ class Results(Generic[S, P]):
     def arrived(self, result: Result, now: float) -> list[Send[S] | Verify[S]]:
         """Take a result as its peer tells it; one that is of use is to be verified first."""
         key, peer = result.key, result.peer
+        for observer in self._observers:
+            observer.result_arrived(key, peer, result.size)
         examination = self._examiner.take(peer, key, result.attempt)
         wrong = self._misfit(result)
         if examination is not None:
@@ -175,8 +177,11 @@ class Results(Generic[S, P]):
         # As much time as the run had whose answer is compared: nobody can tell it from work.
         run = self._attempts.run(key, result.attempt)
         budget = run.budget if run is not None else 0.0
-        request = self._runs.examine(key, examination.attempt, examination.peer, budget, now)
-        return [Send(frame, (request,), payload=examination.picture)]
+        picture = examination.picture
+        request = self._runs.examine(
+            key, examination.attempt, examination.peer, picture, budget, now
+        )
+        return [Send(frame, (request,), payload=picture)]
 
     def _fail(
         self, key: ChunkKey, attempt: int | None, peer: str, error: str,

@@ -71,13 +71,13 @@ class Runs(Generic[S, P]):
             self._attempts.close(key)
 
     def examine(
-        self, key: ChunkKey, number: int, peer: str, budget: float, now: float
+        self, key: ChunkKey, number: int, peer: str, payload: bytes, budget: float, now: float
     ) -> RunRequest:
-        """Give a run that nobody waits for, granted to examine a peer, to that peer."""
+        """Give a run that nobody waits for, granted to examine a peer by a chunk, to that peer."""
         self._attempts.assign(key, number, peer, budget)
         self._router.sent(peer, now)
         for observer in self._observers:
-            observer.run_sent(key, number, peer)
+            observer.run_sent(key, number, peer, len(payload))
         return RunRequest(key[1], number, peer, budget)
 
     # -- what comes back -----------------------------------------------------------------------
@@ -194,8 +194,9 @@ class Runs(Generic[S, P]):
         if candidate is not None:
             due = now + candidate.finish(self._megapixels[key[1]])
             self._watch.add(due, Moment.WAITING, key, number)
+        size = len(frame.payloads[key[1]])
         for observer in self._observers:
-            observer.run_sent(key, number, peer)
+            observer.run_sent(key, number, peer, size)
         return RunRequest(key[1], number, peer, budget)
 
     def _again(self, frame: FrameInFlight[S], key: ChunkKey, now: float) -> list[Send[S]]:

@@ -6,7 +6,7 @@
         actions = core.look(now)
     shell.perform(actions)              # outside of it
 
-When the lock is let go, whoever waits for a moment that has come nearer is woken: the player
+When the lock is let go, who waits for a moment that has come nearer is woken: the player
 for the next release, the collector for the next look at what has not come back.
 """
 

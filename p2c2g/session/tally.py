@@ -63,6 +63,20 @@ class _Shown:
     at: float
     latency: float
     state: FrameState
+    up: int  # Bytes until then.
+    down: int
+
+
+def _bytes_a_second(shown: Sequence[_Shown]) -> dict[str, int]:
+    """Return what was sent and came back a second between the first and the last of some frames."""
+    first, last = (shown[0], shown[-1]) if shown else (None, None)
+    if first is None or last is None or last.at - first.at < 0.2:
+        return {"up": 0, "down": 0}
+    span = last.at - first.at
+    return {
+        "up": round((last.up - first.up) / span),
+        "down": round((last.down - first.down) / span),
+    }
 
 
 class Tally(Observer):
@@ -83,6 +97,10 @@ class Tally(Observer):
         self.off_schedule = 0
         self.errors: Counter[str] = Counter()
         self.peers: dict[str, PeerTally] = {}
+        #: Bytes of pictures, without what is around them: sent in all runs, and come back.
+        self.up = self.down = 0
+        #: Those sent of each frame that is not shown yet.
+        self._up_of: Counter[int] = Counter()
         self._latencies: deque[float] = deque(maxlen=_KEEP)
         self._playout: deque[float] = deque(maxlen=_KEEP)
         self._stages: dict[str, deque[float]] = {name: deque(maxlen=_KEEP) for name in STAGES}
@@ -114,12 +132,24 @@ class Tally(Observer):
             self.off_schedule += shown.shown_at > frame.due + TOLERANCE
             latency = shown.ready_at - frame.captured_at
             self._latencies.append(latency)
-            self._recent.append(_Shown(shown.ready_at, latency, state))
+            self._up_of.pop(frame.number, None)
+            self._recent.append(_Shown(shown.ready_at, latency, state, self.up, self.down))
             if self._first_at is None:
                 self._first_at = shown.ready_at
             self._last_at = shown.ready_at
             for name, seconds in zip(STAGES, shown.stages or (), strict=False):
                 self._stages[name].append(seconds)
+
+    def run_sent(self, key: ChunkKey, attempt: int, peer: str, size: int) -> None:
+        """Count the bytes of a chunk that is sent."""
+        with self._lock:
+            self.up += size
+            self._up_of[key[0]] += size
+
+    def result_arrived(self, key: ChunkKey, peer: str, size: int) -> None:
+        """Count the bytes of a result, whatever comes of it."""
+        with self._lock:
+            self.down += size
 
     def chunk_accepted(self, key: ChunkKey, peer: str, seconds: float, ran: str) -> None:
         """Count an accepted chunk of a peer, ``seconds`` after it was sent, made by ``ran``."""
@@ -140,8 +170,9 @@ class Tally(Observer):
             self._error(error)
 
     def frame_not_sent(self, number: int, error: str) -> None:
-        """Count a frame whose chunks could not be sent."""
+        """Count a frame whose chunks could not be sent, and not their bytes."""
         with self._lock:
+            self.up -= self._up_of.pop(number, 0)
             self._error(error)
 
     def _error(self, error: str) -> None:
@@ -180,11 +211,13 @@ class Tally(Observer):
             first_at = self._first_at
             frames = self._frames(in_flight)
             peers = [(name, tally.chunks) for name, tally in self.peers.items()]
-        latencies = [each.latency for each in shown if now - window < each.at <= now]
+        shown = [each for each in shown if now - window < each.at <= now]
+        latencies = [each.latency for each in shown]
         span = min(window, now - first_at) if first_at is not None else 0.0
         return {
             "fps": round(len(latencies) / span, 1) if span > 0.2 else 0.0,
             "latency_ms": percentiles(latencies, 50, 99),
+            "bytes_a_second": _bytes_a_second(shown),
             "frames": frames,
             "peers": [
                 {"id": name, "queue": self._queue, "chunks": chunks}
@@ -197,13 +230,22 @@ class Tally(Observer):
         with self._lock:
             shown = sum(self.states.values())
             span = self._last_at - (self._first_at or 0.0)
+            fps = (shown - 1) / span if shown > 1 and span > 0 else 0.0
             return {
                 "frames": self._frames(0),
                 # Rounded down: 1.0 is every single frame.
                 "success_rate": self.states[FrameState.COMPLETE] * 100_000 // self.captured / 1e5
                 if self.captured
                 else 0.0,
-                "fps": round((shown - 1) / span, 2) if shown > 1 and span > 0 else 0.0,
+                "fps": round(fps, 2),
+                "bytes": {
+                    name: {
+                        "total": total,
+                        "a_frame": round(total / max(1, shown)),
+                        "a_second": round(total / max(1, shown) * fps),
+                    }
+                    for name, total in (("up", self.up), ("down", self.down))
+                },
                 "latency_ms": percentiles(self._latencies, 50, 95, 99),
                 "playout_ms": percentiles(self._playout, 50, 95, 99),
                 "shown": {"late": self.late, "off_schedule": self.off_schedule},

@@ -1,1 +1,1 @@
-"""A pool that is reckoned, not run: the same decisions under a clock that jumps."""
+"""A pool that is simulated, not run: the same decisions under a clock that jumps."""

@@ -1,6 +1,6 @@
 """The simulated broker: the capability queue, each peer's own, and the reads that wait there.
 
-As Redis has it: whoever has waited longest gets the next message; a queue is bounded and its
+As Redis has it: who has waited longest gets the next message; a queue is bounded and its
 oldest message goes first; a peer that vanished still has its reads there, and what they are
 given is lost.
 """
@@ -73,7 +73,7 @@ class Broker:
     def sync(self, changes: Iterable[Change]) -> dict[str, float]:
         """Take breakers that a session has opened and closed; return what all have opened.
 
-        Whoever is opened is asked to leave the capability queue until it is closed again.
+        Whose breaker is opened is asked to leave the capability queue until it is closed again.
 
         Returns:
             Seconds until each peer may be tried; below 0 where it may be.
@@ -126,12 +126,15 @@ class Broker:
             else:
                 yield peer
 
-    def _push_own(self, peer: Peer, message: Message) -> None:
+    def _push_own(self, peer: Peer, message: Message, *, is_next: bool = False) -> None:
         if peer.parked:
             peer.parked -= 1
             if peer.reads_all:
                 self._stale[peer.id] = self._stale.get(peer.id, 0) + 1
             peer.take(message)
+            return
+        if is_next:  # a move bounds no queue
+            peer.own.appendleft(message)
             return
         peer.own.append(message)
         if len(peer.own) > self._own_length:
@@ -177,7 +180,7 @@ class Broker:
             for message in giver.own:
                 if (message.session, message.key) == message_of:
                     giver.own.remove(message)
-                    self._push_own(taker, message)
+                    self._push_own(taker, message, is_next=True)
                     self.moved += 1
                     return True
         self.missed += 1

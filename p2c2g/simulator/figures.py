@@ -30,7 +30,7 @@ class Figures(Observer):
         self.order_violations = 0
         self._last_shown = -1
 
-    def run_sent(self, key: ChunkKey, attempt: int, peer: str) -> None:
+    def run_sent(self, key: ChunkKey, attempt: int, peer: str, size: int) -> None:
         """Count the runs of a chunk."""
         self._sent[key] += 1
 

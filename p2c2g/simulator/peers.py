@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from p2c2g.media.frame import ChunkKey
-from p2c2g.messaging.readahead import Window
+from p2c2g.messaging.readahead import SPARE, Window
 from p2c2g.peers.messages import PeerState
 from p2c2g.simulator.distributions import Machine
 from p2c2g.simulator.engine import Engine
@@ -23,8 +23,6 @@ from p2c2g.simulator.engine import Engine
 #: Seconds between two beats, and beats after which a silent peer is dead.
 BEAT = 1.0
 BEATS_MISSED = 3
-#: As the real worker has it: messages on their way for each that steady arrivals need.
-SPARE = 2.0
 #: As the real reader has it: reads are topped up once a window's part by this number is missing.
 TOP_UP = 4
 #: Seconds that a draining peer still serves its own queue: sessions notice within a beat's

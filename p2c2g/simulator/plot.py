@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 from p2c2g.errors import UnavailableError, UsageError
 from p2c2g.media.frame import FrameState
 from p2c2g.simulator.world import World
+from p2c2g.system.files import write_whole
 
 _BLUE, _ORANGE, _GREY = "#2b6cb0", "#dd6b20", "#718096"
 #: Of runs side by side: told apart by colour and by stroke.
@@ -48,7 +50,7 @@ def draw(world: World, folder: Path, title: str) -> list[Path]:
         axes.set_title(title, fontsize=9, loc="left")
         axes.grid(visible=True, alpha=0.3)
         path = folder / f"{name}.png"
-        figure.savefig(path)
+        _save(figure, path)
         plt.close(figure)
         paths.append(path)
     return paths
@@ -81,8 +83,14 @@ def compare(panels: Panels, deadline: float, path: Path) -> None:
         axes.grid(visible=True, alpha=0.3)
     several[0][0].set_ylabel("share of frames")
     several[0][0].legend(loc="upper left", frameon=False)
-    figure.savefig(path)
+    _save(figure, path)
     plt.close(figure)
+
+
+def _save(figure: Any, path: Path) -> None:
+    drawn = io.BytesIO()
+    figure.savefig(drawn, format="png")
+    write_whole(path, drawn.getvalue())
 
 
 def _pyplot() -> Any:

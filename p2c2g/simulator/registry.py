@@ -20,13 +20,13 @@ from p2c2g.simulator.peers import BEAT, BEATS_MISSED, Peer
 
 
 class SimulatedRegistry:
-    """What `peers/registry.py` answers to a session's keeper.
+    """What `peers/registry.py` answers to a session's maintenance.
 
     Args:
         engine: the clock.
         broker: who is there.
         config: what peers have been probed for.
-        gamer_rtt: seconds of whoever asks, to the broker and back; the keeper measures it while
+        gamer_rtt: seconds of who asks, to the broker and back; the maintenance measures it while
             it waits, which takes no time here.
     """
 

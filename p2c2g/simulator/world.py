@@ -65,7 +65,7 @@ class World:
         """Let all of it happen."""
         scenario, engine = self.scenario, self.engine
         for number, gamer in enumerate(self.gamers):
-            # Keepers do not ask all at once.
+            # Sessions do not ask all at once.
             engine.at(HEAD_START - 1 + 0.9 * number / len(self.gamers), gamer.start)
         if scenario.churn:
             self._next_leaver()

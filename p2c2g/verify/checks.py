@@ -57,7 +57,7 @@ _AROUND = 6
 _ALIASED, _ALIASED_SHIFT = 2.0, 4.0
 #: What a game's own net makes of pictures that it was never taught may be further off: 1.43
 #: times behind JPEG 85, 2.5 times behind a lossless codec, whose limits are narrower.  An honest
-#: peer shall not pay for it.
+#: peer must not pay for it.
 _OWN, _OWN_LOSSLESS = 1.5, 3.0
 #: Squared gradient a cell that stands against a shift, so that a flat picture has none.
 _STIFFNESS = 0.3

@@ -275,7 +275,7 @@ def test_a_lost_session_is_said_and_the_next_one_is_found(hub, viewer, page, tmp
     with closing(with_same_port):
         with_same_port.start()
         page.evaluate(READER, [])
-        # Numbers start anew.
+        # Numbers start again.
         again.publish(plain(0))
         wait_until(page, "window.seen.at(-1)?.number === 0")
         expect(page.locator("#overlay")).to_be_hidden()

@@ -95,6 +95,24 @@ def test_no_broker_exits_with_1_and_hides_the_password() -> None:
     assert "secret" not in done.errors
 
 
+def test_a_run_that_never_starts_touches_no_earlier_file(tmp_path: Path) -> None:
+    record, report = tmp_path / "play.mp4", tmp_path / "play.json"
+    for path in (record, report):
+        path.write_bytes(b"the earlier one")
+    done = finish_quickly(
+        "p2c2g-capture",
+        "run",
+        "--source=pattern",
+        "--headless",
+        "--broker=redis://127.0.0.1:1/0",
+        f"--record={record}",
+        f"--report={report}",
+    )
+    assert done.code == 1
+    assert set(tmp_path.iterdir()) == {record, report}
+    assert {path.read_bytes() for path in tmp_path.iterdir()} == {b"the earlier one"}
+
+
 def test_a_wrong_variable_is_named() -> None:
     done = finish_quickly(
         "p2c2g-capture", "run", "--source=pattern", "--headless", P2C2G_SESSION_QUALITY="best"

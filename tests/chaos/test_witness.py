@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from p2c2g.media.chunker import Grid, cut, paint_base, plan_chunks
+from p2c2g.media.chunker import Grid, compose, cut, plan_chunks
 from p2c2g.media.codecs import codec
 from p2c2g.media.frame import FrameState, Pixels, Size
 from p2c2g.media.operations import Pipeline
@@ -44,10 +44,7 @@ def honest(frame: Pixels) -> Pixels:
 
 
 def base(frame: Pixels) -> Pixels:
-    canvas = np.empty((PLAN.output.height, PLAN.output.width, 3), np.uint8)
-    for chunk in CHUNKS:
-        paint_base(canvas, chunk, frame)
-    return canvas
+    return compose(frame, {}, CHUNKS, PLAN)
 
 
 def verdict(source: Pixels, shown: Pixels, *, numbered: bool) -> dict[int, str]:

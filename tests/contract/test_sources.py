@@ -285,7 +285,9 @@ def test_a_missing_library_is_named(
     monkeypatch: pytest.MonkeyPatch, library: str, spec: str, modules: list[str]
 ) -> None:
     for module in modules:
-        monkeypatch.delitem(sys.modules, f"p2c2g_capture.sources.{module}", raising=False)
+        here = f"p2c2g_capture.sources.{module}"
+        for name in [name for name in sys.modules if name == here or name.startswith(f"{here}.")]:
+            monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, library, None)
     with pytest.raises(SourceUnavailableError, match=rf'{library}.* pip install "p2c2g\[capture'):
         open_source(spec)

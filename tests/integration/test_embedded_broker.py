@@ -214,7 +214,7 @@ def test_it_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
         with redis.Redis.from_url(parent.stdout.readline().strip()) as client:
             server = server_of(client)
             parent.send_signal(signal.SIGKILL)
-            # Returns when it has ended, whoever collects it.
+            # Returns when it has ended, no matter who collects it.
             psutil.wait_procs([server], timeout=30)
             ended = not server.is_running() or server.status() == psutil.STATUS_ZOMBIE
             assert ended

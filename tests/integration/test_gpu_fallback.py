@@ -20,6 +20,7 @@ from p2c2g.peers.registry import Registry
 from p2c2g.session.config import SessionConfig
 from p2c2g_workers import gpu
 from p2c2g_workers.processors import run
+from tests.forks import LEARNING
 from tests.gamer import Gamer
 from tests.gpu_app import BAD, CARD, DONE, FAULT, TORCH
 from tests.lane import PATIENCE, Lane, settings
@@ -221,7 +222,13 @@ def test_a_session_by_pytorchs_engine(
     play: Play,
 ) -> None:
     running = worker(
-        "-Q", "gpu", "-c", "2", application=APPLICATION, environment=environment | {TORCH: "1"}
+        "-Q",
+        "gpu",
+        "-c",
+        "2",
+        application=APPLICATION,
+        environment=environment | {TORCH: "1"},
+        imported=LEARNING,
     )
     wait_for_queues(lane, registry, "gpu")
     play("gpu", 6, levels=1)

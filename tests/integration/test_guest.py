@@ -13,8 +13,8 @@ from p2c2g.errors import UnavailableError
 from p2c2g.messaging.embedded import HOST, EmbeddedBroker
 from p2c2g.peers.messages import Beat, PeerState
 from p2c2g.peers.registry import Registry
+from p2c2g.system.cpus import cores
 from p2c2g.testing.delay_proxy import DelayProxy
-from p2c2g_workers.probe import cores
 from tests.guest_app import CLOCK
 from tests.lane import Lane, by_port
 from tests.pool import MakeWorker, Worker

@@ -15,10 +15,15 @@ ALLOWED = [f"upscale:2:{each}" for each in (*filter(nets.is_shipped, NETWORKS), 
 def test_a_peer_with_time_runs_a_net_and_says_which(pool: Pool) -> None:
     pool.worker("one")
     with Gamer(pool.broker.url, ops="upscale:2:ml", allowed=ALLOWED, deadline=1.0) as gamer:
+
+        def by_nets() -> int:
+            ran = gamer.session.tally.summary()["ran"]
+            return sum(number for text, number in ran.items() if ":ml-" in text)
+
+        # How many frames that takes is a matter of what else the machine does.
+        gamer.until(lambda: by_nets() > 60, "it runs no nets")
         gamer.play_complete(30)
-        ran = gamer.session.tally.summary()["ran"]
-        assert ran.keys() <= set(ALLOWED)
-        assert sum(number for text, number in ran.items() if ":ml-" in text) > 60
+        assert gamer.session.tally.summary()["ran"].keys() <= set(ALLOWED)
 
 
 def test_a_peer_whose_nets_are_too_slow_falls_back_on_bicubic_not_behind(pool: Pool) -> None:

@@ -133,6 +133,22 @@ def test_the_stages_add_up_to_the_latency(link: Broker, worker: Worker) -> None:
     assert all(stage["p50"] >= 0 for stage in summary["stages_ms"].values())
 
 
+def test_the_report_has_the_bytes_of_what_was_sent_and_came_back(
+    link: Broker, worker: Worker
+) -> None:
+    screen = Screen()
+    session = new_session(link, screen, grid=Grid(1, 1))
+    session.start()
+    session.submit(frame(0))
+    (tile,) = screen.next().tiles
+    session.close(due=1)
+    traffic = session.tally.summary()["bytes"]
+    assert tile.enhanced is not None
+    # As often as it was run: a busy machine may need a second time.
+    assert traffic["up"]["total"] in {times * len(tile.base) for times in (1, 2, 3)}
+    assert traffic["down"]["total"] in {times * len(tile.enhanced) for times in (1, 2, 3)}
+
+
 class CorruptingCodec:
     """The raw codec, but what it encodes for one chunk is no picture."""
 

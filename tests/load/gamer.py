@@ -56,7 +56,7 @@ class Rounds:
         Maintenance._look = timed  # type: ignore[method-assign]
 
     def take(self) -> dict[str, float]:
-        """Return their count and medians: milliseconds, and those of the processor; begin anew."""
+        """Return their count and medians: milliseconds, and those of the processor; begin again."""
         taken, self._took = self._took, []
         walls, used = zip(*taken, strict=True) if taken else ((0.0,), (0.0,))
         return {

@@ -14,7 +14,6 @@ import psutil
 import redis
 
 from benchmarks.child import Child, last_words
-from benchmarks.pool import Pool, used_seconds
 from p2c2g.errors import UnavailableError
 from p2c2g.messaging.client import redis_client
 from p2c2g.messaging.embedded import EmbeddedBroker
@@ -24,6 +23,7 @@ from p2c2g.settings import BrokerSettings, Settings
 from tests.load.broker import LOOK_EVERY, Reading, await_empty, pending
 from tests.load.gamer import NAME
 from tests.load.terms import Terms
+from tests.pool import Pool, used_seconds
 
 #: Peers of one process at most: its interpreter serves them one after another.
 CROWD = 50
@@ -96,7 +96,9 @@ def real_worker() -> dict[str, float]:
         began = monotonic()
         pool.grow(1)
         started = monotonic() - began
-        worker = next(child for child in psutil.Process().children() if "celery" in child.cmdline())
+        process = pool.workers["peer1"].process
+        assert process is not None
+        worker = psutil.Process(process.pid)
         return {
             "start_s": round(started, 1),
             "rss_mib": round(worker.memory_info().rss / MIB, 1),

@@ -8,7 +8,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from p2c2g.errors import UsageError
-from p2c2g.media.chunker import Grid, cut, paint_base, plan_chunks
+from p2c2g.media.base import base
+from p2c2g.media.chunker import Grid, compose, cut, plan_chunks
 from p2c2g.media.frame import Chunk, Pixels, Rect, Size
 from p2c2g.media.operations import Pipeline, Plan
 
@@ -147,31 +148,31 @@ def test_a_cut_is_a_view_with_the_halo(picture: Pixels) -> None:
 
 @pytest.mark.parametrize("text", ["pass", "upscale:2", "upscale:3/2,sharpen:1", "upscale:1/2"])
 @pytest.mark.parametrize("channels", [3, 4])
-def test_the_base_layer_fills_its_target_and_nothing_else(
+def test_a_frame_is_its_results_and_the_base_layer_where_there_is_none(
     picture: Pixels, text: str, channels: int
 ) -> None:
     source = np.full((*picture.shape[:2], channels), 77, np.uint8)
     source[..., :3] = picture
     plan = plan_of(text, Size.of(picture))
-    canvas = np.zeros((plan.output.height, plan.output.width, 3), np.uint8)
     chunks = plan_chunks(plan, Grid(2, 2))
-    paint_base(canvas, chunks[3], source)
-    rest = canvas.copy()
-    chunks[3].target.of(rest)[:] = 0
-    assert not rest.any()
-    assert chunks[3].target.of(canvas).any()
+    own = base(picture, plan.scale_x, plan.scale_y, plan.output)
+    came = {3: np.zeros((chunks[3].target.height, chunks[3].target.width, 3), np.uint8)}
+    whole = compose(source, came, chunks, plan)
+    assert not chunks[3].target.of(whole).any()
+    for chunk in chunks[:3]:
+        np.testing.assert_array_equal(chunk.target.of(whole), chunk.target.of(own))
+    np.testing.assert_array_equal(compose(source, {}, chunks, plan), own)
 
 
-def test_base_chunks_side_by_side_show_no_join(picture: Pixels) -> None:
-    # Even sizes, so that the only difference there could be is at the joins.
-    source = np.ascontiguousarray(picture[:60, :80])
-    plan = plan_of("upscale:2", Size(80, 60))
-    joined, whole = (np.zeros((120, 160, 3), np.uint8) for _ in range(2))
-    for chunk in plan_chunks(plan, Grid(3, 4)):
-        paint_base(joined, chunk, source)
-    (one,) = plan_chunks(plan, Grid(1, 1))
-    paint_base(whole, one, source)
-    np.testing.assert_array_equal(joined, whole)
+def test_a_frame_of_which_all_came_is_its_results_alone(picture: Pixels) -> None:
+    plan = plan_of("upscale:2", Size.of(picture))
+    chunks = plan_chunks(plan, Grid(3, 4))
+    came = {
+        chunk.index: np.full((chunk.target.height, chunk.target.width, 3), chunk.index, np.uint8)
+        for chunk in chunks
+    }
+    whole = compose(picture, came, chunks, plan)
+    assert all((chunk.target.of(whole) == chunk.index).all() for chunk in chunks)
 
 
 @pytest.fixture

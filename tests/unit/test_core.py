@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from random import Random
 from typing import Any
 
@@ -30,6 +31,7 @@ class Diary(Observer):
 
     def __init__(self) -> None:
         self.heard: list[tuple[Any, ...]] = []
+        self.bytes: Counter[str] = Counter()
 
     def frame_submitted(self, number: int, *, sent: bool) -> None:
         self.heard.append(("submitted", number, sent))
@@ -37,8 +39,12 @@ class Diary(Observer):
     def frame_not_sent(self, number: int, error: str) -> None:
         self.heard.append(("not sent", number, error))
 
-    def run_sent(self, key: ChunkKey, attempt: int, peer: str) -> None:
+    def run_sent(self, key: ChunkKey, attempt: int, peer: str, size: int) -> None:
         self.heard.append(("sent", key, attempt, peer))
+        self.bytes["up"] += size
+
+    def result_arrived(self, key: ChunkKey, peer: str, size: int) -> None:
+        self.bytes["down"] += size
 
     def run_failed(
         self, key: ChunkKey, attempt: int | None, peer: str, error: str, decision: Decision
@@ -142,6 +148,22 @@ def test_what_is_sent_is_the_runs_own_budget_and_nobody_elses() -> None:
         assert request.budget == budgets[request.chunk]
         run = desk.core.tables.attempts.runs((0, request.chunk))[request.attempt - 1]
         assert (run.peer, run.budget) == (request.peer, request.budget)
+
+
+def test_every_byte_that_is_sent_and_comes_back_is_told() -> None:
+    desk = Desk("ada", "bob")
+    desk.trust("ada")
+    sends = desk.submit()
+    desk.core.tables.examiner.sent(1000)
+    [first] = sends
+    for index in (0, 1):
+        sends += desk.answer((0, index), first.requests[index].peer, 0.01, size=1000)
+    desk.arrive((0, 1), "bob", 0.02, size=500)  # of no use any more
+    assert any(send.payload is not None for send in sends), "nobody was examined"
+    up = sum(
+        len(send.payload or PAYLOADS[request.chunk]) for send in sends for request in send.requests
+    )
+    assert desk.diary.bytes == {"up": up, "down": 2500}
 
 
 def test_a_frame_that_cannot_be_sent_is_shown_when_it_is_due() -> None:

@@ -254,7 +254,7 @@ def test_a_flood_of_names_is_not_taken(tmp_path: Path) -> None:
 
 
 def test_a_peer_does_not_load_nets_all_day(tmp_path: Path) -> None:
-    """Each is sound, and put there by whoever sends the chunks."""
+    """Each is sound, and put there by who sends the chunks."""
     files = [model(seed=seed) for seed in range(BURST + 4)]
     broker = Broker(*files)
     peer = Peer(broker, tmp_path)

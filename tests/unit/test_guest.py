@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import subprocess
 import sys
 from datetime import time
@@ -120,13 +121,42 @@ def test_the_cpu_of_the_pools_processes_counts_and_of_those_that_ended() -> None
     assert sum(own_cpu([child.pid])) >= both
 
 
-def test_others_cpu_is_not_ones_own() -> None:
+def test_others_cpu_is_not_ones_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = {"user": 100.0, "system": 50.0, "irq": 3.0, "softirq": 2.0, "idle": 900.0, "iowait": 9.0}
+    own = [40.0, 5.0]
+
+    def passes(**seconds: float) -> None:
+        for name, each in seconds.items():
+            now[name] += each
+
+    monkeypatch.setattr(psutil, "cpu_times", lambda: SimpleNamespace(nice=7.0, **now))
+    monkeypatch.setattr(os, "nice", lambda _: 0)
+    watch = OthersCpu(lambda: (own[0], own[1]))
     # What the machine is seen to do, all of it by this process.
-    watch = OthersCpu(lambda: (psutil.cpu_times().user, psutil.cpu_times().system))
-    end = thread_time() + 0.3
+    passes(user=1.0, system=0.5, idle=0.5)
+    own[:] = [41.0, 5.5]
+    assert watch.share() == 0
+    # The same again, and as much by others; an interrupt is nobody's own.
+    passes(user=2.0, system=0.75, irq=0.25, idle=0.5, iowait=0.5)
+    own[:] = [42.0, 6.0]
+    assert watch.share() == pytest.approx(0.375)
+    # Too short to be told from the counters' own steps.
+    passes(user=0.05)
+    assert watch.share() == pytest.approx(0.375)
+    # At a low priority this process's time is not in what the machine tells as "user".
+    monkeypatch.setattr(os, "nice", lambda _: 10)
+    watch = OthersCpu(lambda: (own[0], own[1]))
+    passes(user=1.0, idle=1.0)
+    own[0] += 1.0
+    assert watch.share() == (0.5 if sys.platform == "linux" else 0)
+
+
+def test_others_cpu_is_read_from_this_machine() -> None:
+    watch = OthersCpu(own_cpu)
+    end = thread_time() + 0.2
     while thread_time() < end:
         sum(range(1000))
-    assert 0 <= watch.share() < 0.2
+    assert 0 <= watch.share() <= 1
 
 
 def test_a_terminal_tells_the_last_input(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,7 @@ from p2c2g_workers import netfile, nets
 from p2c2g_workers.netfile import SHAPES, SUM_LIMIT, WEIGHT_LIMIT, Layer, read, write
 from p2c2g_workers.processors import network
 from tests.effort import examples
-from tests.nets import layers, model, nudged, reckoned
+from tests.nets import computed, layers, model, nudged
 
 pytestmark = pytest.mark.skipif(network.MISSING, reason="needs onnx: pip install 'p2c2g[ml]'")
 
@@ -61,7 +61,7 @@ def test_it_reckons_as_is_stated(method: str) -> None:
     filled = np.pad(pixels, ((border, border), (border, border), (0, 0)), "edge")
     tall, wide = filled.shape[0] // 2, filled.shape[1] // 2
     cells = filled.reshape(tall, 2, wide, 2, 3).transpose(0, 2, 1, 3, 4).reshape(tall, wide, 12)
-    large = reckoned(weights.layers, cells)
+    large = computed(weights.layers, cells)
     tall, wide = large.shape[:2]
     due = large.reshape(tall, wide, 4, 4, 3).transpose(0, 2, 1, 3, 4).reshape(48, 60, 3)
     np.testing.assert_array_equal(network.Network(weights).correction(pixels), due)
@@ -72,7 +72,7 @@ def test_a_nudged_net_adds_more() -> None:
     """What other tests rely on."""
     weights, more = read(SOUND), read(nudged(SOUND, 5))
     cells = np.full((9, 9, 12), 80, np.uint8)
-    one, other = reckoned(weights.layers, cells), reckoned(more.layers, cells)
+    one, other = computed(weights.layers, cells), computed(more.layers, cells)
     inside = (one > 0) & (one < 250)
     assert inside.any()
     assert (other[inside].astype(int) - one[inside] == 5).all()

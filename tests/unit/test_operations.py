@@ -147,7 +147,7 @@ def test_a_smaller_scale_never_needs_less(method: str, scale: Fraction) -> None:
     assert kernel.reach(scale / 2) >= kernel.reach(scale) >= 0
 
 
-@pytest.mark.parametrize("row", OPERATIONS.values(), ids=str)
+@pytest.mark.parametrize("row", OPERATIONS.values(), ids=lambda row: row.name)
 def test_a_row_has_an_example_that_is_right_and_says_so_of_others(row: Operation) -> None:
     pipeline = Pipeline.parse(row.example)
     assert [call.name for call in pipeline.operations] == [row.name]

@@ -62,8 +62,8 @@ def test_the_public_face_is_these_names_and_no_others() -> None:
     for name in p2c2g.__all__:
         made = getattr(p2c2g, name)
         assert name == "__version__" or made.__name__ == name
-    with pytest.raises(AttributeError, match="has no attribute 'Keeper'"):
-        _ = p2c2g.Keeper
+    with pytest.raises(AttributeError, match="has no attribute 'Guard'"):
+        _ = p2c2g.Guard
 
 
 def test_importing_the_package_loads_nothing_heavy() -> None:

@@ -330,6 +330,25 @@ def test_a_small_pool_under_churn_keeps_its_gate() -> None:
     assert check_gates(report, ["complete=0.98", "frames.dropped=0", "lies.shown=0"]) == []
 
 
+@pytest.mark.parametrize("second_runs", [False, True])
+def test_stealing_helps_sessions_that_share_peers(second_runs: bool) -> None:
+    """A small run of what `docs/routing.md` shows: costly work, and peers that stand still."""
+    asked: dict[str, Any] = {
+        "sessions": 3, "peers": 6, "chunks": 16, "fps": 10.0, "deadline": 0.2, "seconds": 6.0,
+        "stragglers": 1.0, "stall": 0.1, "stall_every": 2.0, "gamer_rtt": 0.002,
+        "machines": Machines(seconds_per_megapixel=0.12, slots=1, rtt=0.005, bandwidth=WIDE),
+        "second_runs": second_runs,
+    }  # fmt: skip
+    without, stolen = (
+        [build_report(played(**asked, stealing=stealing, seed=seed)) for seed in (7, 8, 9)]
+        for stealing in (False, True)
+    )
+    complete = [fmean(each["complete"] for each in reports) for reports in (without, stolen)]
+    assert complete[1] > complete[0] + 0.08
+    moved = sum(each["steals"]["moved"] for each in stolen)
+    assert moved > 2 * sum(each["steals"]["too_late"] for each in stolen)
+
+
 # -- what is asked, and what is told -----------------------------------------------------------
 
 

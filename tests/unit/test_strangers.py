@@ -334,7 +334,7 @@ def test_an_honest_result_is_accepted(desk: Desk) -> None:
     assert desk.session.tables.attempts.accepted == {1: 2}
     [pending] = desk.session.tables.frames.flush()
     results = {index: part.picture for index, part in pending.parts.items()}
-    whole = compose(desk.frame, results, desk.plan.chunks, desk.plan.output)
+    whole = compose(desk.frame, results, desk.plan.chunks, PIPELINE.resolve(SIZE))
     np.testing.assert_array_equal(whole, run(PIPELINE.resolve(SIZE), desk.frame))
 
 

@@ -103,6 +103,33 @@ def test_a_success_rate_of_one_is_every_single_frame() -> None:
     assert tally.summary()["success_rate"] == 1.0
 
 
+def test_bytes_are_those_of_all_runs_and_of_all_that_came_back() -> None:
+    tally = Tally()
+    for number in range(5):
+        for index, attempt in ((0, 1), (1, 1), (1, 2)):
+            tally.run_sent((number, index), attempt, "", 100)
+            tally.result_arrived((number, index), "a", 1000)
+        show(tally, number, 7.0 + number / 2)
+    traffic = tally.summary()["bytes"]
+    assert traffic["up"] == {"total": 1500, "a_frame": 300, "a_second": 600}
+    assert traffic["down"] == {"total": 15_000, "a_frame": 3000, "a_second": 6000}
+    assert tally.live(9.0, 0)["bytes_a_second"] == {"up": 600, "down": 6000}
+    assert tally.live(99.0, 0)["bytes_a_second"] == {"up": 0, "down": 0}
+    assert Tally().summary()["bytes"]["up"] == {"total": 0, "a_frame": 0, "a_second": 0}
+
+
+def test_a_frame_that_could_not_be_sent_has_no_bytes() -> None:
+    tally = Tally()
+    for number in range(3):
+        tally.run_sent((number, 0), 1, "", 100)
+        tally.run_sent((number, 1), 1, "", 10)
+    tally.frame_not_sent(1, "BrokerUnavailableError: away")
+    tally.frame_not_sent(1, "BrokerUnavailableError: told twice")
+    show(tally, 0, 1.0)
+    tally.frame_not_sent(0, "BrokerUnavailableError: it has been shown")
+    assert tally.up == 220
+
+
 def test_a_summary_gives_rate_and_latency() -> None:
     tally = Tally()
     for number in range(11):

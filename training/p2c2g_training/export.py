@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from p2c2g.errors import UsageError
 from p2c2g.media.frame import Pixels, Size
 from p2c2g.media.operations import Pipeline
+from p2c2g.system.files import write_together
 from p2c2g_training.measure import psnr
 from p2c2g_training.nets import Net
 from p2c2g_training.pairs import Pair, doubled, pair
@@ -112,8 +113,8 @@ def export(net: Net, folder: Path, name: str, held: Mapping[str, Sequence[Pixels
     check_gate(by_game)
     card = {**described(name, made), **about, "held_out_jpeg85": by_game}
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"{name}.onnx").write_bytes(made.model)
-    (folder / f"{name}.json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
+    text = json.dumps(card, indent=1) + "\n"
+    write_together({folder / f"{name}.onnx": made.model, folder / f"{name}.json": text})
     return card
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ import torch
 
 from p2c2g.errors import UsageError
 from p2c2g.media.frame import Pixels
+from p2c2g.system.files import write_together
 from p2c2g_training.nets import Net
 from p2c2g_training.train import Batches, Point, Terms, TrainingRun, drive, unpacked
 
@@ -20,12 +22,10 @@ STATE, CURVE = "state.pt", "curve.csv"
 def keep(run: TrainingRun, folder: Path) -> None:
     """Write a run's state and curve; a crash meanwhile leaves the ones before."""
     folder.mkdir(parents=True, exist_ok=True)
-    fresh = folder / f"{STATE}.new"
-    fresh.write_bytes(run.state())
-    fresh.replace(folder / STATE)
-    with (folder / CURVE).open("w", newline="") as file:
-        rows = [(one.step, one.loss, one.gain) for one in run.points]
-        csv.writer(file).writerows([("step", "loss", "gain_db"), *rows])
+    table = io.StringIO(newline="")
+    rows = [(one.step, one.loss, one.gain) for one in run.points]
+    csv.writer(table).writerows([("step", "loss", "gain_db"), *rows])
+    write_together({folder / CURVE: table.getvalue(), folder / STATE: run.state()})
 
 
 def resume(run: TrainingRun, folder: Path) -> bool:

@@ -8,7 +8,7 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from itertools import accumulate
+from itertools import accumulate, chain
 from pathlib import Path
 
 import cv2
@@ -102,8 +102,6 @@ def gather(origin: Origin, folder: Folder, console: Console, stop: threading.Eve
     recording = folder.read()
     if recording.frames and recording.source != origin.name:
         console.print(f"The frames from {recording.source} are replaced by those of {origin.name}.")
-        for file in folder.files():
-            file.unlink()
         recording = replace(recording, scenes=(), seconds=0.0, whole=False)
     enough = recording.whole and recording.asked >= origin.asked
     recording = replace(recording, source=origin.name, asked=origin.asked)
@@ -123,14 +121,18 @@ def _record(
 ) -> Recording:
     if origin.video is not None:
         # Decoding is quick: an interrupted video starts from its beginning again.
-        for file in folder.files():
-            file.unlink()
         recording = replace(recording, scenes=(), seconds=0.0)
     whole = origin.asked
     left = whole - recording.seconds
     before = recording.seconds
     with ExitStack() as stack:
         frames = stack.enter_context(_opened(origin, left, stop))
+        if not recording.frames:
+            # What was recorded before stays until there is something in its place.
+            first = next(frames, None)
+            frames = chain(() if first is None else (first,), frames)
+            for file in folder.files():
+                file.unlink()
         what = "Looking at the video" if origin.video is not None else "Recording: play"
         shown = stack.enter_context(Shown(console, what))
 

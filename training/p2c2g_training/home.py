@@ -15,6 +15,7 @@ from typing import Any
 
 import platformdirs
 
+from p2c2g.system.files import write_whole
 from p2c2g_training.folder import STATE
 from p2c2g_training.recording import Folder
 
@@ -96,9 +97,7 @@ class Home:
 
     def _write(self, card: dict[str, Any]) -> None:
         self.path.mkdir(parents=True, exist_ok=True)
-        fresh = self.path / f"{_CARD}.new"
-        fresh.write_text(json.dumps(card), encoding="utf-8")
-        fresh.replace(self.path / _CARD)
+        write_whole(self.path / _CARD, json.dumps(card))
 
 
 def digest(files: list[Path]) -> str:

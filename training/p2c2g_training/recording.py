@@ -17,6 +17,7 @@ import numpy as np
 
 from p2c2g.errors import UsageError
 from p2c2g.media.frame import MAX_EDGE, Pixels, Size
+from p2c2g.system.files import write_whole
 
 #: Seconds between two frames: nearer ones teach little.
 INTERVAL = 0.5
@@ -165,7 +166,7 @@ class Folder:
             "whole": recording.whole,
             "scenes": recording.scenes,
         }
-        (self.path / CARD).write_text(json.dumps(card), encoding="utf-8")
+        write_whole(self.path / CARD, json.dumps(card))
 
     def _thin(self, scenes: Sequence[int]) -> list[int]:
         """Delete every second frame, so that the rest covers the same time."""
@@ -193,13 +194,12 @@ def halved(scenes: Sequence[int]) -> tuple[dict[int, int], list[int]]:
 
 def save(path: Path, pixels: Pixels) -> None:
     """Write a frame ``(h, w, 3 or 4)`` BGR as PNG, whole or not at all."""
-    fresh = path.with_suffix(".new")
     done, data = cv2.imencode(
         ".png", np.ascontiguousarray(pixels[:, :, :3]), [cv2.IMWRITE_PNG_COMPRESSION, 1]
     )
     assert done
-    fresh.write_bytes(data.tobytes())
-    fresh.replace(path)
+    # Frames by the hundred, which can be recorded again.
+    write_whole(path, data.tobytes(), durable=False)
 
 
 def load(folder: Path) -> list[Pixels]:

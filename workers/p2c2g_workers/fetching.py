@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import logging
 import os
-import tempfile
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -30,6 +29,7 @@ from p2c2g.media.hashes import is_name, name_of
 from p2c2g.messaging.blobs import Blobs
 from p2c2g.messaging.client import redis_client
 from p2c2g.settings import load
+from p2c2g.system.files import write_whole
 from p2c2g.timing.bucket import TokenBucket
 from p2c2g.timing.pauses import NamedPauses
 from p2c2g_workers import nets
@@ -84,20 +84,13 @@ class Cache:
     def put(self, model: bytes) -> None:
         """Keep a net's file; where that is not possible, it is fetched again another time."""
         path = self._path(name_of(model))
-        part = ""
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            handle, part = tempfile.mkstemp(dir=self._folder, suffix=".part")
-            with os.fdopen(handle, "wb") as stream:
-                stream.write(model)
-            os.utime(part, (self._clock(),) * 2)
-            Path(part).replace(path)
+            write_whole(path, model, durable=False)
+            os.utime(path, (self._clock(),) * 2)
             self._make_room()
         except OSError as error:
             logger.info("The net cannot be kept in %s: %s", self._folder, error)
-            if part:
-                with suppress(OSError):
-                    Path(part).unlink(missing_ok=True)
 
     def _make_room(self) -> None:
         ages: list[tuple[float, Path]] = []

@@ -103,7 +103,10 @@ def open_source(
 
 
 def _open(spec: str, size: Size | None, fps: float, cursor: bool) -> Source:
-    kind, colon, rest = spec.strip().partition(":")
+    kind, colon, rest = spec.lstrip().partition(":")
+    if kind != "video":
+        # A file's name may end in a space.
+        kind, rest = kind.strip(), rest.strip()
     if colon and not rest:
         raise UsageError(f"{spec!r} ends at its colon: give one of {SPECS}.")
     if cursor and kind not in ("screen", "auto"):
@@ -118,7 +121,7 @@ def _open(spec: str, size: Size | None, fps: float, cursor: bool) -> Source:
                 raise UsageError("video needs a file: give video:FILE, such as video:play.mp4.")
             from p2c2g_capture.sources.video import VideoSource
 
-            return VideoSource(Path(rest).expanduser(), size, fps)
+            return VideoSource(Path(rest), size, fps)
         case "game":
             from p2c2g_capture.sources.game import GameSource
 

@@ -56,7 +56,7 @@ class Layer {
     context.rect(x, y, width, height);
     context.clip();
     context.imageSmoothingEnabled = true;
-    context.imageSmoothingQuality = "low"; // bilinear, as the session's own base layer
+    context.imageSmoothingQuality = "low"; // bilinear: quick, and softer than the session's own
     context.drawImage(
       bitmap,
       x - cropX * scaleX,

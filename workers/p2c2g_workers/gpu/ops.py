@@ -248,8 +248,3 @@ def as_pictures(pixels: Tensor) -> Tensor:
 def as_pixels(pictures: Tensor) -> Tensor:
     """Return (n, 3, h, w) as (n, h, w, 3), each pixel's bytes side by side."""
     return pictures.permute(0, 2, 3, 1).contiguous()
-
-
-def pixel_order(pictures: Tensor) -> Tensor:
-    """Return (n, 3, h, w) in the memory order of pixels."""
-    return pictures.contiguous(memory_format=torch.channels_last)

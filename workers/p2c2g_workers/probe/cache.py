@@ -9,8 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
-import tempfile
 from pathlib import Path
 from typing import Annotated
 
@@ -18,6 +16,7 @@ import platformdirs
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from p2c2g.peers.messages import Rate, Text
+from p2c2g.system.files import write_whole
 from p2c2g_workers.engine import Kind
 
 logger = logging.getLogger(__name__)
@@ -74,14 +73,8 @@ def save(key: str, measured: Measured, kind: Kind = "cpu") -> None:
     """Remember, replacing what was there for that kind; written whole or not at all."""
     target = path(kind)
     data = _File(key=key, measured=measured).model_dump_json(indent=1)
-    part = ""
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        handle, part = tempfile.mkstemp(dir=target.parent, prefix="probe-", suffix=".part")
-        with os.fdopen(handle, "w") as stream:
-            stream.write(data)
-        Path(part).replace(target)
+        write_whole(target, data, durable=False)
     except OSError as error:
         logger.warning("What was measured cannot be remembered in %s: %s", target, error)
-        if part:
-            Path(part).unlink(missing_ok=True)

@@ -1,22 +1,12 @@
-"""Other pictures made from the same frames, for a net that is used on games it never saw.
-
-A game teaches its own colours and its own fineness of detail, and a general net would rely on
-them.  So each frame is turned, mirrored, recoloured and made smaller at random, *before* it is
-scaled down and compressed, since the codec treats colours and directions differently.  Drawn
-lettering is added: text is what must be harmed least.
-"""
+"""Drawn lettering, for a net that is used on games it never saw: text must be harmed least."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 import cv2
 import numpy as np
 
 from p2c2g.media.frame import Pixels
 
-#: By how much a frame is made smaller; each value is as frequent as it is listed.
-_SHARES = (1.0, 1.0, 0.75, 0.5)
 _FONTS = (
     cv2.FONT_HERSHEY_SIMPLEX,
     cv2.FONT_HERSHEY_PLAIN,
@@ -26,36 +16,10 @@ _FONTS = (
 )
 
 
-def varied(frames: Sequence[Pixels], seed: int) -> list[Pixels]:
-    """Return a varied picture of each frame, none smaller than 320 pixels along an edge."""
-    random = np.random.default_rng(seed)
-    return [_varied(frame, random) for frame in frames]
-
-
 def lettering(count: int, seed: int) -> list[Pixels]:
     """Return drawn pictures (720, 1280, 3) of text, bars and frames in many colours."""
     random = np.random.default_rng(seed)
     return [_lettering(random) for _ in range(count)]
-
-
-def _varied(frame: Pixels, random: np.random.Generator) -> Pixels:
-    share = float(random.choice(_SHARES))
-    if share < 1 and min(frame.shape[:2]) * share >= 320:
-        frame = np.asarray(
-            cv2.resize(frame, None, fx=share, fy=share, interpolation=cv2.INTER_AREA), np.uint8
-        )
-    frame = frame[:: int(random.choice([1, -1])), :: int(random.choice([1, -1]))]
-    if random.random() < 0.5:
-        frame = frame.transpose(1, 0, 2)
-    frame = frame[:, :, random.permutation(3)]
-    if random.random() < 0.2:
-        frame = 255 - frame
-    # Darker or less contrast: the same edges at other heights.
-    low, high = sorted(random.uniform((0, 160), (60, 255)))
-    if random.random() < 0.5:
-        table = np.linspace(low, high, 256).round().astype(np.uint8)
-        frame = table[frame]
-    return np.ascontiguousarray(frame)
 
 
 def _lettering(random: np.random.Generator) -> Pixels:

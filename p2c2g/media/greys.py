@@ -1,0 +1,147 @@
+"""The codecs once more, for pictures of one colour: ``(height, width, 1)``, as residuals are.
+
+Their bytes are what any reader of the format shows as a grey picture, but for ``raw``.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+from collections.abc import Callable
+from typing import Any
+
+import cv2
+import lz4.block
+import numpy as np
+import simplejpeg
+from PIL import Image
+
+from p2c2g.errors import UsageError
+from p2c2g.media import avif
+from p2c2g.media.codecs import (
+    Codec,
+    Data,
+    LibraryCodec,
+    by_name,
+    jpeg_size,
+    png_size,
+    webp_size,
+)
+from p2c2g.media.frame import Pixels, Size
+
+
+def _jpeg_encode(pixels: Pixels, quality: int) -> bytes:
+    # With Huffman tables of its own, which simplejpeg cannot: most blocks of a residual hold
+    # nothing, and with them take half the bytes.
+    options = [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_OPTIMIZE, 1]
+    sound, data = cv2.imencode(".jpg", pixels, options)
+    if not sound:
+        raise ValueError("OpenCV refuses it")
+    return data.tobytes()
+
+
+def _jpeg_decode(data: Data, _size: Size, out: Pixels | None) -> Pixels:
+    fits = out is not None and out.flags.c_contiguous and out.flags.writeable
+    pixels: Pixels = simplejpeg.decode_jpeg(
+        data, "GRAY", fastdct=False, buffer=out if fits else None
+    )
+    return out if fits and out is not None else pixels
+
+
+def _pillow_encode(format_: str, mode: str = "L", **options: Any) -> Callable[[Pixels, int], bytes]:
+    def encode(pixels: Pixels, quality: int) -> bytes:
+        stream = io.BytesIO()
+        image = Image.fromarray(np.ascontiguousarray(pixels[:, :, 0])).convert(mode)
+        image.save(stream, format_, quality=quality, **options)
+        return stream.getvalue()
+
+    return encode
+
+
+def _pillow_decode(format_: str) -> Callable[[Data, Size, Pixels | None], Pixels]:
+    def decode(data: Data, size: Size, _out: Pixels | None) -> Pixels:
+        with Image.open(io.BytesIO(data), formats=[format_]) as image:
+            if image.size != (size.width, size.height):
+                raise ValueError(f"its picture is {image.width}x{image.height}")
+            return np.asarray(image if image.mode == "L" else image.convert("L"))[:, :, None]
+
+    return decode
+
+
+# -- raw: magic, version, width, height, then one lz4 block
+
+_RAW = struct.Struct(">3sBHH")
+_RAW_MAGIC, _RAW_VERSION = b"p2g", 1
+
+
+def _raw_encode(pixels: Pixels, _quality: int) -> bytes:
+    size = Size.of(pixels)
+    packed: bytes = lz4.block.compress(np.ascontiguousarray(pixels).data, store_size=False)
+    return _RAW.pack(_RAW_MAGIC, _RAW_VERSION, size.width, size.height) + packed
+
+
+def _raw_decode(data: Data, size: Size, _out: Pixels | None) -> Pixels:
+    due = size.width * size.height
+    packed = memoryview(data)[_RAW.size :]
+    # A byte of an lz4 block stands for at most 255.
+    if due > 255 * len(packed):
+        raise ValueError("it is too short for its size")
+    plain = lz4.block.decompress(packed, uncompressed_size=due, return_bytearray=True)
+    return np.frombuffer(plain, np.uint8).reshape(size.height, size.width, 1)
+
+
+def _raw_size(data: Data) -> tuple[int, int]:
+    magic, version, width, height = _RAW.unpack_from(data)
+    if magic != _RAW_MAGIC or version != _RAW_VERSION:
+        raise ValueError(f"it has no header of version {_RAW_VERSION}")
+    return width, height
+
+
+_RAW_TYPE = "application/octet-stream"
+
+#: Every codec for grey pictures, by the names of those for colour.
+GREYS: dict[str, Codec] = by_name(
+    (
+        LibraryCodec("jpeg", "image/jpeg", False, _jpeg_encode, _jpeg_decode, jpeg_size, 1),
+        LibraryCodec(
+            "webp",
+            "image/webp",
+            False,
+            _pillow_encode("WEBP", "RGB", method=0),  # it knows no grey
+            _pillow_decode("WEBP"),
+            webp_size,
+            1,
+        ),
+        LibraryCodec(
+            "avif",
+            "image/avif",
+            False,
+            _pillow_encode("AVIF", speed=10, subsampling="4:0:0"),
+            _pillow_decode("AVIF"),
+            avif.size_of,
+            1,
+        ),
+        LibraryCodec(
+            "png",
+            "image/png",
+            True,
+            _pillow_encode("PNG", compress_level=1),
+            _pillow_decode("PNG"),
+            png_size,
+            1,
+        ),
+        LibraryCodec("raw", _RAW_TYPE, True, _raw_encode, _raw_decode, _raw_size, 1),
+    )
+)
+
+
+def grey(name: str) -> Codec:
+    """Return the codec of a name, for grey pictures.
+
+    Raises:
+        UsageError: there is none; the message lists those known.
+    """
+    try:
+        return GREYS[name]
+    except KeyError:
+        raise UsageError(f"{name!r} is not a codec: those known are {', '.join(GREYS)}.") from None
