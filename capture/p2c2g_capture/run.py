@@ -185,9 +185,8 @@ def _open_source(
 ) -> tuple[Source, Original | None]:
     """Open the source; with ``--compare``, also as the original."""
     if not options.compare:
-        source = open_source(options.source, size, options.fps, cursor=options.cursor)
-        return source, None
-    film = open_source(options.source, None, options.fps)
+        return open_source(options.source, size, options.fps, cursor=options.cursor), None
+    film = open_source(options.source, None, options.fps, cursor=options.cursor)
     try:
         original = Original(film, pipeline, size)
     except UsageError:
