@@ -109,12 +109,12 @@ def make_app(name: str, url: str, work_ms: float) -> Celery:
     if reached >= _ORDER.index("ahead"):
         app = lane.make_app(url, work_ms)
         if name == "ahead":
-            app.conf.result_backend = f"{__name__}:StreamBackend+{url}"
+            app.backend_cls = f"{__name__}:StreamBackend+{url}"
         return app
     if name == "binary":
         app = lane.make_app(url, work_ms)
+        app.backend_cls = f"{__name__}:StreamBackend+{url}"
         app.conf.update(
-            result_backend=f"{__name__}:StreamBackend+{url}",
             broker_transport=f"{__name__}:OneReadTransport",
             worker_consumer="celery.worker.consumer:Consumer",
             worker_prefetch_multiplier=4,

@@ -8,22 +8,60 @@ together with the other (``docs/design.md``).
 from __future__ import annotations
 
 import functools
+import logging
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import click
 from celery import Celery
+from click.core import ParameterSource
 
+from p2c2g.commands.worker_checks import WorkerChecks
 from p2c2g.commands.worker_options import worker_options
+from p2c2g.errors import P2C2GError, UsageError
 from p2c2g.messaging import names
-from p2c2g.messaging.client import TRANSPORT_OPTIONS
+from p2c2g.messaging.client import TRANSPORT_OPTIONS, sentinel_options
 from p2c2g.messaging.publishing import anonymous_queue
 from p2c2g.settings import Settings, load
+from p2c2g.settings.broker_url import redacted
+from p2c2g.system.cpus import cores
 
 if TYPE_CHECKING:
     app: Celery
 
 #: What a worker does beyond Celery's own, by name: the core does not import its code.
 _STEPS = ("p2c2g_workers.enrolment:EnrolmentStep", "p2c2g_workers.guest:Guest")
+#: By which Celery lets somebody else name broker or results; ``-b`` and ``--result-backend`` set
+#: them too.
+_STRAY = (
+    "CELERY_BROKER_URL", "CELERY_BROKER_READ_URL", "CELERY_BROKER_WRITE_URL",
+    "CELERY_RESULT_BACKEND",
+)  # fmt: skip
+
+logger = logging.getLogger(__name__)
+
+
+class Application(Celery):
+    """Celery's application, whose broker is the settings' whatever Celery's variables say.
+
+    A peer that enrolled at one broker and worked at another would look well and do nothing.
+
+    Args:
+        broker_url: the broker's, for kombu.
+    """
+
+    def __init__(self, *args: Any, broker_url: str, **kwargs: Any) -> None:
+        self._broker_url = broker_url
+        # Celery takes its loader from the environment too, where none is given.
+        super().__init__(*args, loader="celery.loaders.app:AppLoader", **kwargs)
+
+    def connection_for_read(self, url: str | None = None, **kwargs: Any) -> Any:
+        """Return a connection to the broker; no other URL counts."""
+        return super().connection_for_read(self._broker_url, **kwargs)
+
+    def connection_for_write(self, url: str | None = None, **kwargs: Any) -> Any:
+        """Return a connection to the broker; no other URL counts."""
+        return super().connection_for_write(self._broker_url, **kwargs)
 
 
 def create_app(settings: Settings) -> Celery:
@@ -33,14 +71,22 @@ def create_app(settings: Settings) -> Celery:
         UsageError: the broker's URL is none of ours.
     """
     broker = settings.broker
-    url, tls = broker.checked_url(), broker.tls()
-    sentinel = url.startswith("sentinel")
-    kind = "Sentinel" if sentinel else ""
-    options = {"global_keyprefix": names.CELERY_PREFIX}
-    if sentinel:
+    names.use(broker.prefix)
+    address, tls = broker.address(), broker.tls()
+    url, results, kind = address.text, address.text, ""
+    options: dict[str, Any] = {"global_keyprefix": names.celerys()}
+    if address.is_sentinel:
+        # One URL: with several, kombu goes from one to the next, and to its own transport.
+        url, kind = address.sentinels()[0], "Sentinel"
+        results = ";".join(address.sentinels())
         options["master_name"] = broker.sentinel_master
-    application = Celery(
+        options["sentinels"] = address.hosts
+        options["sentinel_kwargs"] = sentinel_options(broker)
+    results = f"p2c2g.messaging.results:{kind}FrameResultBackend+{results}"
+    application = Application(
         "p2c2g",
+        broker_url=url,
+        backend=results,
         include=["p2c2g_workers.tasks", "p2c2g_training.tasks"],
         control="p2c2g.messaging.control:Control",
         set_as_current=False,
@@ -52,7 +98,9 @@ def create_app(settings: Settings) -> Celery:
         broker_transport_options={**options, **TRANSPORT_OPTIONS},
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
-        result_backend=f"p2c2g.messaging.results:{kind}FrameResultBackend+{url}",
+        # What a broker refuses may pass: the consumer tells what does not.
+        broker_channel_error_retry=True,
+        result_backend=results,
         redis_backend_use_ssl=tls,
         result_backend_transport_options=options,
         result_expires=settings.worker.result_lifetime,
@@ -70,7 +118,7 @@ def create_app(settings: Settings) -> Celery:
         task_publish_retry=False,
         task_store_errors_even_if_ignored=True,
         worker_pool="threads",
-        worker_concurrency=os.cpu_count() or 1,
+        worker_concurrency=cores(),
         worker_prefetch_multiplier=1,
         worker_consumer="p2c2g_workers.consumer:Consumer",
         worker_hijack_root_logger=True,
@@ -78,7 +126,7 @@ def create_app(settings: Settings) -> Celery:
         worker_enable_prefetch_count_reduction=False,
         timezone="UTC",
     )
-    application.user_options["worker"] = worker_options()
+    application.user_options["worker"] = [*worker_options(), WorkerChecks()]
     application.steps["consumer"].update(_STEPS)
     return application
 
@@ -88,9 +136,39 @@ def _default_app() -> Celery:
     # So that ``celery -A p2c2g control`` knows it too, which imports no tasks.
     import p2c2g.messaging.drain  # noqa: F401
 
-    application = create_app(load())
+    try:
+        settings = load()
+        _refuse_others(settings)
+        application = create_app(settings)
+    except P2C2GError as error:
+        if click.get_current_context(silent=True) is None:
+            raise
+        # Celery's command would put a traceback around the sentence.
+        click.ClickException(str(error)).show()
+        raise SystemExit(error.exit_code) from error
     application.set_current()
     return application
+
+
+def _refuse_others(settings: Settings) -> None:
+    """Refuse a broker that Celery's options name; its variables are told and not heeded.
+
+    Raises:
+        UsageError: one of the options is given.
+    """
+    command = click.get_current_context(silent=True)
+    for option, flag in (("broker", "-b"), ("result_backend", "--result-backend")):
+        if command and command.get_parameter_source(option) is ParameterSource.COMMANDLINE:
+            raise UsageError(
+                f"{flag} is not for P2C2G, whose peers and sessions have to agree on one broker: "
+                "name it by P2C2G_BROKER_URL."
+            )
+    stray = [name for name in _STRAY if os.environ.get(name)]
+    if stray:
+        logger.warning(
+            "%s is not heeded: the broker is %s, as P2C2G_BROKER_URL says.",
+            " and ".join(stray), redacted(settings.broker.url),
+        )  # fmt: skip
 
 
 def __getattr__(name: str) -> Celery:

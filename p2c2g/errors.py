@@ -4,8 +4,10 @@
 
     P2C2GError
     ├── UsageError             what was asked for cannot be; the command exits with 2
+    ├── OwnFaultError          this process failed at what others do; the command exits with 1
     ├── UnavailableError       something needed is not there now; the command exits with 1
     │   ├── BrokerUnavailableError
+    │   │   └── BrokerRefusesError  it answers, and will not do what is needed
     │   └── SourceUnavailableError
     └── ChunkError             one attempt at one chunk went wrong
         ├── WireError          bytes that are not a message of ours
@@ -31,6 +33,10 @@ class UsageError(P2C2GError):
     exit_code = 2
 
 
+class OwnFaultError(P2C2GError):
+    """This process failed at sound work: nothing is said against who sent it."""
+
+
 class UnavailableError(P2C2GError):
     """Something that is needed is not there."""
 
@@ -39,6 +45,12 @@ class UnavailableError(P2C2GError):
 
 class BrokerUnavailableError(UnavailableError):
     """The broker does not answer."""
+
+
+class BrokerRefusesError(BrokerUnavailableError):
+    """The broker answers, and refuses what is needed: waiting does not help."""
+
+    retryable = False
 
 
 class SourceUnavailableError(UnavailableError):

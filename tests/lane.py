@@ -98,7 +98,7 @@ class Lane:
 
     def push(self, item: bytes, queue: str = "cpu") -> None:
         """Put raw bytes into a queue."""
-        self.client.lpush(queue, item)
+        self.client.lpush(names.queue_key(queue), item)
 
     def look(self, block_ms: int = LOOK_MS) -> None:
         """Wait for more entries of the stream, and keep them."""
@@ -158,7 +158,7 @@ class Lane:
 
     def queued(self, queue: str = "cpu") -> list[str]:
         """Return the task ids that are in a queue, the next to be read last."""
-        items: Any = self.client.lrange(queue, 0, -1)
+        items: Any = self.client.lrange(names.queue_key(queue), 0, -1)
         return [str(envelope.unpack(item)["headers"]["id"]) for item in items]
 
     def release_held(self, count: int) -> None:

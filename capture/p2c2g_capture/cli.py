@@ -32,6 +32,7 @@ def run(
     source: options.SourceOption = "auto",
     size: options.SizeOption = None,
     fps: options.FpsOption = 30.0,
+    cursor: options.CursorOption = False,
     scale: options.ScaleOption = None,
     ops: options.OpsOption = None,
     game: Annotated[
@@ -68,13 +69,14 @@ def run(
     """Capture, send to the pool, and show what comes back."""
     settings = load()
     if broker is not None:
-        settings.broker.url = broker
+        settings.broker.use(broker)
     configure()
     run_session(
         RunOptions(
             source=source,
             size=size,
             fps=fps,
+            cursor=cursor,
             ops=operations_from(scale, ops, game),
             game=game,
             codec=codec,

@@ -22,6 +22,7 @@ from p2c2g.commands.options import stopping_at_signals
 from p2c2g.errors import UnavailableError, UsageError
 from p2c2g.messaging.embedded import EmbeddedBroker
 from p2c2g.system import processes
+from p2c2g.system.cpus import cores
 
 #: Seconds between two looks at whether every part still runs.
 _WATCH_INTERVAL = 0.1
@@ -111,7 +112,7 @@ class Demo:
             processes.stop(process)
 
     def _worker(self, name: str) -> list[str]:
-        concurrency = max(1, (os.cpu_count() or 1) // self._peers)
+        concurrency = max(1, cores() // self._peers)
         return [
             *_program("celery"), "-A", "p2c2g", "worker", "-Q", "cpu", "-n", f"{name}@demo",
             "-c", str(concurrency), "--without-heartbeat", "-l", "warning",

@@ -149,7 +149,7 @@ def unban(peer: PeerArgument, *, broker: BrokerOption = None) -> None:
 def _open(url: str | None) -> Iterator[tuple[Roster, Broker]]:
     settings = load()
     if url is not None:
-        settings.broker.url = url
+        settings.broker.use(url)
     configure()
     with Broker(settings) as broker:
         broker.check()

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 from types import TracebackType
 from typing import Any, Self
 
-import redis
 from celery import Celery
 
 from p2c2g.celery import create_app
-from p2c2g.errors import BrokerUnavailableError
+from p2c2g.errors import BrokerRefusesError, BrokerUnavailableError
 from p2c2g.messaging import remote
 from p2c2g.messaging.client import Client, open_connection, redis_client
-from p2c2g.messaging.errors import BROKER_ERRORS, translated
+from p2c2g.messaging.errors import BROKER_ERRORS, refusal, translated
+from p2c2g.messaging.inspection import inspect
 from p2c2g.messaging.publishing import anonymous_queue
-from p2c2g.settings import Settings, load, redacted
+from p2c2g.settings import Settings, load
+from p2c2g.settings.broker_url import redacted
+
+logger = logging.getLogger(__name__)
 
 
 class Broker:
@@ -42,7 +46,7 @@ class Broker:
         """
         settings = load()
         if url is not None:
-            settings.broker.url = url
+            settings.broker.use(url)
         return cls(settings)
 
     def __enter__(self) -> Self:
@@ -93,22 +97,28 @@ class Broker:
             client.close()
 
     def check(self) -> None:
-        """Ask whether the broker answers, for a command that is about to need it.
+        """Ask whether the broker answers and can be used, for a command that is about to need it.
+
+        A broker that may lose what must stay is warned of.
 
         Raises:
-            BrokerUnavailableError: it does not; the sentence says what would be right.
+            BrokerRefusesError: it answers and cannot be used.
+            BrokerUnavailableError: it does not answer; the sentence says what would be right.
         """
         try:
             self.client.ping()
-        except redis.AuthenticationError as error:
-            raise BrokerUnavailableError(
-                f"The broker at {self.where} refuses the password: {error}."
-            ) from error
         except BROKER_ERRORS as error:
+            named = f"{self.where}{self._settings.broker.named_by}"
+            lasting = refusal(error)
+            if lasting is not None:
+                raise BrokerRefusesError(f"At {named}: {lasting}") from error
             raise BrokerUnavailableError(
-                f"No broker answers at {self.where} ({error}): start one, or name another with "
+                f"No broker answers at {named} ({error}): start one, or name another with "
                 "--broker or P2C2G_BROKER_URL."
             ) from error
+        warning = inspect(self.client)
+        if warning:
+            logger.warning("%s", warning)
 
     def send(
         self,

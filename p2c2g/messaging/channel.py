@@ -6,13 +6,16 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from p2c2g.messaging import envelope
+from p2c2g.messaging import envelope, names
 from p2c2g.messaging.errors import BROKER_ERRORS
 from p2c2g.messaging.pipelining import CommandStream
 from p2c2g.messaging.publishing import Batch, QueueBound
 from p2c2g.messaging.reading import ReadingChannel
 
 logger = logging.getLogger(__name__)
+
+#: Seconds for which the broker keeps answers to remote control: who asked may have been killed.
+REPLY_LIFETIME = 60
 
 
 class Channel(ReadingChannel):
@@ -46,6 +49,9 @@ class Channel(ReadingChannel):
     def _put(self, queue: str, message: dict[str, Any], **kwargs: Any) -> None:
         if not isinstance(message["body"], bytes):
             super()._put(queue, message, **kwargs)
+            if names.is_control_reply(queue):
+                with self.conn_or_acquire() as client:
+                    client.pexpire(queue, REPLY_LIFETIME * 1000)
             return
         data = envelope.pack(message)
         batch = kwargs.get("_publish_batch")

@@ -2,29 +2,45 @@
 
 from __future__ import annotations
 
+import socket
 from typing import Any, TypeAlias
 
 import redis
 from celery import Celery
 from redis.backoff import NoBackoff
+from redis.exceptions import ReadOnlyError
 from redis.retry import Retry
 
-from p2c2g.settings import Settings
+from p2c2g.messaging import names
+from p2c2g.settings import BrokerSettings, Settings
 
 #: A client of the broker, bytes in and bytes out, for annotations elsewhere.
 Client: TypeAlias = redis.Redis
 
+#: By which the system notices in some 10 s that the other machine is gone, or that a router on
+#: the way has forgotten the connection.  A broker that is only slow still answers these.
+_KEEPALIVE: dict[int, int] = {
+    getattr(socket, name): value
+    for name, value in (
+        ("TCP_KEEPIDLE", 5), ("TCP_KEEPINTVL", 2), ("TCP_KEEPCNT", 3), ("TCP_USER_TIMEOUT", 10_000),
+    )
+    if hasattr(socket, name)
+}  # fmt: skip
+_ALIVE: dict[str, Any] = {"socket_keepalive": True, "socket_keepalive_options": _KEEPALIVE}
+
 #: Of Celery's connections: seconds after which a broker that neither takes nor gives a byte
 #: counts as gone.
 TRANSPORT_OPTIONS: dict[str, Any] = {
-    "socket_timeout": 5.0, "socket_connect_timeout": 5.0, "socket_keepalive": True
+    "socket_timeout": 5.0, "socket_connect_timeout": 5.0, **_ALIVE
 }  # fmt: skip
 #: Seconds that who would rather know soon, and asks again by itself, waits for the broker.
 SOCKET_TIMEOUT = 1.0
 _CLIENT_OPTIONS: dict[str, Any] = {
     "socket_timeout": SOCKET_TIMEOUT,
     "socket_connect_timeout": SOCKET_TIMEOUT,
-    "socket_keepalive": True,
+    # Who was made a replica meanwhile: the name may be another server's by now.
+    "retry_on_error": [ReadOnlyError],
+    **_ALIVE,
 }
 
 
@@ -35,20 +51,41 @@ def redis_client(settings: Settings) -> Client:
         UsageError: the broker's URL is none of ours.
     """
     broker = settings.broker
-    url = broker.checked_url()
-    if url.startswith("sentinel"):
-        hosts = [
-            (host, int(port or 26379))
-            for part in url.split(";")
-            for host, _, port in [part.removeprefix("sentinel://").partition(":")]
-        ]
-        sentinels: Any = redis.Sentinel(hosts)  # type: ignore[no-untyped-call]
-        client: Client = sentinels.master_for(
-            broker.sentinel_master, retry=_once_more(), **_CLIENT_OPTIONS
+    names.use(broker.prefix)
+    address, tls = broker.address(), broker.tls()
+    options = {
+        **_CLIENT_OPTIONS,
+        "retry": _once_more(),
+        "db": address.database,
+        "username": address.user,
+        "password": address.password,
+        "ssl": tls is not None,
+        **(tls or {}),
+    }
+    if address.is_sentinel:
+        sentinels: Any = redis.Sentinel(  # type: ignore[no-untyped-call]
+            address.hosts, sentinel_kwargs=sentinel_options(broker)
         )
+        client: Client = sentinels.master_for(broker.sentinel_master, **options)
         return client
-    tls = broker.tls() or {}
-    return redis.Redis.from_url(url, retry=_once_more(), **_CLIENT_OPTIONS, **tls)
+    host, port = address.hosts[0]
+    return redis.Redis(host=host, port=port, **options)
+
+
+def sentinel_options(broker: BrokerSettings) -> dict[str, Any]:
+    """Return how Sentinels themselves are asked; the server's password is not theirs.
+
+    Raises:
+        UsageError: the broker's URL is none of ours.
+    """
+    tls = broker.tls()
+    return {
+        "socket_timeout": SOCKET_TIMEOUT,
+        "socket_connect_timeout": SOCKET_TIMEOUT,
+        "password": broker.sentinel_password,
+        "ssl": tls is not None,
+        **(tls or {}),
+    }
 
 
 def open_connection(app: Celery, timeout: float | None = None) -> Any:

@@ -1,16 +1,16 @@
 """What is called how at the broker: every key, queue and task of ours, and Celery's for us.
 
-Functions, so that what stands in front of all of them is decided here and nowhere else.
+Functions, so that what stands in front of all of them is decided here and nowhere else: the
+setting ``P2C2G_BROKER_PREFIX``, by which several pools, and programs that are none of ours, can use
+one database.  A process has one (:func:`use`).
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-#: In front of each key of ours.
-PREFIX: Final = "p2c2g."
-#: In front of each key that Celery makes for us: kombu's ``global_keyprefix``.
-CELERY_PREFIX: Final = ""
+#: What a process has in front of its keys unless it is told otherwise.
+DEFAULT_PREFIX: Final = "p2c2g"
 
 #: The task that enhances one chunk; the core does not import its code.
 ENHANCE_TASK: Final = "p2c2g.enhance"
@@ -23,22 +23,44 @@ _PIDBOX = "celery.pidbox"
 _SEPARATOR = "\x06\x16"
 
 
+_prefix = DEFAULT_PREFIX
+
+
+def use(prefix: str) -> None:
+    """Put another prefix in front of every key of this process."""
+    global _prefix
+    _prefix = prefix
+
+
+def ours() -> str:
+    """Return what stands in front of each key of ours."""
+    return f"{_prefix}."
+
+
+def celerys() -> str:
+    """Return what stands in front of each key that Celery makes: kombu's ``global_keyprefix``.
+
+    It is another than :func:`ours`, so that no queue has the key of something else.
+    """
+    return f"{_prefix}:"
+
+
 # -- the registry -----------------------------------------------------------------------------
 
 
 def peers() -> str:
     """Return the key of the hash of all enrolments."""
-    return f"{PREFIX}peers"
+    return f"{ours()}peers"
 
 
 def banned() -> str:
     """Return the key of the hash of all bans."""
-    return f"{PREFIX}banned"
+    return f"{ours()}banned"
 
 
 def beat(peer: str) -> str:
     """Return the key of a peer's beat."""
-    return f"{PREFIX}beat.{peer}"
+    return f"{ours()}beat.{peer}"
 
 
 # -- what sessions tell each other ------------------------------------------------------------
@@ -46,17 +68,17 @@ def beat(peer: str) -> str:
 
 def breakers() -> str:
     """Return the key of the sorted set of open breakers."""
-    return f"{PREFIX}breakers"
+    return f"{ours()}breakers"
 
 
 def sessions() -> str:
     """Return the key of the set of sessions that tell what they have seen of peers."""
-    return f"{PREFIX}health"
+    return f"{ours()}health"
 
 
 def health(session: str) -> str:
     """Return the key of what one of them has seen."""
-    return f"{PREFIX}health.{session}"
+    return f"{ours()}health.{session}"
 
 
 # -- frames and what else travels -------------------------------------------------------------
@@ -64,7 +86,7 @@ def health(session: str) -> str:
 
 def results(session: str) -> str:
     """Return the key of a session's results stream."""
-    return f"{PREFIX}results.{session}"
+    return f"{ours()}results.{session}"
 
 
 def is_results(key: str) -> bool:
@@ -72,24 +94,19 @@ def is_results(key: str) -> bool:
     return key.startswith(results(""))
 
 
-def recall(reader: str) -> str:
-    """Return the key of the list by which a reader calls its reads back."""
-    return f"{PREFIX}recall.{reader}"
-
-
 def blob(name: str) -> str:
     """Return the key of a blob by the hash of its bytes."""
-    return f"{PREFIX}blob.{name}"
+    return f"{ours()}blob.{name}"
 
 
 def training(order: str) -> str:
     """Return the key of the hash that says how far an order to train is."""
-    return f"{PREFIX}training.{order}"
+    return f"{ours()}training.{order}"
 
 
 def measurement(token: str) -> str:
     """Return the key of what is sent to and fro to measure a line."""
-    return f"{PREFIX}probe.{token}"
+    return f"{ours()}probe.{token}"
 
 
 # -- Celery's ---------------------------------------------------------------------------------
@@ -100,19 +117,29 @@ def own_queue(peer: str) -> str:
     return f"{peer}.dq2"
 
 
+def recall(reader: str) -> str:
+    """Return the name of the queue by which a reader calls its reads back."""
+    return f"recall.{reader}"
+
+
 def control_queue(peer: str) -> str:
     """Return the name of the queue on which Celery's remote control reaches a peer."""
     return f"{peer}.{_PIDBOX}"
 
 
+def is_control_reply(queue: str) -> bool:
+    """Tell whether a queue takes the answers to somebody's remote control."""
+    return queue.endswith(f".reply.{_PIDBOX}")
+
+
 def queue_key(queue: str) -> str:
     """Return the key of the list that a queue is."""
-    return f"{CELERY_PREFIX}{queue}"
+    return f"{celerys()}{queue}"
 
 
 def control_bindings() -> str:
     """Return the key of the set of remote control's bindings, as kombu names it."""
-    return f"{CELERY_PREFIX}_kombu.binding.{_PIDBOX}"
+    return f"{celerys()}_kombu.binding.{_PIDBOX}"
 
 
 def control_binding(peer: str) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 import redis
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import ResponseError
+from redis.exceptions import ReadOnlyError, ResponseError
 
 from p2c2g.messaging.errors import BROKER_ERRORS
 
@@ -161,6 +161,10 @@ class CommandStream:
                 taken += 1
                 self._answered_at = self._clock()
                 connection.read_response()
+        except ReadOnlyError as error:
+            # A failover: another server has the name by now, or will have.
+            self.close()
+            raise RedisConnectionError(f"it is a replica now: {error}") from error
         except ResponseError:
             raise
         except BROKER_ERRORS:

@@ -10,6 +10,8 @@ A channel belongs to the thread of its event loop.  From others come acknowledge
 from __future__ import annotations
 
 import logging
+import socket
+from contextlib import suppress
 from queue import Empty
 from time import monotonic
 from typing import Any
@@ -17,11 +19,12 @@ from typing import Any
 from kombu.transport import virtual
 from kombu.utils.encoding import bytes_to_str
 from kombu.utils.json import loads
+from redis import ResponseError
 
-from p2c2g.errors import WireError
+from p2c2g.errors import OwnFaultError, WireError
 from p2c2g.messaging import envelope
 from p2c2g.messaging.errors import CONNECTION_ERRORS
-from p2c2g.messaging.recalling import SOURCE, RecallingChannel, source_of
+from p2c2g.messaging.recalling import SOUND, SOURCE, RecallingChannel, source_of
 
 logger = logging.getLogger(__name__)
 
@@ -29,6 +32,10 @@ logger = logging.getLogger(__name__)
 MAX_READS = 256
 #: Reads are topped up once a window's part by this number is missing.
 TOP_UP = 4
+#: Seconds without an answer after which the line counts as dead.
+ROUND_TRIP_PATIENCE = 2.0
+#: Sound chunks in a row that a worker may fail to start, before it ends.
+MAX_FAULTS = 3
 #: Bytes that one read of the socket may bring: a whole chunk as a rule.
 READ_SIZE = 1 << 17
 
@@ -57,6 +64,7 @@ class ReadingChannel(RecallingChannel):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.malformed = 0
+        self._faults = 0
         self._stopped = False
         self._paused = False
         self._recall_wanted = False
@@ -81,10 +89,24 @@ class ReadingChannel(RecallingChannel):
         try:
             sent = monotonic()
             connection.send_command("PING", check_health=False)
+            if not connection.can_read(timeout=ROUND_TRIP_PATIENCE):
+                connection.disconnect()
+                raise TimeoutError(f"no reply for {ROUND_TRIP_PATIENCE:g} s")
             connection.read_response()
             return monotonic() - sent
         finally:
             client.connection_pool.release(connection)
+
+    def hang_up(self) -> None:
+        """Let the loop see a lost connection, where the line is dead and nobody told; any thread.
+
+        What is outstanding is lost, as it is on a dead line.
+        """
+        connection = getattr(self.__dict__.get("client"), "connection", None)
+        sock = getattr(connection, "_sock", None)
+        if sock is not None:
+            with suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
 
     @property
     def credit(self) -> int:
@@ -150,7 +172,8 @@ class ReadingChannel(RecallingChannel):
                 # The next reply may already be in the parser, where no poll sees it.
                 if not (self.reads and connection.can_read(timeout=0)):
                     break
-        except self.connection_errors:
+        except (*self.connection_errors, ResponseError):
+            # One that was refused is followed by the others.
             self._lose_reads()
             raise
         finally:
@@ -173,9 +196,12 @@ class ReadingChannel(RecallingChannel):
             self.connection._deliver(payload, queue)
         except WireError as error:
             self._refuse(queue, str(error))
-        except CONNECTION_ERRORS:
+        except (*CONNECTION_ERRORS, OwnFaultError):
             raise
         except Exception as error:  # noqa: BLE001 - see below
+            if payload.get(SOUND):
+                self._fail(error)
+                return False
             # A foreign message can break Celery in many ways, from a missing header to a
             # body of another shape.  None of them may end the worker, nor pass for a lost
             # connection, which is what kombu takes a KeyError for.
@@ -183,8 +209,23 @@ class ReadingChannel(RecallingChannel):
                 self.qos.ack(payload["properties"]["delivery_tag"])
             self._refuse(queue, f"it is no task: {type(error).__name__}: {error}.")
         else:
+            self._faults = 0
             return True
         return False
+
+    def _fail(self, error: Exception) -> None:
+        """Note that this worker cannot start what it was rightly sent; its sender tries another.
+
+        Raises:
+            OwnFaultError: it could not for some in a row, and must not seem to be ready.
+        """
+        self._faults += 1
+        logger.error("This worker could not start a chunk: %r", error, exc_info=error)
+        if self._faults >= MAX_FAULTS:
+            raise OwnFaultError(
+                f"This worker could not start {self._faults} chunks in a row, the last because of "
+                f"{type(error).__name__}: {error}."
+            ) from error
 
     def _refuse(self, queue: str, reason: str) -> None:
         self.malformed += 1

@@ -29,6 +29,8 @@ RECALL_TIMEOUT = 2.0
 RECALL_EXPIRY = 60
 #: Where a received message remembers the queue that it came from.
 SOURCE = "p2c2g.queue"
+#: Where it is noted that a worker understood it: what fails then is the worker's own fault.
+SOUND = "p2c2g.sound"
 
 
 class RecallingChannel(stock.Channel):
@@ -64,7 +66,8 @@ class RecallingChannel(stock.Channel):
         try:
             with self.conn_or_acquire() as client, client.pipeline(transaction=False) as pipe:
                 pipe.rpush(self.recall_key, *([b""] * self.reads))
-                pipe.expire(self.recall_key, RECALL_EXPIRY)
+                # kombu puts its prefix before the keys of this one, and not of EXPIRE.
+                pipe.pexpire(self.recall_key, RECALL_EXPIRY * 1000)
                 pipe.execute()
                 while self.reads:
                     if not connection.can_read(timeout=max(0.0, deadline - monotonic())):
@@ -128,6 +131,7 @@ class RecallingChannel(stock.Channel):
 def source_of(message: Any) -> tuple[str, bytes]:
     """Return the queue of a received message and the message as it came."""
     payload = dict(message._raw)
+    payload.pop(SOUND, None)
     # Rejected by a consumer that is gone: kombu made it without our reading it.
     queue = payload.pop(SOURCE, None) or message.delivery_info["routing_key"]
     body = payload["body"]

@@ -23,11 +23,16 @@ from celery.backends.redis import RedisBackend, SentinelBackend
 
 from p2c2g.messaging import names
 from p2c2g.messaging.writer import Commands, ResultWriter
+from p2c2g.settings.broker_url import redacted
 
 logger = logging.getLogger(__name__)
 
-#: Entries that a stream keeps, oldest dropped: some seconds of results.
+#: Entries that a stream keeps, and about how many bytes; the oldest are dropped.  Some seconds of
+#: results: a session that stands still must not fill the broker.
 STREAM_LENGTH = 1024
+STREAM_BYTES = 16 << 20
+#: Entries that it keeps however large they are: of a frame or two.
+STREAM_LEAST = 32
 
 
 @runtime_checkable
@@ -90,6 +95,11 @@ class FrameResultBackend(RedisBackend):
         """Connect for results now, so that the first one need not wait for it."""
         self._writer().open()
 
+    def as_uri(self, include_password: bool = False) -> str:
+        """Return the URL for people; Celery's own mistakes an address of IPv6 for a word."""
+        url = str(self.url or "")
+        return url if include_password else redacted(url)
+
     def _writer(self) -> ResultWriter:
         return _writers.of(self.app, lambda: self.client.connection_pool)
 
@@ -135,11 +145,13 @@ class FrameResultBackend(RedisBackend):
             return None
         if isinstance(result, StreamResult):
             told = repr(result)
+            payload = result.payload
             fields: tuple[bytes | str, ...] = (
-                b"header", result.header(), b"payload", result.payload,
+                b"header", result.header(), b"payload", payload,
             )  # fmt: skip
+            length = stream_length(len(payload))
         else:
-            told = self.encode_result(result, state)
+            told, length = self.encode_result(result, state), STREAM_LENGTH
             peer = getattr(request, "hostname", None) or ""
             fields = (b"error", f"{type(result).__name__}: {result}"[:1000], b"peer", peer)
         meta = self._get_result_meta(result=told, state=state, traceback=traceback, request=request)
@@ -147,12 +159,17 @@ class FrameResultBackend(RedisBackend):
         key, encoded = self.get_key_for_task(task_id), self.encode(meta)
         expiry = int(self.expires or 60)
         # NOMKSTREAM: a session that has gone took its stream with it.
-        entry = ("XADD", stream, "NOMKSTREAM", "MAXLEN", "~", STREAM_LENGTH, "*")
+        entry = ("XADD", stream, "NOMKSTREAM", "MAXLEN", "~", length, "*")
         return (
             (*entry, b"id", task_id, b"state", state, *fields),
             ("SET", key, encoded, "EX", expiry),
             ("PUBLISH", key, encoded),
         )
+
+
+def stream_length(size: int) -> int:
+    """Return how many entries a stream may keep, by the size of the newest one in bytes."""
+    return max(STREAM_LEAST, min(STREAM_LENGTH, STREAM_BYTES // max(size, 1)))
 
 
 class SentinelFrameResultBackend(FrameResultBackend, SentinelBackend):

@@ -19,10 +19,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import redis
 from kombu.transport import redis as stock
-from kombu.utils.url import as_url
 
 from p2c2g.messaging.channel import Channel
+from p2c2g.settings.broker_url import BrokerUrl, Place
 
 
 class Poller(stock.MultiChannelPoller):
@@ -57,18 +58,15 @@ class Transport(stock.Transport):
     def as_uri(self, uri: str, include_password: bool = False, mask: str = "**") -> str:
         """Return the broker's URL by its usual scheme, which Flower knows, not by our name."""
         broker = self.client
-        return str(
-            as_url(
-                "rediss" if broker.ssl else self.driver_type,
-                broker.hostname,
-                broker.port or self.default_port,
-                broker.userid,
-                broker.password,
-                (broker.virtual_host or "").lstrip("/"),
-                sanitize=not include_password,
-                mask=mask,
-            )
+        url = BrokerUrl(
+            scheme="rediss" if broker.ssl and self.driver_type == "redis" else self.driver_type,
+            places=(Place(broker.hostname or "", broker.port or self.default_port),),
+            user=broker.userid,
+            password=broker.password,
+            path=f"/{str(broker.virtual_host or '').lstrip('/')}",
+            query="",
         )
+        return url.text if include_password else url.shown
 
 
 def _none_running() -> int:
@@ -76,9 +74,30 @@ def _none_running() -> int:
 
 
 class SentinelChannel(stock.SentinelChannel, Channel):
-    """The channel behind Redis Sentinel."""
+    """The channel behind Redis Sentinel.
 
-    from_transport_options = stock.SentinelChannel.from_transport_options
+    All Sentinels are known from the start, by the option ``sentinels``, a list of hosts and
+    ports.  kombu's list of URLs is not used: at the first lost connection kombu goes to the next
+    of them, and from our transport to its own.
+    """
+
+    from_transport_options = (*stock.SentinelChannel.from_transport_options, "sentinels")
+    sentinels: tuple[tuple[str, int], ...] = ()
+
+    def _sentinel_managed_pool(self, asynchronous: bool = False) -> Any:
+        parameters = self._connparams(asynchronous)
+        first = (parameters.pop("host"), parameters.pop("port"))
+        manager: Any = redis.Sentinel(  # type: ignore[no-untyped-call]
+            list(self.sentinels) or [first],
+            sentinel_kwargs=getattr(self, "sentinel_kwargs", None),
+            **parameters,
+        )
+        # By these names kombu closes the connections to the Sentinels.
+        if asynchronous:
+            self._async_sentinel_manager = manager
+        else:
+            self._sentinel_manager = manager
+        return manager.master_for(self.master_name).connection_pool
 
 
 class SentinelTransport(Transport):

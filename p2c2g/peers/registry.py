@@ -125,7 +125,8 @@ class Registry:
             )
         if taken:
             raise UsageError(
-                f"Another peer is called {peer}: give this worker a name of its own with -n."
+                f"Another peer is called {peer}: give this worker a name of its own with -n, or "
+                "p2c2g peer run with --name."
             )
         banned = _text(reason)
         return Standing(enrolled=banned is None, banned=banned)

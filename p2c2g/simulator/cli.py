@@ -27,7 +27,7 @@ def simulate(
         str, typer.Option(metavar="NAME", help="capability, weighted, predictive or affinity.")
     ] = "predictive",
     stealing: Annotated[
-        bool, typer.Option(help="Move what waits at a slow peer to an idle one.")
+        bool, typer.Option(help="Move what waits at a slow peer to one that is sooner.")
     ] = True,
     deadline: Annotated[
         float, typer.Option(metavar="MS", help="Milliseconds until a frame is shown at the latest.")
@@ -141,7 +141,7 @@ def _print(figures: dict[str, Any]) -> None:
         "chunks": f"{chunks['all']:,}: {chunks['late']:,} late, {chunks['unsent']:,} never sent",
         "runs": ", ".join(f"{count:,} × {runs}" for runs, count in figures["runs"].items()),
         "hedges": f"{figures['hedges']['sent']:,}, {figures['hedges']['won']:,} came first",
-        "moved": f"{figures['steals']['moved']:,} chunks to an idle peer, "
+        "moved": f"{figures['steals']['moved']:,} chunks to another peer, "
         f"{figures['steals']['too_late']:,} too late",
         "lies": f"{lies['told']:,} told, {lies['found']:,} found, {lies['shown']:,} shown",
         "peers": f"{pool['worked']:,} of {pool['joined']:,} had work; {pool['drained']:,} left, "

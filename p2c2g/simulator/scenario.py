@@ -33,7 +33,7 @@ class Scenario:
         chunks: of each frame.
         seed: of everything that is drawn.
         policy: who gets a chunk.
-        stealing: whether what waits at a slow peer is taken to an idle one.
+        stealing: whether what waits at a slow peer is moved to one that would finish it sooner.
         second_runs: whether chunks that are slow or silent are run again; without, what the other
             means do by themselves is seen.
         churn: share of the peers that leaves in a minute, and is replaced.

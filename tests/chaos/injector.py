@@ -13,7 +13,7 @@ from typing import Any
 
 import redis
 
-from p2c2g.messaging import envelope
+from p2c2g.messaging import envelope, names
 from p2c2g.messaging.client import redis_client
 from p2c2g.messaging.dispatcher import QUEUE_LIFETIME, parse_task_id
 from tests.chaos.events import Injected, Key
@@ -24,7 +24,7 @@ from tests.pool import Pool
 
 #: Seconds between two turns: how late an action may be, and how often somebody may look.
 TURN = 0.01
-_QUEUE = "cpu"
+_QUEUE = names.queue_key("cpu")
 
 
 class Injector:

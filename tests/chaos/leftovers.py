@@ -23,7 +23,8 @@ SETTLE = 5.0
 #: A thread that the package keeps for good, to start processes with.
 _FORKER = "p2c2g-forker"
 #: kombu's one list of when each table of bindings is overdue; each channel that opens sweeps it.
-_DEADLINES, _BINDING = "_kombu.binding_deadlines", "_kombu.binding."
+_DEADLINES = f"{names.celerys()}_kombu.binding_deadlines"
+_BINDING = f"{names.celerys()}_kombu.binding."
 #: Exchanges that it may name: those of remote control and its replies.
 _TABLES = 2
 
@@ -114,13 +115,13 @@ def _is_swept(client: redis.Redis, key: str) -> bool:
 
 def _allowed(key: str) -> tuple[int, str]:
     """Return how long a key may last when nobody is there any more, and what it is."""
-    if key.startswith("celery-task-meta-"):
+    if key.startswith(f"{names.celerys()}celery-task-meta-"):
         return RESULT_LIFETIME, "results for AsyncResult"
-    if key in {"cpu", "gpu"}:
+    if key in map(names.queue_key, names.CAPABILITIES):
         return QUEUE_LIFETIME, "capability queues"
     if key.endswith(".dq2"):
         return DIRECT_LIFETIME, "peers' own queues"
-    if key.startswith(names.recall("")):
+    if key.startswith(names.queue_key(names.recall(""))):
         return 60, "recall lists of workers that lost their connection"
     if key == names.sessions() or key.startswith(names.health("")):
         return shared_health.LIFETIME, "words of sessions on their peers' health"

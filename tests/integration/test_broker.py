@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from p2c2g.errors import BrokerUnavailableError, UsageError
+from p2c2g.messaging import names
 from p2c2g.messaging.broker import Broker
 from p2c2g.messaging.embedded import HOST, EmbeddedBroker
 from tests.lane import Lane, by_port, settings
@@ -96,4 +97,4 @@ def test_a_peer_leaves_a_queue_joins_it_and_is_drained(
 def test_a_task_is_sent_to_a_queue_that_nobody_declared(opened: Broker, lane: Lane) -> None:
     opened.send("lane.echo", ("text",), task_id="order.1", queue="train", shown="<order 1>")
     assert lane.queued("train") == ["order.1"]
-    lane.client.delete("train")
+    lane.client.delete(names.queue_key("train"))

@@ -71,7 +71,8 @@ def instance(registry: Registry) -> str:
 
 
 def assert_no_trace(lane: Lane, name: str = W) -> None:
-    keys = [names.beat(name), names.own_queue(name), f"{name}.celery.pidbox"]
+    queues = (names.own_queue(name), names.control_queue(name))
+    keys = [names.beat(name), *map(names.queue_key, queues)]
     assert lane.client.exists(*keys) == 0
     assert not lane.client.hexists(names.peers(), name)
     assert not any(
@@ -252,22 +253,22 @@ def second(lane: Lane, broker: EmbeddedBroker, tmp_path: Path) -> Iterator[Calla
         each.kill()
 
 
-def test_a_second_worker_of_a_name_ends_and_the_first_goes_on(
+def test_a_second_worker_of_a_name_gets_the_next_one_and_the_first_goes_on(
     lane: Lane, registry: Registry, peer: MakePeer, second: Callable[..., Worker]
 ) -> None:
     first = peer("-Q", "cpu")
     before = instance(registry)
     other = second("-Q", "cpu")
-    assert other.wait(PATIENCE) == 2, other.log()
-    assert "Another peer is called w@test: give this worker a name of its own with -n." in (
-        other.log()
-    )
+    wait_for_state(lane, registry, PeerState.READY, "w-2@test")
+    assert "w@test is taken: this worker is called w-2@test." in other.log()
     assert instance(registry) == before
-    wait_for_state(lane, registry, PeerState.READY)
-    lane.round_trip(queue=names.own_queue(W))
+    for name in (W, "w-2@test"):
+        wait_for_state(lane, registry, PeerState.READY, name)
+        lane.round_trip(queue=names.own_queue(name))
     first.wait_until_ready()
-    first.signal(signal.SIGTERM)
-    assert first.wait(PATIENCE) == 0, first.log()
+    for each in (first, other):
+        each.signal(signal.SIGTERM)
+        assert each.wait(PATIENCE) == 0, each.log()
 
 
 def test_the_ghost_of_a_killed_worker_does_not_keep_its_name(

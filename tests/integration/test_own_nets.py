@@ -54,7 +54,7 @@ def art(number: int) -> Pixels:
     return blocks.repeat(8, 0).repeat(8, 1)
 
 
-@pytest.fixture(params=["threads", "prefork"])
+@pytest.fixture(params=["threads", "processes"])
 def peer(request: pytest.FixtureRequest, worker: MakeWorker, tmp_path: Path) -> Worker:
     """A peer that has never had anything."""
     return worker(

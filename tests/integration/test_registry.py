@@ -18,7 +18,9 @@ from p2c2g.peers.registry import MAX_REASON, Registry, Standing
 from tests.lane import Lane, settings
 
 ATTIC = "attic@test"
-PIDBOX = f"{ATTIC}.celery.pidbox"
+PIDBOX = names.queue_key(names.control_queue(ATTIC))
+OWN = names.queue_key(names.own_queue(ATTIC))
+CPU = names.queue_key("cpu")
 BINDING = f"\x06\x16\x06\x16{PIDBOX}".encode()
 
 
@@ -45,7 +47,7 @@ def test_an_enrolled_peer_is_known_and_alive(lane: Lane, registry: Registry) -> 
     assert registry.enrol(told, how) == Standing(enrolled=True)
     assert registry.ids() == {ATTIC}
     assert registry.enrolments([ATTIC, "nobody@test"]) == {ATTIC: told}
-    lane.client.lpush(names.own_queue(ATTIC), "chunk")
+    lane.client.lpush(OWN, "chunk")
     (record,) = registry.records()
     assert (record.enrolment, record.beat, record.waiting, record.banned) == (told, how, 1, None)
 
@@ -129,12 +131,12 @@ def test_an_unreadable_beat_holds_no_name(lane: Lane, registry: Registry) -> Non
 
 def test_who_leaves_hands_its_chunks_on_to_be_read_next(lane: Lane, registry: Registry) -> None:
     registry.enrol(enrolment(), beat(), control=True)
-    lane.client.lpush(names.own_queue(ATTIC), "old", "new")
-    lane.client.lpush("cpu", "waits")
+    lane.client.lpush(OWN, "old", "new")
+    lane.client.lpush(CPU, "waits")
     registry.leave(ATTIC, ("cpu", "gpu"))
     # Lists are read from their right.
-    assert lane.client.lrange("cpu", 0, -1) == [b"waits", b"new", b"old"]
-    assert set(lane.client.keys("*")) == {b"cpu", lane.stream.encode()}
+    assert lane.client.lrange(CPU, 0, -1) == [b"waits", b"new", b"old"]
+    assert set(lane.client.keys("*")) == {CPU.encode(), lane.stream.encode()}
 
 
 @pytest.mark.parametrize("queues", [(), ("p2c2g.peers",)])
@@ -143,20 +145,20 @@ def test_chunks_without_an_heir_are_dropped(
 ) -> None:
     registry.enrol(enrolment(), beat())
     registry.enrol(enrolment("cellar@test"), beat())
-    lane.client.lpush(names.own_queue(ATTIC), "chunk")
+    lane.client.lpush(OWN, "chunk")
     registry.leave(ATTIC, queues)
     assert registry.ids() == {"cellar@test"}
-    assert lane.client.exists(names.own_queue(ATTIC)) == 0
+    assert lane.client.exists(OWN) == 0
 
 
 def test_a_queue_that_is_made_by_leaving_does_not_stay_for_good(
     lane: Lane, registry: Registry
 ) -> None:
     registry.enrol(enrolment(), beat())
-    lane.client.lpush(names.own_queue(ATTIC), "chunk")
-    lane.client.expire(names.own_queue(ATTIC), 100)
+    lane.client.lpush(OWN, "chunk")
+    lane.client.expire(OWN, 100)
     registry.leave(ATTIC, ("cpu",))
-    assert 90 < lane.client.ttl("cpu") <= 100
+    assert 90 < lane.client.ttl(CPU) <= 100
 
 
 def test_a_sweep_takes_all_traces_of_the_dead_and_none_of_the_living(
@@ -165,16 +167,17 @@ def test_a_sweep_takes_all_traces_of_the_dead_and_none_of_the_living(
     living = enrolment("cellar@test")
     for each in (enrolment(), living):
         registry.enrol(each, beat(), control=True)
-        lane.client.lpush(names.own_queue(each.id), each.id)
-        lane.client.lpush(f"{each.id}.celery.pidbox", "ping")
+        lane.client.lpush(names.queue_key(names.own_queue(each.id)), each.id)
+        lane.client.lpush(names.queue_key(names.control_queue(each.id)), "ping")
     die(lane)
     assert registry.sweep([ATTIC, living.id, "nobody@test"]) == [ATTIC]
     assert registry.ids() == {living.id}
-    assert lane.client.exists("cpu") == 0, "what the dead had is too old for anybody"
-    assert lane.client.exists(names.own_queue(ATTIC), PIDBOX) == 0
+    assert lane.client.exists(CPU) == 0, "what the dead had is too old for anybody"
+    assert lane.client.exists(OWN, PIDBOX) == 0
     assert BINDING not in lane.client.smembers(names.control_bindings())
     assert lane.client.scard(names.control_bindings()) == 1
-    assert lane.client.exists(names.own_queue(living.id), f"{living.id}.celery.pidbox") == 2
+    left = (names.own_queue(living.id), names.control_queue(living.id))
+    assert lane.client.exists(*map(names.queue_key, left)) == 2
     assert registry.sweep([ATTIC, living.id]) == []
 
 

@@ -15,6 +15,7 @@ import pytest
 from redis.exceptions import OutOfMemoryError
 
 from p2c2g.media.frame import FrameState, Size
+from p2c2g.messaging import names
 from p2c2g.messaging.dispatcher import DIRECT_LENGTH, QUEUE_LENGTH
 from p2c2g.messaging.embedded import HOST
 from p2c2g.peers.breaker import State
@@ -60,11 +61,15 @@ def test_while_all_peers_are_away_the_picture_goes_on_and_the_queue_stays_short(
         lengths = []
         for _ in range(6):
             gamer.play(15)
-            lengths.append(int(pool.client.llen("cpu")))  # type: ignore[arg-type]
+            lengths.append(int(pool.client.llen(names.queue_key("cpu"))))  # type: ignore[arg-type]
         assert max(lengths) <= 8, "what waits for nobody stays in the queue"
         for peer in peers:
             peer.signal(signal.SIGCONT)
         gamer.play_complete(30)
+
+
+#: The own queue of a peer that is not there.
+NOBODY = names.queue_key(names.own_queue("nobody@nowhere"))
 
 
 def left(pool: Pool) -> list[bytes]:
@@ -72,23 +77,24 @@ def left(pool: Pool) -> list[bytes]:
     keys: list[bytes] = pool.client.keys("*")  # type: ignore[assignment]
     # What peers tell of themselves, and sessions of peers, is for the next session.
     kept = (b"p2c2g.peers", b"p2c2g.beat.", b"p2c2g.health")
-    ours = (b"celery-task-meta", b"_kombu", *kept)
+    celerys = tuple(f"{names.celerys()}{each}".encode() for each in ("celery-task-meta", "_kombu"))
+    ours = (*celerys, *kept)
     return [key for key in keys if not key.startswith(ours)]
 
 
 def test_queues_that_nobody_reads_are_bounded_and_vanish(pool: Pool) -> None:
     with Gamer(pool.broker.url) as gamer:
         gamer.play(60)
-        assert 0 < int(pool.client.llen("cpu")) <= QUEUE_LENGTH  # type: ignore[arg-type]
-        assert 0 < int(pool.client.ttl("cpu")) <= 10  # type: ignore[arg-type]
+        assert 0 < int(pool.client.llen(names.queue_key("cpu"))) <= QUEUE_LENGTH  # type: ignore[arg-type]
+        assert 0 < int(pool.client.ttl(names.queue_key("cpu"))) <= 10  # type: ignore[arg-type]
         dispatcher = gamer.session._dispatcher
         for number in range(3 * DIRECT_LENGTH):
             dispatcher.send(number, [(0, b"header", b"payload", "nobody@nowhere")])
         gamer.play(5)
-        assert pool.client.llen("nobody@nowhere.dq2") == DIRECT_LENGTH
-        assert 0 < int(pool.client.ttl("nobody@nowhere.dq2")) <= 3  # type: ignore[arg-type]
-    assert set(left(pool)) <= {b"cpu", b"nobody@nowhere.dq2"}
-    pool.client.delete("cpu", "nobody@nowhere.dq2")
+        assert pool.client.llen(NOBODY) == DIRECT_LENGTH
+        assert 0 < int(pool.client.ttl(NOBODY)) <= 3  # type: ignore[arg-type]
+    assert set(left(pool)) <= {names.queue_key("cpu").encode(), NOBODY.encode()}
+    pool.client.delete(names.queue_key("cpu"), NOBODY)
 
 
 def test_a_lying_peer_shows_nothing_and_is_shut_out(pool: Pool) -> None:

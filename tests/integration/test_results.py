@@ -11,6 +11,7 @@ import pytest
 import redis
 from celery.result import AsyncResult
 
+from p2c2g.messaging import names
 from p2c2g.messaging import writer as writing
 from p2c2g.messaging.embedded import HOST, EmbeddedBroker
 from p2c2g.messaging.writer import MAX_WAITING, RESULT_LIFETIME, ResultWriter
@@ -47,7 +48,7 @@ def test_a_chunk_s_end_is_told_twice(lane: Lane, worker: MakeWorker) -> None:
     lane.wait_until(lambda: told.state == "FAILURE")
     assert "not today" in str(told.result)
     # It says so for a minute, and no longer.
-    assert 0 < lane.client.ttl(f"celery-task-meta-{told.id}") <= 60
+    assert 0 < lane.client.ttl(f"{names.celerys()}celery-task-meta-{told.id}") <= 60
 
     # One worker with one thread works in order, and its results come in order.
     sent = lane.send(100)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from p2c2g.media.wire import ChunkHeader
+from p2c2g.messaging import names
 from p2c2g.messaging.dispatcher import Message
 from p2c2g.messaging.names import own_queue
 from p2c2g.messaging.publishing import move_messages
@@ -50,9 +51,10 @@ def test_a_peer_that_dies_is_missed_by_nobody_for_long(pool: Pool) -> None:
         gamer.play_complete(30)
         gamer.until(lambda: not pool.client.hexists("p2c2g.peers", "dying@test"), "not swept")
         # What the session had sent on its way may come after the sweep, and expires.
-        left = (own_queue("dying@test"), "dying@test.celery.pidbox")
+        queues = (own_queue("dying@test"), names.control_queue("dying@test"))
+        left = [names.queue_key(queue) for queue in queues]
         gamer.until(lambda: not pool.client.exists(*left), "something of it is left")
-        bindings: set[bytes] = pool.client.smembers("_kombu.binding.celery.pidbox")  # type: ignore[assignment]
+        bindings: set[bytes] = pool.client.smembers(names.control_bindings())  # type: ignore[assignment]
         assert not [each for each in bindings if b"dying" in each]
 
 
@@ -129,7 +131,7 @@ def test_what_waits_moves_once_and_what_is_taken_does_not(lane: Lane) -> None:
         lane.confirm()
 
     def waiting(peer: str) -> list[str]:
-        rows: list[bytes] = lane.client.lrange(own_queue(peer), 0, -1)  # type: ignore[assignment]
+        rows: list[bytes] = lane.client.lrange(names.queue_key(own_queue(peer)), 0, -1)  # type: ignore[assignment]
         return [task for row in rows for task in (first, second, third) if task.encode() in row]
 
     move(second)
@@ -138,4 +140,4 @@ def test_what_waits_moves_once_and_what_is_taken_does_not(lane: Lane) -> None:
     move(second, "s.1", "s.11", first)
     assert waiting("slow@test") == [third]
     assert waiting("idle@test") == [second, first], "what came last is read first"
-    assert 0 < int(lane.client.ttl(own_queue("idle@test"))) <= 3  # type: ignore[arg-type]
+    assert 0 < int(lane.client.ttl(names.queue_key(own_queue("idle@test")))) <= 3  # type: ignore[arg-type]

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from celery import Celery
 
+from p2c2g.messaging import names
 from p2c2g.messaging.embedded import EmbeddedBroker
 from tests.lane import PATIENCE, Lane, settings
 from tests.pool import Worker
@@ -31,6 +32,8 @@ def shared(
 def plain(broker: EmbeddedBroker) -> Iterator[Celery]:
     """A stock application that knows nothing of P2C2G."""
     with Celery("plain", broker=broker.url, backend=broker.url, set_as_current=False) as app:
+        options = {"global_keyprefix": names.celerys()}
+        app.conf.update(broker_transport_options=options, result_backend_transport_options=options)
         yield app
 
 

@@ -9,7 +9,7 @@ import msgpack
 import pytest
 from celery import Celery
 
-from p2c2g.messaging import envelope
+from p2c2g.messaging import envelope, names
 from p2c2g.messaging.embedded import EmbeddedBroker
 from tests.lane import PATIENCE, Lane, settings
 from tests.pool import Worker
@@ -135,6 +135,10 @@ def test_a_stock_application_may_send_us_tasks(
     shared: tuple[Lane, Worker], broker: EmbeddedBroker
 ) -> None:
     with Celery("plain", broker=broker.url, backend=broker.url, set_as_current=False) as plain:
+        options = {"global_keyprefix": names.celerys()}
+        plain.conf.update(
+            broker_transport_options=options, result_backend_transport_options=options
+        )
         result = plain.send_task("lane.add", (2, 3), queue="cpu")
         assert result.get(timeout=PATIENCE) == 5
         named = plain.send_task("lane.add", kwargs={"x": 4, "y": 5}, queue="cpu")

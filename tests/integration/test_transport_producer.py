@@ -9,7 +9,7 @@ import redis
 from kombu.exceptions import OperationalError
 from redis.connection import AbstractConnection
 
-from p2c2g.messaging import envelope
+from p2c2g.messaging import envelope, names
 from p2c2g.messaging.embedded import HOST, EmbeddedBroker
 from p2c2g.messaging.pipelining import CommandStream
 from p2c2g.testing.delay_proxy import DelayProxy
@@ -50,7 +50,7 @@ def test_a_binary_body_costs_little_more_than_its_bytes(lane: Lane) -> None:
     payload = b"\xff" * 100_000
     lane.send(payload=payload)
     lane.confirm()
-    (item,) = lane.client.lrange("cpu", 0, -1)
+    (item,) = lane.client.lrange(names.queue_key("cpu"), 0, -1)
     assert len(payload) < len(item) < len(payload) + 1500
     assert envelope.unpack(item)["body"].count(b"\xff") >= len(payload)
 
@@ -75,8 +75,8 @@ def test_a_refused_message_is_told_at_the_next_batch() -> None:
     with EmbeddedBroker(maxmemory=limit) as broker, Lane(settings(broker.url)) as lane:
         with pytest.raises(OperationalError, match=r"refused a message.*maxmemory"):
             send_often(lane, 40, b"p" * 500_000)
-        before = lane.client.llen("cpu")
-        lane.client.delete("cpu")
+        before = lane.client.llen(names.queue_key("cpu"))
+        lane.client.delete(names.queue_key("cpu"))
         assert before > 0
         sent: list[str] = []
         while not sent:

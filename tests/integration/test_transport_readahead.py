@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from p2c2g.messaging import names
 from p2c2g.messaging.embedded import HOST, EmbeddedBroker
 from p2c2g.testing.delay_proxy import DelayProxy
 from tests.lane import Lane, by_port
@@ -17,7 +18,7 @@ def taken_while_held(lane: Lane, held: int) -> int:
     # Two answers are two turns of its loop: what it may ask for, it has asked for.
     for _ in range(2):
         lane.app.control.broadcast("ping", reply=True, limit=1, timeout=30)
-    return held - lane.client.llen("cpu")
+    return held - lane.client.llen(names.queue_key("cpu"))
 
 
 def test_a_near_worker_does_not_hoard(lane: Lane, worker: MakeWorker) -> None:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
@@ -193,3 +194,102 @@ def test_behind_sentinel(tmp_path: Path) -> None:
         assert lane.app.send_task("lane.add", (1, 2), queue="cpu").get(timeout=PATIENCE) == 3
         worker.signal(15)
         assert worker.wait() == 0, worker.log()
+
+
+class Watched:
+    """Two servers, one of them the other's replica, and Sentinels that watch them."""
+
+    def __init__(self, stack: ExitStack, folder: Path, count: int, *, tls: bool) -> None:
+        self.folder = folder
+        self._stack = stack
+        self._tls: tuple[str, ...] = ()
+        self._client: dict[str, Any] = {}
+        if tls:
+            make_authority(folder, "ours")
+            make_certificate(folder, "ours")
+            self._tls = (
+                f"tls-cert-file {folder}/server.crt", f"tls-key-file {folder}/server.key",
+                f"tls-ca-cert-file {folder}/ours.crt", "tls-auth-clients no",
+                "tls-replication yes",
+            )  # fmt: skip
+            self._client = {"ssl": True, "ssl_ca_certs": str(folder / "ours.crt")}
+        first, second, *self.watchers = free_ports(2 + count)
+        common = (
+            "requirepass Geheim",
+            "masterauth Geheim",
+            'save ""',
+            "repl-diskless-sync-delay 0",
+        )
+        self._serve("first", first, *common)
+        self._serve("second", second, *common, f"replicaof {HOST} {first}")
+        for number, port in enumerate(self.watchers):
+            self._serve(
+                f"sentinel{number}", port, f"sentinel monitor games {HOST} {first} 1",
+                "sentinel auth-pass games Geheim", "sentinel down-after-milliseconds games 2000",
+                "sentinel failover-timeout games 4000", sentinel=True,
+            )  # fmt: skip
+
+    def _serve(self, name: str, port: int, *lines: str, sentinel: bool = False) -> None:
+        folder = self.folder / name
+        folder.mkdir()
+        listens = (f"port 0\ntls-port {port}",) if self._tls else (f"port {port}",)
+        (folder / "conf").write_text("\n".join((*listens, *self._tls, *lines, "")))
+        serve(self._stack, folder, folder / "conf", *(["--sentinel"] if sentinel else []))
+        wait_for(self.client(port, None if sentinel else "Geheim"))
+
+    def client(self, port: int, password: str | None = None) -> redis.Redis:
+        """Return a client of one of them, closed with the stack."""
+        made = redis.Redis(host=HOST, port=port, password=password, **self._client)
+        self._stack.callback(made.close)
+        return made
+
+    def fail_over(self) -> None:
+        """Make the replica the master, and wait until every Sentinel says so."""
+        asked = [self.client(port) for port in self.watchers]
+        before = asked[0].sentinel_get_master_addr_by_name("games")
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            try:
+                asked[0].execute_command("SENTINEL", "FAILOVER", "games")
+            except redis.ResponseError:  # It does not know the replica yet.
+                assert time.monotonic() < deadline, "no replica is good enough"
+                time.sleep(0.2)
+            else:
+                break
+        while any(each.sentinel_get_master_addr_by_name("games") == before for each in asked):
+            assert time.monotonic() < deadline, "no failover"
+            time.sleep(0.1)
+
+
+@pytest.mark.needs("redis-server", "openssl")
+@pytest.mark.parametrize(
+    ("count", "tls"), [(1, False), (2, False), (2, True)], ids=["one", "two", "two-tls"]
+)
+def test_a_failover_behind_sentinels(tmp_path: Path, count: int, tls: bool) -> None:
+    with ExitStack() as stack:
+        watched = Watched(stack, tmp_path, count, tls=tls)
+        scheme = "sentinels" if tls else "sentinel"
+        url = ";".join(f"{scheme}://:Geheim@{HOST}:{port}/1" for port in watched.watchers)
+        ca = tmp_path / "ours.crt" if tls else None
+        known = Settings(broker=BrokerSettings(url=url, ca=ca, sentinel_master="games"))
+        more = {"P2C2G_BROKER_SENTINEL_MASTER": "games"}
+        if ca is not None:
+            more["P2C2G_BROKER_CA"] = str(ca)
+        with Lane(known) as lane:
+            worker = Worker(
+                lane.app, url, tmp_path / "w.log", "-Q", "cpu", "-c", "2", environment=more
+            )
+            stack.callback(worker.kill)
+            worker.start()
+            lane.round_trip()
+        for session in ("second", "third"):
+            watched.fail_over()
+            with redis_client(known) as client:
+                wait_for(client)
+            with Lane(known, session=session) as lane:
+                lane.round_trip_in_the_end()
+        assert worker.is_running, worker.log()
+        assert "Traceback" not in worker.log()
+        assert "Geheim" not in worker.log()
+        worker.signal(15)
+        assert worker.wait(PATIENCE) == 0, worker.log()

@@ -76,7 +76,7 @@ def waited_seconds(process: int) -> float:
 def await_empty(client: redis.Redis, queue: str) -> None:
     """Wait until nothing is in a queue, or nobody seems to take it."""
     deadline = monotonic() + SETTLE
-    while client.llen(queue) and monotonic() < deadline:
+    while client.llen(names.queue_key(queue)) and monotonic() < deadline:
         Event().wait(LOOK_EVERY)
 
 
@@ -103,7 +103,11 @@ def _left(client: redis.Redis, queue: str) -> list[str]:
     for raw in sorted(keys):
         key = raw.decode(errors="replace")
         seconds: Any = client.ttl(raw)
-        if key in (names.peers(), queue) or key.endswith(".dq2") or names.is_results(key):
+        if (
+            key in (names.peers(), names.queue_key(queue))
+            or key.endswith(".dq2")
+            or names.is_results(key)
+        ):
             left.append(f"{key} is still there")
         elif seconds == -1:
             left.append(f"{key} has no end")

@@ -131,10 +131,10 @@ def test_what_is_left_is_told() -> None:
         client.set("gone soon", "1", ex=60)
         assert pending(client, "cpu", 0.0) == []
         client.set("for good", "1")
-        client.lpush("cpu", "a chunk")
-        client.expire("cpu", 60)
-        client.lpush("peer1@load.dq2", "a chunk")
-        client.expire("peer1@load.dq2", 60)
+        client.lpush("p2c2g:cpu", "a chunk")
+        client.expire("p2c2g:cpu", 60)
+        client.lpush("p2c2g:peer1@load.dq2", "a chunk")
+        client.expire("p2c2g:peer1@load.dq2", 60)
         client.xadd("p2c2g.results.someone", {"id": "1"})
         Registry(client).enrol(
             Enrolment(id="peer1@load", instance="one"),
@@ -143,11 +143,11 @@ def test_what_is_left_is_told() -> None:
         found = pending(client, "cpu", 0.0)
         client.close()
     assert found == [
-        "cpu is still there",
         "for good has no end",
         "p2c2g.peers is still there",
         "p2c2g.results.someone is still there",
-        "peer1@load.dq2 is still there",
+        "p2c2g:cpu is still there",
+        "p2c2g:peer1@load.dq2 is still there",
     ]
 
 

@@ -20,6 +20,7 @@ from p2c2g.media.frame import Pixels, Size
 from p2c2g.media.methods import NETWORKS
 from p2c2g.media.operations import Step
 from p2c2g.peers.messages import Capabilities, Enrolment, Gpu, parse
+from p2c2g.system import cpus
 from p2c2g_workers import nets, probe
 from p2c2g_workers.engine import Kind
 from p2c2g_workers.engine.cpu import CpuEngine
@@ -270,7 +271,7 @@ def test_a_container_has_what_its_groups_allow(
     tmp_path: Path, files: dict[str, str], cpu: float | None, memory: int | None
 ) -> None:
     groups, own = write(tmp_path, files)
-    assert machine.cpu_quota(groups, own) == cpu
+    assert cpus.cpu_quota(groups, own) == cpu
     assert machine.memory_limit(groups, own) == memory
 
 
@@ -278,8 +279,8 @@ def test_a_container_has_what_its_groups_allow(
 def test_cores_are_what_the_quota_has_in_full(monkeypatch: pytest.MonkeyPatch) -> None:
     allowed = len(os.sched_getaffinity(0))
     for quota, cores in [(None, allowed), (0.3, 1), (1.9, 1), (10_000.0, allowed)]:
-        monkeypatch.setattr(machine, "cpu_quota", lambda quota=quota: quota)
-        assert machine.cores() == cores
+        monkeypatch.setattr(cpus, "cpu_quota", lambda quota=quota: quota)
+        assert cpus.cores() == cores
 
 
 # -- graphics

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import os
+import re
 import ssl
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
+import redis
 from hypothesis import given
 from hypothesis import strategies as st
+from kombu.utils.url import parse_url
 
 from p2c2g.errors import UsageError
-from p2c2g.settings import BrokerSettings, Settings, load, redacted
+from p2c2g.settings import BrokerSettings, Settings, load
+from p2c2g.settings.broker_url import BrokerUrl, redacted
 
 
 @pytest.fixture(autouse=True)
 def _no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in os.environ:
-        if name.upper().startswith("P2C2G_"):
+        if name.upper().startswith(("P2C2G_", "REDIS_URL")):
             monkeypatch.delenv(name)
 
 
@@ -39,6 +44,8 @@ def test_every_setting_has_its_variable(monkeypatch: pytest.MonkeyPatch) -> None
         "P2C2G_BROKER_CA": "ca.pem",
         "P2C2G_BROKER_VERIFY": "false",
         "P2C2G_BROKER_SENTINEL_MASTER": "games",
+        "P2C2G_BROKER_SENTINEL_PASSWORD": "theirs",
+        "P2C2G_BROKER_PREFIX": "games-2",
         "P2C2G_WORKER_OPENCV_THREADS": "4",
         "P2C2G_WORKER_RESULT_LIFETIME": "5",
         "P2C2G_WORKER_GPU": "1",
@@ -64,6 +71,8 @@ def test_every_setting_has_its_variable(monkeypatch: pytest.MonkeyPatch) -> None
             "ca": Path("ca.pem"),
             "verify": False,
             "sentinel_master": "games",
+            "sentinel_password": "theirs",
+            "prefix": "games-2",
         },
         "worker": {
             "opencv_threads": 4,
@@ -98,6 +107,8 @@ def test_a_variable_that_is_set_to_nothing_is_not_set(monkeypatch: pytest.Monkey
         ("P2C2G_SESSION_DEADLINE_MS", "inf", "less than or equal to 60000"),
         ("P2C2G_SESSION_QUALITY", "101", "less than or equal to 100"),
         ("P2C2G_BROKER_VERIFY", "perhaps", "valid boolean"),
+        ("P2C2G_BROKER_PREFIX", "a.b", "match pattern"),
+        ("P2C2G_BROKER_PREFIX", "a:b", "match pattern"),
         ("p2c2g_session_quality", "high", "valid integer"),
     ],
 )
@@ -133,6 +144,48 @@ def test_variables_of_others_are_let_be(monkeypatch: pytest.MonkeyPatch) -> None
     assert load() == Settings()
 
 
+def test_what_kubernetes_and_docker_inject_for_a_service_of_that_name_is_let_be(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for group in ("BROKER", "WORKER", "SESSION", "LOG", "BROKER_REDIS"):
+        for name, value in {
+            "SERVICE_HOST": "10.0.0.1",
+            "SERVICE_PORT": "6379",
+            "SERVICE_PORT_REDIS": "6379",
+            "PORT": "tcp://10.0.0.1:6379",
+            "PORT_6379_TCP": "tcp://10.0.0.1:6379",
+            "PORT_6379_TCP_PROTO": "tcp",
+            "PORT_6379_TCP_PORT": "6379",
+            "PORT_6379_TCP_ADDR": "10.0.0.1",
+            "NAME": "/web/broker",
+            "ENV_REDIS_VERSION": "7.2",
+        }.items():
+            monkeypatch.setenv(f"P2C2G_{group}_{name}", value)
+    assert load() == Settings()
+
+
+def test_a_port_of_ones_own_is_still_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("P2C2G_BROKER_PORT", "6379")
+    with pytest.raises(UsageError, match="P2C2G_BROKER_PORT is no setting"):
+        load()
+
+
+def test_redis_url_names_the_broker_where_ours_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REDIS_URL", "redis://:pw@host:7/1")
+    assert load().broker.url == "redis://:pw@host:7/1"
+    assert "REDIS_URL" in load().broker.named_by
+    monkeypatch.setenv("P2C2G_BROKER_URL", "redis://ours")
+    assert load().broker.url == "redis://ours"
+    assert load().broker.named_by == ""
+
+
+def test_a_wrong_redis_url_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REDIS_URL", "http://:pw@host")
+    with pytest.raises(UsageError, match=r"\(from REDIS_URL\) is not a broker's URL") as caught:
+        load().broker.checked_url()
+    assert "pw" not in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("url", "checked"),
     [
@@ -141,7 +194,18 @@ def test_variables_of_others_are_let_be(monkeypatch: pytest.MonkeyPatch) -> None
         ("redis://user:p%23ss@h:1/15", "redis://user:p%23ss@h:1/15"),
         ("redis://[::1]:6379/", "redis://[::1]:6379/"),
         ("REDISS://h?ssl_cert_reqs=none", "rediss://h"),
+        ("redis://[::1]", "redis://[::1]"),
+        ("redis://:p#s;s@h/0", "redis://:p%23s%3Bs@h/0"),
+        ("redis://:p/s@@?s@h:1/2?ssl_cert_reqs=none", "redis://:p%2Fs%40%40%3Fs@h:1/2"),
+        ("redis://:100%@h", "redis://:100%25@h"),
+        ("redis://:a:b%3Bc@h", "redis://:a%3Ab%3Bc@h"),
+        ("redis://jürgen:geheim€@h", "redis://j%C3%BCrgen:geheim%E2%82%AC@h"),
         ("sentinel://a:26379", "sentinel://a:26379"),
+        ("sentinels://:p;w@a/3", "sentinels://:p%3Bw@a/3"),
+        (
+            "sentinel://u:pw@a:1/3;sentinel://b:2",
+            "sentinel://u:pw@a:1/3;sentinel://u:pw@b:2/3",
+        ),
         ("sentinel://a:1;sentinel://b:2;sentinel://c", "sentinel://a:1;sentinel://b:2;sentinel://c"),
     ],
 )  # fmt: skip
@@ -152,7 +216,8 @@ def test_a_brokers_url_is_let_pass_without_its_query(url: str, checked: str) -> 
 WRONG_URLS = [
     "", "127.0.0.1:6379", "http://h", "amqp://h", "redis://", "redis:///0", "redis://:pw@",
     "redis://h:port", "redis://h:70000", "redis://h:0", "redis://[::1", "redis://h/games",
-    "redis://h/0#x", "redis://:p#ss@h/0", "redis://:p/ss@h/0", "sentinel://", "sentinel://a;",
+    "redis://h/0#x", "redis://h/0?x=a@h", "redis://h:1:2/0", "redis://[1]2/0",
+    "sentinel://", "sentinel://a;", "sentinel://a;sentinels://b", "sentinel://a;redis://b",
     "sentinel://a:1;sentinel://", "redis://a;sentinel://b", "redis+socket:///run/redis",
 ]  # fmt: skip
 
@@ -183,7 +248,8 @@ def test_any_text_is_a_url_or_a_usage_error(text: str) -> None:
         except UsageError:
             continue
         assert broker(checked).checked_url() == checked
-        assert (settings.tls() is None) == (not checked.startswith("rediss://"))
+        has_tls = checked.startswith(("rediss://", "sentinels://"))
+        assert (settings.tls() is None) == (not has_tls)
 
 
 def test_only_rediss_has_tls() -> None:
@@ -235,10 +301,28 @@ def test_redacted_shows_no_password(url: str, shown: str) -> None:
 @given(
     st.text("abc", max_size=3), st.text(min_size=1), st.sampled_from(["redis", "rediss", "http"])
 )
-def test_no_password_is_seen_in_a_refusal(user: str, filler: str, scheme: str) -> None:
+def test_no_password_is_seen_in_what_is_shown(user: str, filler: str, scheme: str) -> None:
     password = "Geheim" + filler.replace("@", "").replace("\n", "") + "Geheim"
     url = f"{scheme}://{user}:{password}@host:port/0"
     with pytest.raises(UsageError) as caught:
         broker(url).checked_url()
     assert "Geheim" not in str(caught.value)
     assert "Geheim" not in redacted(url)
+    address = BrokerUrl.parse(f"redis://{user}:{password}@host:1/0")
+    assert address is not None
+    assert "Geheim" not in address.shown
+
+
+@given(st.text(min_size=1))
+def test_any_password_arrives_encoded_and_as_it_is(password: str) -> None:
+    encoded = quote(password, safe="")
+    for written in (encoded, password):
+        if written == password and re.search("%[0-9A-Fa-f]{2}", password):
+            continue  # It means another password.
+        address = BrokerUrl.parse(f"redis://:{written}@host:1/2")
+        assert address is not None
+        assert (address.password, address.hosts, address.database) == (password, [("host", 1)], 2)
+        # kombu and Celery read the same from it, and redis-py.
+        read = parse_url(address.text)
+        assert (read["password"], read["hostname"], read["port"]) == (password, "host", 1)
+        assert redis.connection.parse_url(address.text)["password"] == password

@@ -83,7 +83,7 @@ def train(
     """Train a net for one game: records while you play, trains, keeps the net if it is better."""
     settings = load()
     if broker is not None:
-        settings.broker.url = broker
+        settings.broker.use(broker)
     configure()
     _check_installed()
     console = Console(highlight=False)

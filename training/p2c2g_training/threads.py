@@ -6,11 +6,11 @@ gain: on two cores with four other busy programs, one thread did 303 steps in 20
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 
 import torch
 
+from p2c2g.system.cpus import cores
 from p2c2g_training.train import TrainingRun
 
 #: Steps that are measured for each number of threads, after a first one that is not.
@@ -44,7 +44,7 @@ def settle(run: TrainingRun, stopped: Callable[[], bool]) -> int:
     if run.terms.seconds is None:
         return torch.get_num_threads()
     mean: dict[int, float] = {}
-    for count in candidates(_cores()):
+    for count in candidates(cores()):
         torch.set_num_threads(count)
         steps: list[float] = []
         for tried in range(TRIED + 1):
@@ -61,7 +61,3 @@ def settle(run: TrainingRun, stopped: Callable[[], bool]) -> int:
     if mean:
         torch.set_num_threads(best(mean))
     return torch.get_num_threads()
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -109,8 +109,8 @@ def run(
 ) -> int:
     """Serve the pool: becomes a Celery worker with options that suit this machine."""
     from p2c2g.commands.guest import Limits
+    from p2c2g.system.cpus import cores
     from p2c2g_workers.launch import Launch
-    from p2c2g_workers.probe.machine import cores
 
     settings = _settings(broker)
     settings.broker.tls()  # Says what is wrong with it here, not in the worker.
@@ -134,7 +134,7 @@ def run(
 def _settings(broker: str | None) -> Settings:
     settings = load()
     if broker is not None:
-        settings.broker.url = broker
+        settings.broker.use(broker)
     settings.broker.checked_url()
     return settings
 

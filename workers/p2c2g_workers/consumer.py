@@ -11,10 +11,11 @@ then the peer deregisters, and what waits in its own queue goes to the capabilit
 
 from __future__ import annotations
 
-import functools
 import gc
 import logging
+import sys
 import threading
+import warnings
 from collections.abc import Callable
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -24,16 +25,21 @@ import redis
 from celery import bootsteps, platforms, signals
 from celery.app.task import Task as StockTask
 from celery.concurrency.base import BasePool
-from celery.exceptions import InvalidTaskError
+from celery.exceptions import CPendingDeprecationWarning, WorkerShutdown
 from celery.worker import state
 from celery.worker.consumer import Consumer as StockConsumer
-from celery.worker.request import Request as StockRequest
+from kombu.exceptions import OperationalError
 
-from p2c2g.errors import UsageError
+from p2c2g.errors import P2C2GError, UsageError
+from p2c2g.messaging.client import Client, redis_client
 from p2c2g.messaging.readahead import SPARE, Window
 from p2c2g.messaging.results import FrameResultBackend, flush_results
 from p2c2g.messaging.transport import Transport
-from p2c2g_workers.method_chooser import RECEIVED
+from p2c2g.settings import load
+from p2c2g_workers import refusals
+from p2c2g_workers.ending import Ending
+from p2c2g_workers.naming import Claim
+from p2c2g_workers.request import Request
 
 if TYPE_CHECKING:
     from p2c2g_workers.peer import Peer
@@ -127,8 +133,10 @@ class ReadAhead(bootsteps.StartStopStep):
             try:
                 shortest = min(channel.round_trip() for _ in range(PROBES))
             except (OSError, redis.RedisError) as error:
-                logger.debug("Could not measure the round trip to the broker: %s", error)
-                return  # The worker's own connection notices too, and calls start() again.
+                if not ended.is_set():
+                    logger.warning("The broker does not answer (%s): connecting again.", error)
+                    channel.hang_up()
+                return  # The loop notices, and calls start() again.
             self._window.round_trip(shortest)
             transport.read_ahead = self._window.read_ahead
             ended.wait(PROBE_INTERVAL)
@@ -136,35 +144,6 @@ class ReadAhead(bootsteps.StartStopStep):
 
 def _nothing() -> None:
     """Wake the loop."""
-
-
-class Request(StockRequest):
-    """Celery's request, which refuses a body at which a pool's thread would fail.
-
-    A request that fails there before the task begins never ends for Celery: it would count as
-    running, and take one of the worker's slots, for good.
-    """
-
-    def __init__(self, message: Any, *args: Any, **kwargs: Any) -> None:
-        try:
-            super().__init__(message, *args, **kwargs)
-            arguments, keywords, embedded = self._payload
-        except (TypeError, ValueError) as error:
-            raise InvalidTaskError(
-                f"its body does not have the three parts of a task: {error}"
-            ) from error
-        if not (
-            isinstance(arguments, list | tuple)
-            and isinstance(keywords, dict)
-            and isinstance(embedded, dict | None)
-        ):
-            raise InvalidTaskError("its body is not a list and two mappings")
-        # From here the task, perhaps in another process, computes how much time it has left.
-        self._request_dict[RECEIVED] = monotonic()
-
-    def info(self, safe: bool = False) -> Any:
-        """Describe it for ``celery inspect active`` and Flower, without its picture."""
-        return super().info(safe=True)
 
 
 class RefusedError(click.ClickException):
@@ -186,6 +165,8 @@ class Consumer(StockConsumer):
     peer: Peer | None = None
     #: Deregisters it; called last.
     leave: Callable[[], None] | None = None
+    #: A client of the broker, of a worker that enrols.
+    client: Client | None = None
 
     class Blueprint(StockConsumer.Blueprint):
         """The steps, in the order of their dependencies."""
@@ -203,10 +184,38 @@ class Consumer(StockConsumer):
         # Other steps require mingle, and so bring it back: it waits a second for answers whenever
         # the worker connects.
         kwargs.update(without_mingle=True, without_gossip=True)
+        self.ending = Ending(lambda: bool(state.active_requests))
+        # Weakly held by the signal.
+        signals.worker_shutting_down.connect(self._on_signal, dispatch_uid="p2c2g-ending")
         try:
             super().__init__(*args, **kwargs)
         except UsageError as error:
+            # A worker that has left the terminal has nothing but its log.
+            if not sys.stderr.isatty():
+                logger.critical("%s", error)
+            _give_up_name(self.controller, self.hostname)
             raise RefusedError(str(error)) from error
+
+    def _end_cold(self, *_: Any) -> None:
+        self.ending.begin(cold=True, code=platforms.EX_FAILURE)
+        state.should_terminate = platforms.EX_FAILURE
+
+    def _on_signal(self, how: str = "", exitcode: int = platforms.EX_OK, **_: Any) -> None:
+        self.ending.begin(cold=how.lower() == "cold", code=exitcode or platforms.EX_OK)
+
+    def start(self) -> None:
+        """Work until the end; what cannot be waited for is one sentence, and its exit code."""
+        try:
+            super().start()
+        except P2C2GError as error:
+            logger.critical("%s", error)
+            self.ending.begin(code=error.exit_code)
+            raise WorkerShutdown(error.exit_code) from error
+
+    def stop(self) -> None:
+        """End: however that began, the broker cannot hold it up."""
+        self.ending.begin()
+        super().stop()
 
     def update_strategies(self) -> None:
         """Check every task's messages."""
@@ -233,7 +242,7 @@ class Consumer(StockConsumer):
         which threads do not allow.  So ours only sets a flag.
         """
         if self.restart_count == 0 and not self._ends_tasks():
-            platforms.signals["SIGQUIT"] = _end_cold
+            platforms.signals["SIGQUIT"] = self._end_cold
             if isinstance(self.app.backend, FrameResultBackend):
                 self.app.backend.open()
             # What is loaded by now stays: searching it for garbage took 42 ms in the middle of a
@@ -245,8 +254,27 @@ class Consumer(StockConsumer):
             self.peer.consuming(True)
 
     def ensure_connected(self, conn: Any) -> Any:
-        """Try often to reach a broker that is away: Celery's own pauses grow by 2 s each time."""
-        conn.ensure_connection = functools.partial(conn.ensure_connection, **RECONNECT)
+        """Try often to reach a broker that is away: Celery's own pauses grow by 2 s each time.
+
+        Raises:
+            BrokerRefusesError: it is there, and will not have this worker.
+        """
+        ensure = conn.ensure_connection
+
+        def ensure_or_refuse(told: Callable[..., Any], *args: Any, **options: Any) -> Any:
+            def tell(error: Exception, *rest: Any) -> Any:
+                refusals.check(error)
+                return told(error, *rest)
+
+            while True:
+                try:
+                    return ensure(tell, *args, **(options | RECONNECT))
+                except (OperationalError, redis.ResponseError) as error:
+                    # It is there, and does not even answer a PING: it is busy with a script.
+                    tell(error, RECONNECT["interval_max"])
+                    refusals.pause(state.maybe_shutdown)
+
+        conn.ensure_connection = ensure_or_refuse
         return super().ensure_connected(conn)
 
     def _ends_tasks(self) -> bool:
@@ -256,12 +284,30 @@ class Consumer(StockConsumer):
     def on_connection_error_after_connected(self, exc: Exception) -> None:
         """Keep what the pool's threads have received; with prefork, Celery throws it away.
 
-        Handing it back as well would run it twice.
+        Handing it back as well would run it twice.  What the broker refuses is waited out.
+
+        Raises:
+            BrokerRefusesError: it will go on refusing.
         """
+        refusals.check(exc)
         if type(self.pool).flush is BasePool.flush:
             for channel in self.connection.transport.channels:
                 channel.do_restore = False
-        super().on_connection_error_after_connected(exc)
+        with warnings.catch_warnings():  # About a setting that we have made.
+            warnings.simplefilter("ignore", CPendingDeprecationWarning)
+            super().on_connection_error_after_connected(exc)
+        if isinstance(exc, redis.ResponseError) and self.client is not None:
+            queues = self.app.amqp.queues.consume_from
+            refusals.wait_out(self.client, self.hostname, queues, state.maybe_shutdown)
+
+    def on_connection_error_before_connected(self, exc: Exception) -> None:
+        """Try again, unless the broker will go on refusing.
+
+        Raises:
+            BrokerRefusesError: it will.
+        """
+        refusals.check(exc)
+        super().on_connection_error_before_connected(exc)
 
     def terminate(self) -> None:
         """End at once (cold shutdown): what has not started goes back to its queue."""
@@ -278,8 +324,10 @@ class Consumer(StockConsumer):
             self.leave()
 
 
-def _end_cold(*_: Any) -> None:
-    state.should_terminate = platforms.EX_FAILURE
+def _give_up_name(controller: Any, name: str) -> None:
+    client = redis_client(load())
+    Claim.of(controller, name).release(client, name)
+    client.close()
 
 
 @signals.worker_process_shutdown.connect

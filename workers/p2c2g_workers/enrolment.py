@@ -12,7 +12,6 @@ from __future__ import annotations
 import logging
 import threading
 from typing import Any
-from uuid import uuid4
 
 import psutil
 from celery import bootsteps, signals
@@ -34,6 +33,7 @@ from p2c2g_workers.engine.choosing import open_engine
 from p2c2g_workers.engine.cpu import CpuEngine
 from p2c2g_workers.engine.guarded import Guarded
 from p2c2g_workers.heart import Heart
+from p2c2g_workers.naming import Claim
 from p2c2g_workers.peer import Peer
 
 logger = logging.getLogger(__name__)
@@ -84,6 +84,9 @@ class EnrolmentStep(bootsteps.StartStopStep):
         self._left = self._stands_in = False
         choose_queues(queues, self._capabilities, cpu_fallback, problem)
         id = str(consumer.hostname)  # noqa: A001 - the registry's word
+        claim = Claim.of(getattr(consumer, "controller", None), id)
+        if claim.wanted != id:
+            logger.warning("%s is taken: this worker is called %s.", claim.wanted, id)
         if not is_name(id):
             raise UsageError(
                 f"{id!r} cannot be a peer's id: give one of at most 200 characters without "
@@ -93,14 +96,14 @@ class EnrolmentStep(bootsteps.StartStopStep):
             id=id,
             name=(peer_name or "").strip(),
             region=(region or "").strip(),
-            instance=uuid4().hex,
+            instance=claim.instance,
             slots=consumer.pool.limit or 1,
             queues=self._queues(id),
             interval=settings.worker.beat_interval,
             capabilities=self._capabilities,
         )
         queues.select_add(_direct_queue(id))
-        self._client = redis_client(settings)
+        self._client = consumer.client = redis_client(settings)
         psutil.cpu_percent()  # It covers the time since the last call, hence a first one.
         consumer.peer = self.peer = Peer(
             in_flight=lambda: len(state.reserved_requests),
@@ -245,6 +248,7 @@ class EnrolmentStep(bootsteps.StartStopStep):
     def _fail(self, sentence: str, code: int) -> None:
         """End the worker from the heart's thread."""
         logger.critical("%s", sentence)
+        self._consumer.ending.begin(code=code)
         state.should_stop = code
         if self._consumer.hub is not None:
             self._consumer.hub.call_soon(_nothing)

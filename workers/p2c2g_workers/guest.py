@@ -21,10 +21,10 @@ from celery import bootsteps, signals
 
 from p2c2g.commands.guest import Limits
 from p2c2g.errors import UsageError
+from p2c2g.system.cpus import cores
 from p2c2g_workers import guest_policy
 from p2c2g_workers.guest_policy import Policy, Readings, Verdict
 from p2c2g_workers.owner import OwnerWatch, own_cpu
-from p2c2g_workers.probe import cores
 
 logger = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable
 from time import monotonic
 
-from p2c2g.errors import BrokerUnavailableError, UsageError
+from p2c2g.errors import BrokerRefusesError, BrokerUnavailableError, UsageError
 from p2c2g.peers.messages import Enrolment
 from p2c2g.peers.registry import MISSED, Registry, Standing
 from p2c2g_workers.peer import Peer
@@ -96,6 +96,9 @@ class Heart:
         """Beat or enrol once; return whether to go on."""
         try:
             standing = self._beat()
+        except BrokerRefusesError as error:
+            self._failed(str(error), error.exit_code)
+            return False
         except BrokerUnavailableError as error:
             if not self._away:
                 logger.warning("Could not send this peer's beat to the registry: %s", error)

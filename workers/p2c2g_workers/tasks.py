@@ -21,11 +21,12 @@ from p2c2g.media.wire import ChunkHeader, ResultHeader
 from p2c2g.settings import load
 from p2c2g.system.malloc import keep_freed_memory
 from p2c2g_workers import logs as _logs  # takes over Celery's loggers on import
+from p2c2g_workers import naming as _naming  # chooses the worker's name, likewise
 from p2c2g_workers.engine import Work, current
 from p2c2g_workers.ladder import settle
 from p2c2g_workers.method_chooser import RECEIVED, MethodChooser
 
-del _logs
+del _logs, _naming
 
 #: Most pixels of any picture that a peer makes: a frame of 8192x8192, 200 MB.
 MAX_PIXELS = 1 << 26

@@ -26,14 +26,15 @@ from p2c2g.media.methods import NETWORKS
 from p2c2g.messaging.client import Client
 from p2c2g.peers.messages import Capabilities
 from p2c2g.settings import load
+from p2c2g.system.cpus import cores
 from p2c2g_workers import nets
 from p2c2g_workers.engine import Engine
 from p2c2g_workers.engine.cpu import CpuEngine
 from p2c2g_workers.probe import cache, line, speeds
 from p2c2g_workers.probe.graphics import gpus
-from p2c2g_workers.probe.machine import cores, cpu_model, memory
+from p2c2g_workers.probe.machine import cpu_model, memory
 
-__all__ = ["capabilities", "cores", "cpu_model", "gpus", "memory", "quick", "versions"]
+__all__ = ["capabilities", "cpu_model", "gpus", "memory", "quick", "versions"]
 
 #: Packages that a chunk goes through only where they are installed, or only on a graphics card.
 _OPTIONAL = ("onnxruntime",)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import re
 import subprocess
@@ -11,17 +10,7 @@ from pathlib import Path
 
 import psutil
 
-_CGROUPS = Path("/sys/fs/cgroup")
-_OWN_CGROUP = Path("/proc/self/cgroup")
-
-
-def cores() -> int:
-    """Return how many cores this process may use, at least 1."""
-    if sys.platform == "linux":
-        allowed = len(os.sched_getaffinity(0))
-        quota = cpu_quota()
-        return allowed if quota is None else max(1, min(allowed, int(quota)))
-    return os.cpu_count() or 1
+from p2c2g.system.cpus import CGROUPS, OWN_CGROUP, groups, read
 
 
 def memory() -> int:
@@ -35,31 +24,13 @@ def cpu_model() -> str:
     """Return the CPU's name, as its maker writes it where the system tells."""
     name = ""
     if sys.platform == "linux":
-        name = _from_cpuinfo(_read(Path("/proc/cpuinfo")))
+        name = _from_cpuinfo(read(Path("/proc/cpuinfo")))
     elif sys.platform == "darwin":
         name = _from_sysctl()
     return name or platform.processor() or platform.machine() or "unknown"
 
 
-def cpu_quota(root: Path = _CGROUPS, own: Path = _OWN_CGROUP) -> float | None:
-    """Return the cores' worth of time that the control group allows, None without a limit.
-
-    Args:
-        root: where the control groups are mounted.
-        own: the file that names this process's groups.
-    """
-    found = []
-    for folder in _groups(root, own, "cpu"):
-        quota, _, period = _read(folder / "cpu.max").partition(" ")
-        if not quota:  # Version 1.
-            quota = _read(folder / "cpu.cfs_quota_us")
-            period = _read(folder / "cpu.cfs_period_us")
-        if quota.isdecimal() and period.isdecimal() and int(period):
-            found.append(int(quota) / int(period))
-    return min(found, default=None)
-
-
-def memory_limit(root: Path = _CGROUPS, own: Path = _OWN_CGROUP) -> int | None:
+def memory_limit(root: Path = CGROUPS, own: Path = OWN_CGROUP) -> int | None:
     """Return the bytes that the control group allows, None without a limit.
 
     Args:
@@ -67,26 +38,11 @@ def memory_limit(root: Path = _CGROUPS, own: Path = _OWN_CGROUP) -> int | None:
         own: the file that names this process's groups.
     """
     found = []
-    for folder in _groups(root, own, "memory"):
-        text = _read(folder / "memory.max") or _read(folder / "memory.limit_in_bytes")
+    for folder in groups(root, own, "memory"):
+        text = read(folder / "memory.max") or read(folder / "memory.limit_in_bytes")
         if text.isdecimal():
             found.append(int(text))
     return min(found, default=None)
-
-
-def _groups(root: Path, own: Path, controller: str) -> list[Path]:
-    """Return the folders of this process's control group and all above it, both versions."""
-    folders = []
-    for row in _read(own).splitlines():
-        _, _, rest = row.partition(":")
-        controllers, _, path = rest.partition(":")
-        if controllers and controller not in controllers.split(","):
-            continue
-        top = root / controller if controllers else root
-        group = top / path.lstrip("/")
-        # Up to the top: a container may see its path outside, but its own group is mounted there.
-        folders += [each for each in (group, *group.parents) if each.is_relative_to(top)]
-    return folders
 
 
 def _from_cpuinfo(text: str) -> str:
@@ -103,10 +59,3 @@ def _from_sysctl() -> str:
     except (OSError, subprocess.SubprocessError):
         return ""
     return said.stdout.strip()
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(errors="replace").strip()
-    except OSError:
-        return ""

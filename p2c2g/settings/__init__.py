@@ -9,17 +9,16 @@ from __future__ import annotations
 import os
 import re
 import ssl
-from collections.abc import Iterable
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import SplitResult, urlsplit, urlunsplit
 
-from pydantic import BaseModel, Field, ValidationError, field_validator
+from pydantic import BaseModel, Field, PrivateAttr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from p2c2g.errors import UsageError
+from p2c2g.settings.broker_url import BrokerUrl, cert_reqs, redacted
 
-SCHEMES = ("redis", "rediss", "sentinel")
 #: Variables that are no settings: options of ``celery worker`` read them
 #: (:mod:`p2c2g.commands.worker_options`).
 OPTION_VARIABLES = tuple(
@@ -29,6 +28,15 @@ OPTION_VARIABLES = tuple(
     )
 )  # fmt: skip
 
+#: Names the broker where none of our variables does.
+HOSTS_VARIABLE = "REDIS_URL"
+#: What Kubernetes and Docker put into everybody's environment for a service that is called
+#: p2c2g-broker, or so.
+_INJECTED = re.compile(
+    r"_SERVICE_HOST=|_SERVICE_PORT(_\w+)?=|_PORT=\w+://|_PORT_\d+_(TCP|UDP|SCTP)(_\w+)?="
+    r"|_NAME=/|_ENV_\w+="
+)
+
 
 class BrokerSettings(BaseSettings):
     """Where the broker is, and how far it is trusted."""
@@ -37,7 +45,8 @@ class BrokerSettings(BaseSettings):
 
     url: str = Field(
         default="redis://127.0.0.1:6379/0",
-        description="The broker: redis://, rediss:// (TLS) or sentinel://, with password.",
+        description="The broker: redis:// or sentinel://, or rediss:// or sentinels:// for TLS, "
+        "with password; REDIS_URL where it is not set.",
     )
     ca: Path | None = Field(
         default=None,
@@ -45,20 +54,46 @@ class BrokerSettings(BaseSettings):
     )
     verify: bool = Field(
         default=True,
-        description="Whether rediss:// checks the broker's certificate and name.",
+        description="Whether TLS checks the broker's certificate and name.",
     )
     sentinel_master: str = Field(
         default="mymaster", description="The name of the master that Sentinel watches."
     )
+    prefix: str = Field(
+        default="p2c2g",
+        pattern=r"^[A-Za-z0-9_-]{1,40}$",
+        description="What every key and queue at the broker begins with; another for each pool "
+        "that shares a database.",
+    )
+    sentinel_password: str | None = Field(
+        default=None, repr=False, description="The Sentinels' own password, where they have one."
+    )
+
+    #: Where the URL comes from, for sentences about it; nothing where that is ours.
+    _named_by: str = PrivateAttr(default="")
+
+    @property
+    def named_by(self) -> str:
+        """Return words that say which variable of somebody else's named the URL; often none."""
+        return self._named_by
+
+    def use(self, url: str, named_by: str = "") -> None:
+        """Take another URL.
+
+        Args:
+            url: the broker's.
+            named_by: the variable that named it, where it is none of ours.
+        """
+        self.url = url
+        self._named_by = f" (from {named_by})" if named_by else ""
 
     def checked_url(self) -> str:
-        """Return the URL without its query.
+        """Return the URL without its query and with its login encoded.
 
         Raises:
             UsageError: it is not a broker's URL, or its query asks for what is not known.
         """
-        parts = self._checked_parts()
-        return urlunsplit(parts._replace(query=""))
+        return self.address().text
 
     def tls(self) -> dict[str, Any] | None:
         """Return redis-py's TLS arguments, or None for a broker without TLS.
@@ -69,10 +104,10 @@ class BrokerSettings(BaseSettings):
         Raises:
             UsageError: as :meth:`checked_url`, or the certificates' file is not there.
         """
-        parts = self._checked_parts()
-        if parts.scheme != "rediss":
+        address = self.address()
+        if not address.has_tls:
             return None
-        verify = self.verify and _cert_reqs(parts.query) != "none"
+        verify = self.verify and cert_reqs(address.query) != "none"
         arguments: dict[str, Any] = {
             "ssl_cert_reqs": ssl.CERT_REQUIRED if verify else ssl.CERT_NONE,
             "ssl_check_hostname": verify,
@@ -86,23 +121,26 @@ class BrokerSettings(BaseSettings):
             arguments["ssl_ca_certs"] = str(self.ca)
         return arguments
 
-    def _checked_parts(self) -> SplitResult:
-        # Sentinels are several URLs in one; each is checked, and the whole is kept.
-        urls = re.split(r";(?=sentinel://)", self.url)
-        for url in urls:
-            if not _is_broker(url) or (len(urls) > 1 and not url.startswith("sentinel:")):
-                raise UsageError(
-                    f"{redacted(self.url)!r} is not a broker's URL: give redis://, rediss:// or "
-                    "sentinel:// with a host and, if need be, a port and a database's number, "
-                    "such as redis://127.0.0.1:6379/0."
-                )
-        parts = urlsplit(self.url)
-        if parts.query and _cert_reqs(parts.query) is None:
+    def address(self) -> BrokerUrl:
+        """Return the URL, taken apart.
+
+        Raises:
+            UsageError: it is not a broker's URL, or its query asks for what is not known.
+        """
+        address = BrokerUrl.parse(self.url)
+        named = f"{redacted(self.url)!r}{self.named_by}"
+        if address is None:
             raise UsageError(
-                f"{redacted(self.url)!r} asks for what is not known: only ssl_cert_reqs=none or "
+                f"{named} is not a broker's URL: give redis:// or sentinel://, or rediss:// or "
+                "sentinels:// for TLS, with a host and, if need be, a login, a port and a "
+                "database's number, such as redis://127.0.0.1:6379/0."
+            )
+        if address.query and cert_reqs(address.query) is None:
+            raise UsageError(
+                f"{named} asks for what is not known: only ssl_cert_reqs=none or "
                 "ssl_cert_reqs=required may follow the question mark."
             )
-        return parts
+        return address
 
 
 class WorkerSettings(BaseSettings):
@@ -200,13 +238,16 @@ class Settings(BaseModel):
 def load() -> Settings:
     """Read the settings from the environment.
 
+    Where no variable of ours names the broker, ``REDIS_URL`` does, which hosts of applications
+    set.
+
     Raises:
         UsageError: a variable holds what it may not, or is none of its group's; the sentence
             names it.
     """
     _refuse_unknown(os.environ)
     try:
-        return Settings()
+        settings = Settings()
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         field = str(first["loc"][0])
@@ -214,46 +255,10 @@ def load() -> Settings:
         raise UsageError(
             f"{_variables()[error.title, field]} cannot be used: {message}."
         ) from error
-
-
-def redacted(url: str) -> str:
-    """Return a URL, or what was meant to be one, without its passwords."""
-    return ";".join(_redacted(part) for part in re.split(r";(?=\w+://)", url))
-
-
-def _redacted(url: str) -> str:
-    scheme, separator, rest = url.partition("://")
-    if not separator:
-        scheme, rest = "", url
-    # By the last @, not by the URL's grammar: a password with a # or a / breaks that.
-    login, at, host = rest.rpartition("@")
-    user, colon, _ = login.partition(":")
-    if at and colon:
-        login = f"{user}:***"
-    return re.sub(
-        r"(?i)([?&][^=&]*password=)[^&]*", r"\1***", f"{scheme}{separator}{login}{at}{host}"
-    )
-
-
-def _is_broker(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError:
-        return False
-    return (
-        parts.scheme in SCHEMES
-        and re.fullmatch(r"[\w.:%-]+", parts.hostname or "") is not None
-        and port != 0
-        and not parts.fragment
-        and re.fullmatch(r"/?[0-9]*", parts.path) is not None
-    )
-
-
-def _cert_reqs(query: str) -> str | None:
-    """Return what a URL's query asks of the certificate; None where it asks anything else."""
-    match = re.fullmatch(r"ssl_cert_reqs=(?:cert_)?(none|optional|required)", query.lower())
-    return match[1] if match else None
+    elsewhere = os.environ.get(HOSTS_VARIABLE)
+    if elsewhere and "url" not in settings.broker.model_fields_set:
+        settings.broker.use(elsewhere, HOSTS_VARIABLE)
+    return settings
 
 
 def _variables() -> dict[tuple[str, str], str]:
@@ -265,11 +270,11 @@ def _variables() -> dict[tuple[str, str], str]:
     }
 
 
-def _refuse_unknown(environment: Iterable[str]) -> None:
+def _refuse_unknown(environment: Mapping[str, str]) -> None:
     known = [*_variables().values(), *OPTION_VARIABLES]
-    for name in sorted(environment):
+    for name, value in sorted(environment.items()):
         upper = name.upper()
         group = re.match(r"P2C2G_(BROKER|WORKER|SESSION|LOG)(_|$)", upper)
-        if group and upper not in known:
+        if group and upper not in known and not _INJECTED.search(f"{upper}={value}"):
             same = [each for each in known if each.startswith(group[0].rstrip("_") + "_")]
             raise UsageError(f"{name} is no setting: there are {', '.join(same)}.")
