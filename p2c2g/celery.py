@@ -41,7 +41,7 @@ _STRAY = (
 logger = logging.getLogger(__name__)
 
 
-class Application(Celery):  # type: ignore[misc]
+class Application(Celery):
     """Celery's application, whose broker is the settings' whatever Celery's variables say.
 
     A peer that enrolled at one broker and worked at another would look well and do nothing.
