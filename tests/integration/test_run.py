@@ -76,7 +76,9 @@ def play(broker: EmbeddedBroker, lane: Lane) -> Play:
 @pytest.fixture
 def ends(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have every source end after some pictures."""
-    monkeypatch.setattr(run_module, "open_source", lambda *asked: Ending(open_source(*asked)))
+    monkeypatch.setattr(
+        run_module, "open_source", lambda *asked, **more: Ending(open_source(*asked, **more))
+    )
 
 
 @pytest.mark.usefixtures("ends")
