@@ -168,7 +168,7 @@ def test_a_stalled_broker_never_holds_up_the_capture(pool: Pool) -> None:
         assert errors.get("BrokerUnavailableError", 0) > 0
         proxy.resume()
         gamer.play(10)
-    pool.client.delete("cpu")
+    pool.client.delete(names.queue_key("cpu"))
 
 
 def pile_up(pool: Pool, size: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from p2c2g.messaging import names
 from tests.lane import PATIENCE, Lane
 from tests.pool import MakeWorker
 
@@ -57,7 +58,7 @@ def test_a_queue_cancelled_under_load_keeps_what_is_not_received(
     lane.wait(40)
     control(lane, "cancel_consumer", "spare")
     deadline = time.monotonic() + PATIENCE
-    while len(lane.entries) + lane.client.llen("spare") < len(sent):
+    while len(lane.entries) + lane.client.llen(names.queue_key("spare")) < len(sent):
         lane.look()
         assert time.monotonic() < deadline
     lane.round_trip("cpu")
