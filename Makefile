@@ -65,7 +65,7 @@ quick: check
 test: $(VENV)/.dev
 ifeq ($(strip $(ARGS)),)
 	$(PYTEST) $(SIDE_BY_SIDE) $(QUICK) $(TRAINING)
-	$(PYTEST) $(addprefix --ignore=,$(QUICK) $(TRAINING))
+	$(PYTEST) tests $(addprefix --ignore=,$(QUICK))
 else
 	$(PYTEST) $(ARGS)
 endif

@@ -19,7 +19,7 @@ from pathlib import Path
 import av
 
 from p2c2g.errors import P2C2GError
-from p2c2g.media.frame import Size
+from p2c2g.media.frame import Frame, Size
 from p2c2g_capture.pacer import Pacer
 from p2c2g_capture.sources import shipped_clip
 from p2c2g_capture.sources.game import GameSource
@@ -54,7 +54,25 @@ def main() -> int:
         )
         return 1
     args.output.parent.mkdir(parents=True, exist_ok=True)
-    with av.open(str(args.output), "w", options={"movflags": "+faststart"}) as container:
+    # Beside it first: a clip that breaks off must not cost the one that was there.
+    part = args.output.with_name(f".{args.output.name}.part")
+    try:
+        _encode(part, frames, args)
+        part.replace(args.output)
+    finally:
+        part.unlink(missing_ok=True)
+    sys.stdout.write(
+        f"{args.output}: {args.output.stat().st_size:,} bytes, "
+        f"{len(frames)} of {expected} pictures caught\n"
+    )
+    return 0
+
+
+def _encode(path: Path, frames: list[Frame], args: argparse.Namespace) -> None:
+    """Write frames as an MP4; their numbers are times in ticks of the rate."""
+    options = {"movflags": "+faststart"}
+    # Without the protocol, FFmpeg would take a colon in the name for the end of one.
+    with av.open(f"file:{path}", "w", format="mp4", options=options) as container:
         stream = container.add_stream("libx264", rate=args.fps)
         stream.width, stream.height = args.size.width, args.size.height
         stream.pix_fmt = "yuv420p"
@@ -63,15 +81,10 @@ def main() -> int:
         stream.options = {"crf": str(args.crf), "preset": "veryslow", "g": str(args.fps)}
         for frame in frames:
             picture = av.VideoFrame.from_ndarray(frame.pixels[:, :, :3].copy(), format="bgr24")
-            picture.pts = frame.number - first
+            picture.pts = frame.number - frames[0].number
             picture.time_base = Fraction(1, args.fps)
             container.mux(stream.encode(picture))
         container.mux(stream.encode(None))
-    sys.stdout.write(
-        f"{args.output}: {args.output.stat().st_size:,} bytes, "
-        f"{len(frames)} of {expected} pictures caught\n"
-    )
-    return 0
 
 
 if __name__ == "__main__":

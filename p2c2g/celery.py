@@ -48,10 +48,12 @@ class Application(Celery):
 
     Args:
         broker_url: the broker's, for kombu.
+        backend: the results' URL.
     """
 
-    def __init__(self, *args: Any, broker_url: str, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, broker_url: str, backend: str, **kwargs: Any) -> None:
         self._broker_url = broker_url
+        self.backend_cls = backend  # Celery asks it before its variable.
         # Celery takes its loader from the environment too, where none is given.
         super().__init__(*args, loader="celery.loaders.app:AppLoader", **kwargs)
 

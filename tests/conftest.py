@@ -19,7 +19,12 @@ settings.load_profile("house")
 os.environ.setdefault("OPENCV_OPENCL_DEVICE", ":CPU:")
 
 #: Debian's package for a program, where it has another name.
-PACKAGES = {"Xvfb": "xvfb", "freedoom1": "freedoom", "redis-cli": "redis-tools"}
+PACKAGES = {
+    "Xvfb": "xvfb",
+    "xrandr": "x11-xserver-utils",
+    "freedoom1": "freedoom",
+    "redis-cli": "redis-tools",
+}
 
 
 def missing_sentence(programs: tuple[str, ...]) -> str | None:

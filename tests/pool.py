@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory, TemporaryFile
@@ -24,6 +24,8 @@ from p2c2g.errors import UnavailableError
 from p2c2g.messaging.broker import Broker
 from p2c2g.messaging.client import Client
 from p2c2g.messaging.embedded import HOST, EmbeddedBroker
+from p2c2g.peers.messages import PeerState
+from p2c2g.peers.registry import Registry
 from p2c2g.settings import Settings
 from p2c2g.system import processes
 from p2c2g.testing.delay_proxy import DelayProxy
@@ -39,12 +41,13 @@ HONEST = "p2c2g"
 LIAR = "tests.liar_app"
 
 
-def environment(url: str, more: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return the environment of a process of the pool whose broker is at ``url``."""
+def environment(url: str | None, more: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return the environment of a process of the pool whose broker is at ``url``, if it has one."""
     folders = [str(ROOT / name) for name in (".", "workers", "capture", "training")]
     path = os.pathsep.join(filter(None, [*folders, os.environ.get("PYTHONPATH")]))
     clean = {name: value for name, value in os.environ.items() if not name.startswith("P2C2G_")}
-    return clean | {"P2C2G_BROKER_URL": url, "PYTHONPATH": path} | dict(more or {})
+    broker = {} if url is None else {"P2C2G_BROKER_URL": url}
+    return clean | {"PYTHONPATH": path} | broker | dict(more or {})
 
 
 def used_seconds(process: int) -> float:
@@ -131,6 +134,12 @@ class Worker:
     def is_running(self) -> bool:
         """Tell whether its process has not ended."""
         return self.process is not None and self.process.poll() is None
+
+    def pause(self, seconds: float) -> None:
+        """Wait so long, or until it has ended."""
+        assert self.process is not None
+        with suppress(subprocess.TimeoutExpired):
+            self.process.wait(seconds)
 
     def answers(self, timeout: float = LOOK) -> bool:
         """Tell whether it answers a ping within so many seconds."""
@@ -248,12 +257,23 @@ class Pool:
         return worker
 
     def worker(self, name: str, application: str = HONEST) -> Worker:
-        """Start a worker of one chunk at a time, and wait until it answers."""
+        """Start a worker of one chunk at a time, and wait until sessions can know it.
+
+        Raises:
+            UnavailableError: it ended, or is not there in time.
+        """
         made = Worker(
             self.app, self.url(name), self.folder / f"{name}.log",
             "-Q", "cpu", "-c", "1", name=name, application=application,
         )  # fmt: skip
         self.add(name, made).wait_until_ready()
+        registry, deadline = Registry(self.client), monotonic() + START_TIMEOUT
+        while (beat := registry.beats([made.name])[made.name].beat) is None or (
+            beat.state is not PeerState.READY
+        ):
+            if monotonic() > deadline or not made.is_running:
+                raise UnavailableError(f"The worker {made.name} is not ready:\n{made.log()}")
+            made.pause(FIRST_LOOK)
         return made
 
     def grow(self, count: int) -> None:

@@ -32,6 +32,7 @@ def run(
     source: options.SourceOption = "auto",
     size: options.SizeOption = None,
     fps: options.FpsOption = 30.0,
+    cursor: options.CursorOption = False,
     scale: options.ScaleOption = None,
     ops: options.OpsOption = None,
     game: Annotated[
@@ -75,6 +76,7 @@ def run(
             source=source,
             size=size,
             fps=fps,
+            cursor=cursor,
             ops=operations_from(scale, ops, game),
             game=game,
             codec=codec,

@@ -67,6 +67,7 @@ class RunOptions:
     record: str | None = None
     compare: bool = False
     wait_for: int = 0
+    cursor: bool = False
 
 
 def run(options: RunOptions, settings: Settings, console: Console) -> None:
@@ -113,7 +114,12 @@ def run(options: RunOptions, settings: Settings, console: Console) -> None:
             comparer.start(hub)
         url = None
         if not options.headless:
-            viewer = ViewerServer(hub, session.live, host=options.host, port=options.port)
+            viewer = ViewerServer(
+                hub,
+                lambda: {**session.live(), "notice": source.notice()},
+                host=options.host,
+                port=options.port,
+            )
             stack.callback(viewer.close)
             url = viewer.start()
         broker.check()
@@ -170,8 +176,8 @@ def check_files(options: RunOptions) -> None:
 
 def _film_of(source: str) -> Path | None:
     """Return the file that a source plays, if it does."""
-    kind, _, film = source.strip().partition(":")
-    return Path(film).expanduser() if kind == "video" and film else None
+    kind, _, film = source.lstrip().partition(":")
+    return Path(film).expanduser() if kind.strip() == "video" and film else None
 
 
 def _open_source(
@@ -179,8 +185,8 @@ def _open_source(
 ) -> tuple[Source, Original | None]:
     """Open the source; with ``--compare``, also as the original."""
     if not options.compare:
-        return open_source(options.source, size, options.fps), None
-    film = open_source(options.source, None, options.fps)
+        return open_source(options.source, size, options.fps, cursor=options.cursor), None
+    film = open_source(options.source, None, options.fps, cursor=options.cursor)
     try:
         original = Original(film, pipeline, size)
     except UsageError:

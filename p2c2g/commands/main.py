@@ -27,6 +27,7 @@ def demo(
     source: options.SourceOption = "auto",
     size: options.SizeOption = None,
     fps: options.FpsOption = 30.0,
+    cursor: options.CursorOption = False,
     scale: options.ScaleOption = None,
     ops: options.OpsOption = None,
     game: Annotated[
@@ -71,6 +72,8 @@ def demo(
         arguments.append("--headless")
     if compare:
         arguments.append("--compare")
+    if cursor:
+        arguments.append("--cursor")
     console = Console(highlight=False)
     return Demo(peers, arguments, flower=flower, console=console).run()
 

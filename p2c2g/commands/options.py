@@ -125,6 +125,7 @@ SizeOption = Annotated[
     typer.Option(metavar="WxH", help="Size of the captured frames, such as 640x360."),
 ]
 FpsOption = Annotated[float, typer.Option(metavar="N", help="Frames a second.")]
+CursorOption = Annotated[bool, typer.Option("--cursor", help="Capture a screen with its pointer.")]
 ScaleOption = Annotated[
     str | None,
     typer.Option(metavar="N", help="Upscale by N and sharpen a little; --ops says it in full."),

@@ -94,11 +94,6 @@ def is_results(key: str) -> bool:
     return key.startswith(results(""))
 
 
-def recall(reader: str) -> str:
-    """Return the key of the list by which a reader calls its reads back."""
-    return f"{ours()}recall.{reader}"
-
-
 def blob(name: str) -> str:
     """Return the key of a blob by the hash of its bytes."""
     return f"{ours()}blob.{name}"
@@ -120,6 +115,11 @@ def measurement(token: str) -> str:
 def own_queue(peer: str) -> str:
     """Return the name of a peer's own queue: the one that Celery's ``worker_direct`` has."""
     return f"{peer}.dq2"
+
+
+def recall(reader: str) -> str:
+    """Return the name of the queue by which a reader calls its reads back."""
+    return f"recall.{reader}"
 
 
 def control_queue(peer: str) -> str:

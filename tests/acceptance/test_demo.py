@@ -41,9 +41,9 @@ def test_a_real_game_goes_through_the_pool(
     tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
     report = run_demo(
-        tmp_path / "report.json", "--source=game", "--size=640x360", "--seconds=8", "--peers=2"
+        tmp_path / "report.json", "--source=game", "--size=640x360", "--seconds=4", "--peers=2"
     )
-    check_report(report, fps=30, seconds=8)
+    check_report(report, fps=30, seconds=4)
     assert report["settings"]["output"] == "1280x720"
     record_property("frames", report["frames"])
     record_property("latency_ms", report["latency_ms"])

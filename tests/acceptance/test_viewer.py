@@ -18,6 +18,7 @@ from p2c2g.display.hub import Hub
 from p2c2g.display.web import ViewerServer
 from p2c2g.media.codecs import codec
 from p2c2g.media.frame import Chunk, FrameState, Picture, Pixels, Rect, Size, Tile
+from p2c2g_capture.sources.mirror import VIEWER_TITLE
 from p2c2g_capture.sources.pattern import PatternSource, stamp_layout
 from tests.pictures import shown_picture
 
@@ -233,6 +234,17 @@ def test_a_readout_with_nothing_to_say_yet_shows_dashes(hub, page):
         page.goto(viewer.start())
         for name, text in {"fps": "0.0", "p50": "–", "complete": "–", "peers": "0"}.items():
             expect(page.locator(f"#{name}")).to_have_text(text)
+
+
+def test_what_the_session_says_of_its_source_is_shown_while_it_says_it(hub, page):
+    stats = {**STATS, "notice": "The window is minimised, and black until it is shown again"}
+    with closing(ViewerServer(hub, lambda: stats)) as viewer:
+        page.goto(viewer.start())
+        # A capture recognizes itself by this.
+        assert page.title() == VIEWER_TITLE
+        expect(page.locator("#notice")).to_have_text(stats["notice"])
+        stats["notice"] = ""
+        expect(page.locator("#notice")).to_be_hidden()
 
 
 def test_a_picture_that_cannot_be_decoded_is_said_and_does_not_stop_the_next(hub, viewer, page):

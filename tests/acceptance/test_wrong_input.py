@@ -18,6 +18,7 @@ USAGE = {
     "zero rate": ("--fps=0", "above 0"),
     "negative rate": ("--fps=-30", "above 0"),
     "no rate": ("--fps=fast", "--fps"),
+    "a pointer where no screen is": ("--cursor", "Only a screen has a pointer"),
     "zero grid": ("--chunks=0x2", "such as 2x1"),
     "zero seconds": ("--seconds=0", "above 0"),
     "unknown codec": ("--codec=tiff", "jpeg, webp, avif, png, raw"),

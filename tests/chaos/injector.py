@@ -138,7 +138,7 @@ class Injector:
             return
         worker = self._workers[name]
         if fault.kind in {Kind.KILL, Kind.HALF}:
-            worker.start()
+            worker.launch()  # Nobody waits for it; the next fault comes at its time.
         elif fault.kind is Kind.STOP:
             worker.signal(signal.SIGCONT)
         else:

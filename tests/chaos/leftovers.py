@@ -121,7 +121,7 @@ def _allowed(key: str) -> tuple[int, str]:
         return QUEUE_LIFETIME, "capability queues"
     if key.endswith(".dq2"):
         return DIRECT_LIFETIME, "peers' own queues"
-    if key.startswith(names.recall("")):
+    if key.startswith(names.queue_key(names.recall(""))):
         return 60, "recall lists of workers that lost their connection"
     if key == names.sessions() or key.startswith(names.health("")):
         return shared_health.LIFETIME, "words of sessions on their peers' health"

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import resource
 import signal
-import subprocess
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from tests.chaos.faults import SESSION
@@ -55,8 +54,7 @@ class ChaosWorker(Worker):
         # Not its log: where the disk is full it says nothing there.
         ready = ready_file(self._folder, self._short, process.pid)
         if not ready.exists():
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(min(timeout, FIRST_LOOK))
+            self.pause(min(timeout, FIRST_LOOK))
         return ready.exists()
 
     def limit_files(self, *, full: bool) -> None:

@@ -252,8 +252,8 @@ def test_a_screen_that_does_not_answer_is_named(monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.mark.parametrize("display", [None, ":31999"])
-def test_auto_without_a_screen_is_the_shipped_clip(
-    monkeypatch: pytest.MonkeyPatch, display: str | None
+def test_auto_without_a_screen_is_the_shipped_clip_and_says_why(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, display: str | None
 ) -> None:
     monkeypatch.delenv("DISPLAY", raising=False)
     if display:
@@ -261,6 +261,8 @@ def test_auto_without_a_screen_is_the_shipped_clip(
     with open_source("auto") as source:
         assert source.name == "video:freedoom.mp4"
         assert source.grab(0).std() > 10
+    assert "The shipped clip is played" in caplog.text
+    assert (f"{display} does not answer" if display else "DISPLAY is not set") in caplog.text
 
 
 def test_missing_programs_are_named_with_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -272,13 +274,20 @@ def test_missing_programs_are_named_with_what_to_install(monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize(
-    ("library", "spec", "module"),
-    [("av", "video:x.mp4", "video"), ("mss", "screen", "screen")],
+    ("library", "spec", "modules"),
+    [
+        ("av", "video:x.mp4", ["video"]),
+        ("mss", "screen", ["screen", "grabber"]),
+        ("Xlib", "screen:window=game", ["window"]),
+    ],
 )
 def test_a_missing_library_is_named(
-    monkeypatch: pytest.MonkeyPatch, library: str, spec: str, module: str
+    monkeypatch: pytest.MonkeyPatch, library: str, spec: str, modules: list[str]
 ) -> None:
-    monkeypatch.delitem(sys.modules, f"p2c2g_capture.sources.{module}", raising=False)
+    for module in modules:
+        here = f"p2c2g_capture.sources.{module}"
+        for name in [each for each in sys.modules if each == here or each.startswith(f"{here}.")]:
+            monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, library, None)
     with pytest.raises(SourceUnavailableError, match=rf'{library}.* pip install "p2c2g\[capture'):
         open_source(spec)

@@ -11,7 +11,7 @@ import pytest
 
 from p2c2g.messaging import names
 from p2c2g.messaging.embedded import EmbeddedBroker
-from p2c2g.peers.messages import PeerState
+from p2c2g.peers.messages import Beat, PeerState
 from p2c2g.peers.registry import PeerRecord, Registry
 from tests.lane import PATIENCE, Lane, connections, settings
 from tests.pool import MakeWorker, Worker
@@ -49,6 +49,10 @@ def record(registry: Registry, name: str = W) -> PeerRecord | None:
 def state_of(registry: Registry, name: str = W) -> PeerState | None:
     pulse = registry.beats([name])[name]
     return None if pulse.beat is None else pulse.beat.state
+
+
+def idle(beat: Beat) -> bool:
+    return (beat.in_flight, beat.served) == (0, 0)
 
 
 def in_flight(registry: Registry, name: str = W) -> int:
@@ -98,6 +102,8 @@ def test_its_beats_tell_of_its_work(lane: Lane, registry: Registry, peer: MakePe
     lane.wait_until(lambda: in_flight(registry) >= 2)
     lane.release_held(3)
     lane.wait(3)
+    # A beat's mean is of what ended since the one before: theirs has to be over.
+    lane.wait_until(lambda: (beat := registry.beats([W])[W].beat) and idle(beat))
 
     seen = []
 

@@ -10,6 +10,7 @@ import psutil
 import pytest
 
 from p2c2g.errors import UnavailableError
+from p2c2g.messaging import names
 from p2c2g.messaging.embedded import HOST, EmbeddedBroker
 from p2c2g.peers.messages import Beat, PeerState
 from p2c2g.peers.registry import Registry
@@ -104,7 +105,7 @@ def test_a_pause_in_the_middle_loses_nothing(
     assert lane.queued() == queued
     lane.client.set(CLOCK, OPEN)
     assert_each_once(lane, sent)
-    assert lane.client.keys("p2c2g.recall.*") == []
+    assert lane.client.keys(names.queue_key(names.recall("*"))) == []
 
 
 def test_pauses_one_after_the_other_keep_the_order_of_what_goes_back(

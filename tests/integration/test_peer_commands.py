@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import time
@@ -22,6 +21,7 @@ from p2c2g.testing.delay_proxy import DelayProxy
 from p2c2g_workers.probe import line
 from tests import forks
 from tests.lane import PATIENCE, ROOT, Lane, by_port, settings
+from tests.pool import environment as environment_of
 
 MAIN = "from p2c2g.commands.main import main; main()"
 COMMAND = ["-c", MAIN, "peer"]
@@ -35,9 +35,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def environment(cache: Path) -> dict[str, str]:
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("P2C2G_")}
-    paths = os.pathsep.join(map(str, [ROOT, ROOT / "workers", ROOT / "capture"]))
-    return clean | {"PYTHONPATH": paths, "XDG_CACHE_HOME": str(cache), "COLUMNS": "100"}
+    return environment_of(None, {"XDG_CACHE_HOME": str(cache), "COLUMNS": "100"})
 
 
 def finish(environment: dict[str, str], *arguments: str) -> forks.Finished:

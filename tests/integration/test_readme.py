@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 
-from tests.pool import Pool
+from tests.pool import Pool, environment
 
 README = Path(__file__).parents[2] / "README.md"
 
@@ -22,10 +21,10 @@ def test_the_session_in_the_readme_shows_every_frame(pool: Pool) -> None:
     [program] = programs()
     lines = [line for line in program.splitlines() if line.strip() and line[0] != "#"]
     assert len(lines) <= 20, "a session is a few lines"
-    pool.peer("one")
+    pool.worker("one")
     shown = subprocess.run(
         [sys.executable, "-c", program],
-        env={**os.environ, "P2C2G_BROKER_URL": pool.broker.url},
+        env=environment(pool.broker.url),
         capture_output=True,
         text=True,
         timeout=60,

@@ -21,7 +21,7 @@ ATTIC = "attic@test"
 PIDBOX = names.queue_key(names.control_queue(ATTIC))
 OWN = names.queue_key(names.own_queue(ATTIC))
 CPU = names.queue_key("cpu")
-BINDING = f"\x06\x16\x06\x16{PIDBOX}".encode()
+BINDING = names.control_binding(ATTIC).encode()
 
 
 def enrolment(name: str = ATTIC, instance: str = "one", **more: Any) -> Enrolment:
@@ -107,7 +107,9 @@ def test_a_broker_that_forgot_its_scripts_is_told_them_again(
 def test_a_name_belongs_to_whoever_beats(lane: Lane, registry: Registry) -> None:
     registry.enrol(enrolment(), beat())
     other, others = enrolment(instance="two"), beat("two")
-    with pytest.raises(UsageError, match=r"^Another peer is called attic@test: .* with -n\.$"):
+    with pytest.raises(
+        UsageError, match=r"^Another peer is called attic@test: .* with -n, or .* with --name\.$"
+    ):
         registry.enrol(other, others)
     assert not registry.beat(other, others).enrolled
     assert registry.beats([ATTIC])[ATTIC].beat == beat()

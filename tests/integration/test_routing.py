@@ -29,7 +29,9 @@ def test_chosen_peers_get_the_chunks_and_the_common_queue_none(pool: Pool, polic
         def spy(frame: int, messages: Sequence[Message]) -> None:
             # Where both have had a run of a chunk, its third goes to who pulls first.
             to.update(
-                peer for _, header, _, peer in messages if ChunkHeader.unpack(header).attempt == 1
+                peer
+                for _, header, _, peer in messages
+                if peer or ChunkHeader.unpack(header).attempt == 1
             )
             send(frame, messages)
 

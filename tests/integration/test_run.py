@@ -76,7 +76,9 @@ def play(broker: EmbeddedBroker, lane: Lane) -> Play:
 @pytest.fixture
 def ends(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have every source end after some pictures."""
-    monkeypatch.setattr(run_module, "open_source", lambda *asked: Ending(open_source(*asked)))
+    monkeypatch.setattr(
+        run_module, "open_source", lambda *asked, **more: Ending(open_source(*asked, **more))
+    )
 
 
 @pytest.mark.usefixtures("ends")
@@ -160,7 +162,6 @@ def test_a_film_goes_through_the_pool_and_is_compared_with_itself(
     # Exact both ways: the pool's bicubic is worth as much as one's own.
     decibels = figures["psnr_db"]
     assert decibels["enhanced"] == pytest.approx(decibels["bicubic"], abs=0.5)
-    assert decibels["enhanced"] > decibels["base"]
     assert figures["ssimulacra2"]["frames"] == min(SCORED, figures["frames"])
     assert "than the best that this machine does alone" in said
     assert all(told["bytes"][way]["total"] > 0 for way in ("up", "down"))

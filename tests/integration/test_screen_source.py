@@ -1,82 +1,33 @@
-"""Real screens: a window in a virtual display, and a real game in another."""
+"""Real screens: a monitor or a region of a virtual display, and what may become of them."""
 
 from __future__ import annotations
 
-import contextlib
-import subprocess
-import sys
+import logging
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
-import psutil
 import pytest
-from Xlib import X
-from Xlib import display as xdisplay
-from Xlib.error import ConnectionClosedError
 
-from p2c2g.errors import SourceUnavailableError
-from p2c2g.media.frame import Pixels, Rect, Size
-from p2c2g_capture.sources.game import GameSource
+from p2c2g.errors import SourceUnavailableError, UsageError
+from p2c2g.media.frame import Rect, Size
+from p2c2g_capture.sources import mirror, open_source
 from p2c2g_capture.sources.screen import ScreenSource
 from p2c2g_capture.sources.xvfb import VirtualDisplay
+from tests.desktop import GREEN, RED, Desktop, colours, open_desktop
 
 SCREEN = Size(800, 600)
-RED, GREEN = 0xFF0000, 0x00FF00  # as X has them; our pixels are blue, green, red
+SMALL = Size(400, 300)
+#: As pictures have them: blue, green, red.
+BLACK_HERE, RED_HERE, GREEN_HERE = (0, 0, 0), (0, 0, 255), (0, 255, 0)
 
-
-class Desktop:
-    """A virtual display with a client that puts windows on it."""
-
-    def __init__(self, display: VirtualDisplay) -> None:
-        self.name = display.name
-        self._x: Any = xdisplay.Display(display.name)
-        self.root: Any = self._x.screen().root
-
-    def window(self, title: str, rect: Rect, colour: int) -> Any:
-        window = self.root.create_window(
-            *(rect.x, rect.y, rect.width, rect.height, 0, X.CopyFromParent),
-            background_pixel=colour,
-            override_redirect=True,
-        )
-        window.set_wm_name(title)
-        window.map()
-        self.sync()
-        return window
-
-    def sync(self) -> None:
-        """Return when the server has done all that was asked."""
-        self._x.sync()
-
-    def set_clients(self, windows: list[Any]) -> None:
-        """Do what a window manager does: list the windows on the root."""
-        self.root.change_property(
-            *(self._x.intern_atom("_NET_CLIENT_LIST"), self._x.intern_atom("WINDOW"), 32),
-            [window.id for window in windows],
-        )
-        self.sync()
-
-    def close(self) -> None:
-        with contextlib.suppress(ConnectionClosedError):
-            self._x.close()
-        self._x.display.socket.close()
+needs_xvfb = pytest.mark.needs("Xvfb")
+needs_xrandr = pytest.mark.needs("Xvfb", "xrandr")
 
 
 @pytest.fixture
 def desktop() -> Iterator[Desktop]:
-    with VirtualDisplay(SCREEN) as display:
-        desktop = Desktop(display)
-        try:
-            yield desktop
-        finally:
-            desktop.close()
-
-
-def colours(pixels: Pixels) -> set[tuple[int, ...]]:
-    return {tuple(colour) for colour in np.unique(pixels[:, :, :3].reshape(-1, 3), axis=0).tolist()}
-
-
-needs_xvfb = pytest.mark.needs("Xvfb")
+    with open_desktop(SCREEN) as opened:
+        yield opened
 
 
 @needs_xvfb
@@ -85,12 +36,12 @@ def test_a_monitor_shows_what_is_on_it(desktop: Desktop) -> None:
     with ScreenSource(monitor=1, display=desktop.name) as source:
         assert source.size == SCREEN
         pixels = source.grab(0)
-        assert colours(Rect(100, 50, 200, 100).of(pixels)) == {(0, 0, 255)}
-        assert colours(pixels) == {(0, 0, 255), (0, 0, 0)}
+        assert colours(Rect(100, 50, 200, 100).of(pixels)) == {RED_HERE}
+        assert colours(pixels) == {RED_HERE, BLACK_HERE}
         # The quick way through shared memory, or this test machine has changed.
         assert source.notes == ["MIT-SHM is working correctly."]
         desktop.window("b", Rect(0, 0, 800, 600), GREEN)
-        assert colours(source.grab(1)) == {(0, 255, 0)}
+        assert colours(source.grab(1)) == {GREEN_HERE}
 
 
 @needs_xvfb
@@ -99,7 +50,7 @@ def test_a_region_is_cut_out_and_scaled(desktop: Desktop) -> None:
     with ScreenSource.open("100,50,200x100", Size(50, 25), desktop.name) as source:
         pixels = source.grab(0)
         assert pixels.shape == (25, 50, 4)
-        assert colours(pixels) == {(0, 0, 255)}
+        assert colours(pixels) == {RED_HERE}
 
 
 @needs_xvfb
@@ -118,162 +69,215 @@ def test_a_monitor_that_is_not_there_is_refused(desktop: Desktop) -> None:
 
 
 @needs_xvfb
-@pytest.mark.parametrize("managed", [False, True])
-def test_a_window_is_found_and_followed(desktop: Desktop, managed: bool) -> None:
-    other = desktop.window("My game's settings", Rect(0, 0, 100, 80), GREEN)
-    game = desktop.window("My game", Rect(300, 300, 200, 100), RED)
-    if managed:
-        desktop.set_clients([other, game])
-    with ScreenSource.open("window=My game", None, desktop.name) as source:
-        assert source.size == Size(200, 100)
-        assert colours(source.grab(0)) == {(0, 0, 255)}
-        game.configure(x=400, y=10)
-        desktop.sync()
-        assert colours(source.grab(1)) == {(0, 0, 255)}
-        game.configure(width=300, height=300)
-        desktop.sync()
-        pixels = source.grab(2)
-        assert Size.of(pixels) == Size(200, 100)
-        assert colours(pixels) == {(0, 0, 255)}
-
-
-@needs_xvfb
-def test_a_window_is_found_by_a_part_of_its_title_in_any_case(desktop: Desktop) -> None:
-    desktop.window("Super Game 3: Demo", Rect(10, 10, 60, 40), RED)
-    with ScreenSource.open("window=game 3", None, desktop.name) as source:
-        assert source.size == Size(60, 40)
-
-
-@needs_xvfb
-def test_a_window_half_off_the_screen_is_black_there(desktop: Desktop) -> None:
-    window = desktop.window("game", Rect(0, 0, 200, 100), RED)
-    with ScreenSource.open("window=game", None, desktop.name) as source:
-        window.configure(x=-50, y=550)
-        desktop.sync()
-        pixels = source.grab(0)
-        assert colours(pixels[:50, 50:]) == {(0, 0, 255)}
-        assert colours(pixels[50:]) == {(0, 0, 0)}
-        assert colours(pixels[:, :50]) == {(0, 0, 0)}
-
-
-@needs_xvfb
-def test_a_hidden_window_is_black_and_not_what_is_beneath(desktop: Desktop) -> None:
-    desktop.window("secret", Rect(0, 0, 800, 600), GREEN)
-    window = desktop.window("game", Rect(10, 10, 200, 100), RED)
-    with ScreenSource.open("window=game", None, desktop.name) as source:
-        window.unmap()
-        desktop.sync()
-        assert colours(source.grab(0)) == {(0, 0, 0)}
-        window.map()
-        desktop.sync()
-        assert colours(source.grab(1)) == {(0, 0, 255)}
-
-
-@needs_xvfb
-def test_a_window_that_closes_ends_the_source(desktop: Desktop) -> None:
-    window = desktop.window("game", Rect(10, 10, 200, 100), RED)
-    with ScreenSource.open("window=game", None, desktop.name) as source:
-        window.destroy()
-        desktop.sync()
-        with pytest.raises(SourceUnavailableError, match="'game' was closed"):
-            source.grab(0)
-
-
-@needs_xvfb
-def test_a_window_that_is_not_there_is_refused_with_those_that_are(desktop: Desktop) -> None:
-    desktop.window("Editor", Rect(10, 10, 60, 40), RED)
-    with pytest.raises(SourceUnavailableError, match=r"'game' in its title; .* are: 'Editor'"):
-        ScreenSource.open("window=game", None, desktop.name)
-
-
-@needs_xvfb
-@pytest.mark.parametrize("part", ["1", "window=game"])
-def test_a_screen_that_goes_away_ends_the_source(part: str) -> None:
-    display = VirtualDisplay(SCREEN)
-    desktop = Desktop(display)
-    desktop.window("game", Rect(10, 10, 200, 100), RED)
-    with ScreenSource.open(part, None, display.name) as source:
+def test_a_screen_that_goes_away_ends_the_source_in_one_line() -> None:
+    with VirtualDisplay(SCREEN) as display, ScreenSource(display=display.name) as source:
         display.close()
-        with pytest.raises(SourceUnavailableError):
+        with pytest.raises(SourceUnavailableError, match=r"^screen:1 cannot be grabbed: [^\n]+\.$"):
             source.grab(0)
-    desktop.close()
 
 
-# --- the game ---------------------------------------------------------------------------------
+# --- modes ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "game",
-    [
-        pytest.param(name, marks=pytest.mark.needs("Xvfb", name, "freedoom1"))
-        for name in ("chocolate-doom", "crispy-doom")
-    ],
-)
-@pytest.mark.parametrize("size", [Size(640, 360), Size(1280, 720)], ids=str)
-def test_a_game_moves_and_fills_its_screen(game: str, size: Size) -> None:
-    with GameSource(game, size) as source:
-        pictures = different_pictures(source, 10)
-        # A bar would be black in all of them.
-        brightest = np.max(pictures, axis=0).max(axis=2)
-        for edge in (brightest[0], brightest[-1], brightest[:, 0], brightest[:, -1]):
-            assert (edge > 0).mean() > 0.9
-        assert pictures[-1].std() > 10
+@needs_xrandr
+@pytest.mark.parametrize("part", ["", "0", "0,0,800x600"])
+def test_a_smaller_mode_goes_on_with_the_rest_black(desktop: Desktop, part: str) -> None:
+    desktop.window("a", Rect(0, 0, 800, 600), RED)
+    with ScreenSource.open(part, None, desktop.name) as source:
+        assert colours(source.grab(0)) == {RED_HERE}
+        desktop.set_mode(SMALL)
+        pixels = source.grab(1)
+        assert Size.of(pixels) == SCREEN
+        assert colours(pixels[:300, :400]) == {RED_HERE}
+        assert colours(pixels[300:]) == colours(pixels[:, 400:]) == {BLACK_HERE}
+        desktop.set_mode(SCREEN)
+        desktop.window("b", Rect(0, 0, 800, 600), GREEN)
+        assert colours(source.grab(2)) == {GREEN_HERE}
 
 
-@pytest.mark.needs("Xvfb", "chocolate-doom", "freedoom1")
-def test_a_game_starts_again_when_its_demo_ends() -> None:
-    now = [0.0]
-    with GameSource("chocolate-doom", clock=lambda: now[0]) as source:
-        now[0] += 60
-        _, before = source.pids
-        psutil.Process(before).kill()
-        psutil.wait_procs([psutil.Process(before)], timeout=30)
-        different_pictures(source, 3)
-        assert source.pids[1] != before
+@needs_xrandr
+@pytest.mark.parametrize("part", ["", "0"])
+def test_a_larger_mode_is_seen_whole(desktop: Desktop, part: str) -> None:
+    desktop.set_mode(SMALL)
+    with ScreenSource.open(part, None, desktop.name) as source:
+        assert source.size == SMALL
+        source.grab(0)
+        desktop.set_mode(SCREEN)
+        desktop.window("in the new part", Rect(600, 400, 200, 200), RED)
+        pixels = source.grab(1)
+        assert Size.of(pixels) == SMALL
+        # Everything at half the size.
+        assert colours(pixels[202:, 302:]) == {RED_HERE}
+        assert colours(pixels[:198]) == {BLACK_HERE}
 
 
-@pytest.mark.needs("Xvfb", "chocolate-doom", "freedoom1")
-def test_a_game_that_fails_at_once_is_not_started_for_ever() -> None:
-    with GameSource("chocolate-doom", clock=lambda: 0.0) as source:
-        psutil.Process(source.pids[1]).kill()
-        with pytest.raises(SourceUnavailableError, match="ended by itself"):
-            different_pictures(source, 1000)
+@needs_xrandr
+def test_a_larger_mode_of_another_shape_is_not_stretched(desktop: Desktop) -> None:
+    desktop.set_mode(Size(400, 150))
+    with ScreenSource(display=desktop.name) as source:
+        desktop.set_mode(SCREEN)
+        desktop.window("all", Rect(0, 0, 800, 600), RED)
+        pixels = source.grab(0)
+        assert colours(pixels[:, :200]) == {RED_HERE}
+        assert colours(pixels[:, 200:]) == {BLACK_HERE}
 
 
-@pytest.mark.needs("Xvfb", "chocolate-doom", "freedoom1")
-def test_close_ends_the_game_and_its_display() -> None:
-    with GameSource("chocolate-doom") as source:
-        pids = source.pids
-    assert len(pids) == 2
-    assert not any(psutil.pid_exists(pid) for pid in pids)
+@needs_xrandr
+def test_a_mode_keeps_the_scale_that_was_asked_for(desktop: Desktop) -> None:
+    desktop.window("all", Rect(0, 0, 800, 600), RED)
+    with ScreenSource.open("", Size(400, 300), desktop.name) as source:
+        desktop.set_mode(SMALL)
+        pixels = source.grab(0)
+        assert colours(pixels[:150, :200]) == {RED_HERE}
+        assert colours(pixels[150:]) == colours(pixels[:, 200:]) == {BLACK_HERE}
 
 
-@pytest.mark.needs("Xvfb", "chocolate-doom", "freedoom1")
-def test_a_game_does_not_outlive_a_session_that_is_killed() -> None:
-    code = (
-        "import signal\n"
-        "from p2c2g_capture.sources.game import GameSource\n"
-        "source = GameSource('chocolate-doom')\n"
-        "print(*source.pids, flush=True)\n"
-        "signal.pause()\n"
-    )
-    session = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
-    with session:
-        assert session.stdout is not None
-        children = [psutil.Process(int(pid)) for pid in session.stdout.readline().split()]
-        session.kill()
-    assert len(children) == 2
-    _, alive = psutil.wait_procs(children, timeout=30)
-    assert all(process.status() == psutil.STATUS_ZOMBIE for process in alive)
+@needs_xrandr
+def test_a_region_beyond_a_smaller_mode_is_black(desktop: Desktop) -> None:
+    desktop.window("a", Rect(0, 0, 800, 600), RED)
+    with ScreenSource.open("350,250,100x100", None, desktop.name) as source:
+        desktop.set_mode(SMALL)
+        pixels = source.grab(0)
+        assert colours(pixels[:50, :50]) == {RED_HERE}
+        assert colours(pixels[50:]) == colours(pixels[:, 50:]) == {BLACK_HERE}
+        desktop.set_mode(Size(320, 200))
+        assert colours(source.grab(1)) == {BLACK_HERE}
 
 
-def different_pictures(source: GameSource, count: int) -> list[Pixels]:
-    """Grab until so many pictures have differed from the one before."""
-    pictures: list[Pixels] = []
-    number = 0
-    while len(pictures) < count:
-        pixels = source.grab(number)[:, :, :3]
-        if not pictures or not np.array_equal(pixels, pictures[-1]):
-            pictures.append(pixels)
-        number += 1
-    return pictures
+@needs_xrandr
+def test_a_monitor_moves_is_unplugged_and_comes_back(desktop: Desktop) -> None:
+    desktop.set_monitor("left", Rect(0, 0, 400, 600), "screen")
+    desktop.set_monitor("right", Rect(400, 0, 400, 600))
+    desktop.window("a", Rect(0, 0, 400, 600), GREEN)
+    desktop.window("b", Rect(400, 0, 400, 600), RED)
+    with ScreenSource(monitor=2, display=desktop.name) as source:
+        assert source.size == Size(400, 600)
+        assert colours(source.grab(0)) == {RED_HERE}
+        assert source.notice() == ""
+        desktop.unplug("right")
+        assert colours(source.grab(1)) == {BLACK_HERE}
+        assert source.notice() == "screen:2 is unplugged, and black until it is back"
+        desktop.set_monitor("right", Rect(0, 0, 400, 600))
+        assert colours(source.grab(2)) == {GREEN_HERE}
+
+
+@needs_xvfb
+@pytest.mark.parametrize("extension", ["RANDR", "MIT-SHM"])
+def test_a_server_without_an_extension_is_grabbed(
+    extension: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with open_desktop(SCREEN, "-extension", extension) as desktop:
+        desktop.window("a", Rect(0, 0, 800, 600), RED)
+        with ScreenSource(monitor=0, display=desktop.name) as source:
+            assert colours(source.grab(0)) == {RED_HERE}
+    assert ("slow method" in caplog.text) == (extension == "MIT-SHM")
+
+
+# --- depths -----------------------------------------------------------------------------------
+
+
+@needs_xvfb
+@pytest.mark.parametrize("depth", [8, 15, 16, 30])
+@pytest.mark.parametrize("part", ["", "window=game"])
+def test_a_depth_that_cannot_be_grabbed_is_named(depth: int, part: str) -> None:
+    with (
+        VirtualDisplay(SCREEN, depth=depth) as display,
+        pytest.raises(SourceUnavailableError, match=rf"supported, not {depth}\. Set it to 24 bits"),
+    ):
+        ScreenSource.open(part, None, display.name)
+
+
+@needs_xvfb
+def test_auto_says_why_it_plays_a_clip(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with VirtualDisplay(SCREEN, depth=16) as display:
+        monkeypatch.setenv("DISPLAY", display.name)
+        with open_source("auto") as source:
+            assert source.name == "video:freedoom.mp4"
+    (said,) = (record for record in caplog.records if record.levelno == logging.WARNING)
+    assert "clip is played instead of the screen" in said.getMessage()
+    assert "not 16" in said.getMessage()
+
+
+@needs_xvfb
+def test_an_empty_screen_in_a_wayland_session_is_refused_with_what_to_do(
+    desktop: Desktop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DISPLAY", desktop.name)
+    monkeypatch.setenv("WAYLAND_DISPLAY", "wayland-0")
+    with pytest.raises(SourceUnavailableError, match=r"Wayland session, .* screen:window=TITLE"):
+        open_source("screen")
+    with open_source("auto") as source:
+        assert source.name == "video:freedoom.mp4"
+    desktop.window("game", Rect(0, 0, 60, 40), RED)
+    for spec in ("screen", "screen:window=game"):
+        with open_source(spec) as source:
+            assert RED_HERE in colours(source.grab(0))
+
+
+# --- the pointer ------------------------------------------------------------------------------
+
+
+@needs_xvfb
+@pytest.mark.parametrize("part", ["", "100,50,200x100"])
+def test_the_pointer_is_drawn_where_it_is_asked_for(desktop: Desktop, part: str) -> None:
+    desktop.window("a", Rect(0, 0, 800, 600), RED).change_attributes(cursor=desktop.pointer(GREEN))
+    desktop.root.warp_pointer(120, 70)
+    desktop.sync()
+    with ScreenSource.open(part, None, desktop.name) as source:
+        assert colours(source.grab(0)) == {RED_HERE}
+    with ScreenSource.open(part, None, desktop.name, cursor=True) as source:
+        pixels = source.grab(0)
+        corner = (0, 0) if not part else (100, 50)
+        drawn = Rect(120 - corner[0], 70 - corner[1], 8, 8)
+        assert colours(drawn.of(pixels)) == {GREEN_HERE}
+        assert np.count_nonzero(pixels[:, :, 1]) == 64
+        desktop.root.warp_pointer(799, 599)  # most of it beyond the edge
+        desktop.sync()
+        assert np.count_nonzero(source.grab(1)[:, :, 1]) == (0 if part else 1)
+
+
+@pytest.mark.parametrize("spec", ["pattern", "game", "video:x.mp4"])
+def test_a_pointer_without_a_screen_is_refused(spec: str) -> None:
+    with pytest.raises(UsageError, match="Only a screen has a pointer"):
+        open_source(spec, cursor=True)
+
+
+# --- the viewer in its own picture ------------------------------------------------------------
+
+
+def wait_for_looks(source: ScreenSource, notice: str) -> None:
+    """Ask until the thread that looks has seen what is there now."""
+    while notice not in (said := source.notice()) or bool(said) != bool(notice):
+        source.grab(0)
+
+
+@needs_xvfb
+def test_the_viewer_in_its_own_picture_is_noticed(
+    desktop: Desktop, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(mirror, "_EVERY", 0.01)
+    viewer = desktop.window("P2C2G viewer - Chromium", Rect(500, 400, 200, 100), RED)
+    with ScreenSource(display=desktop.name) as source:
+        wait_for_looks(source, "shows itself")
+        desktop.set_states(viewer, "_NET_WM_STATE_HIDDEN")
+        wait_for_looks(source, "")
+        desktop.set_states(viewer)
+        wait_for_looks(source, "screen:window=TITLE")
+        viewer.destroy()
+        desktop.sync()
+        wait_for_looks(source, "")
+    assert caplog.text.count("shows itself") == 1
+
+
+@needs_xvfb
+def test_a_viewer_beside_the_region_is_no_mirror(
+    desktop: Desktop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mirror, "_EVERY", 0.01)
+    desktop.window("P2C2G viewer - Chromium", Rect(500, 400, 200, 100), RED)
+    with ScreenSource.open("0,0,500x400", None, desktop.name) as source:
+        for number in range(20):
+            assert source.notice() == ""
+            source.grab(number)

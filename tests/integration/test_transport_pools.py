@@ -7,6 +7,7 @@ import signal
 import psutil
 import pytest
 
+from p2c2g.messaging import names
 from tests.lane import PATIENCE, Lane
 from tests.pool import MakeWorker
 
@@ -32,7 +33,7 @@ def test_a_pool_starts_works_and_stops(lane: Lane, worker: MakeWorker, pool: str
         # Those tell a parent that stops of what they have begun, and it may not hear it: what
         # they were at is then done and handed back too.  A session takes the first result.
         assert len(ended) == len(sent)
-    assert lane.client.keys("p2c2g.recall.*") == []
+    assert lane.client.keys(names.queue_key(names.recall("*"))) == []
 
 
 def test_a_thread_pool_needs_few_connections(lane: Lane, worker: MakeWorker) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from p2c2g.messaging import names
 from p2c2g.messaging.embedded import HOST, EmbeddedBroker
 from p2c2g.testing.delay_proxy import DelayProxy
 from tests.lane import Lane, by_port
@@ -29,7 +30,7 @@ def assert_all_accounted_for(lane: Lane, sent: list[str]) -> None:
     assert sorted(lane.done() + queued) == sorted(sent)
     assert done, "nothing was done before the end"
     assert queued, "the test wants a worker that stops with work left"
-    assert lane.client.keys("p2c2g.recall.*") == []
+    assert lane.client.keys(names.queue_key(names.recall("*"))) == []
 
 
 @pytest.mark.parametrize("rtt_ms", [0.0, 40.0])

@@ -81,7 +81,7 @@ def test_what_lasts_is_one_sentence_that_names_it(error: Exception, word: str) -
         redis.exceptions.BusyLoadingError("Redis is loading the dataset in memory"),
         redis.ResponseError("BUSY Redis is busy running a script."),
         redis.exceptions.OutOfMemoryError("command not allowed when used memory > 'maxmemory'."),
-        redis.exceptions.MaxClientsError("max number of clients reached"),
+        redis.ConnectionError("max number of clients reached"),
         redis.ResponseError("UNBLOCKED force unblock from blocking operation"),
         redis.ResponseError("WRONGTYPE Operation against a key holding the wrong kind of value"),
         redis.ConnectionError("refused"),

@@ -19,9 +19,7 @@ ROOT = Path(__file__).parents[2]
 PACKAGES = ("p2c2g", "workers/p2c2g_workers", "capture/p2c2g_capture", "training/p2c2g_training")
 SOURCES = [path for package in PACKAGES for path in (ROOT / package).rglob("*.py")]
 #: What is a key of ours, or begins as one.
-KEY = re.compile(
-    r"p2c2g\.(peers$|beat|banned|breakers|health|results|recall|blob|training|probe)(\.|$)"
-)
+KEY = re.compile(r"p2c2g\.(peers$|beat|banned|breakers|health|results|blob|training|probe)(\.|$)")
 
 
 def test_a_peers_own_queue_is_the_one_that_celery_would_give_it() -> None:
@@ -37,7 +35,7 @@ def test_the_bindings_are_kombus() -> None:
 def test_each_key_begins_as_ours(monkeypatch: pytest.MonkeyPatch) -> None:
     keys = [
         names.peers(), names.banned(), names.beat("p"), names.breakers(), names.sessions(),
-        names.health("s"), names.results("s"), names.recall("r"), names.blob("b"),
+        names.health("s"), names.results("s"), names.blob("b"),
         names.training("o"), names.measurement("m"),
     ]  # fmt: skip
     assert len(set(keys)) == len(keys)

@@ -14,9 +14,10 @@ class Worker:
     def __init__(self) -> None:
         self.now = 0.0
         self.works = False
+        self.answers = False
         self.code: int | None = None
         self.ended = threading.Event()
-        self.ending = Ending(lambda: self.works, self.exit, lambda: self.now)
+        self.ending = Ending(lambda: self.works, lambda: self.answers, self.exit, lambda: self.now)
 
     def exit(self, code: int) -> None:
         self.code = code
@@ -38,6 +39,9 @@ def test_a_warm_end_has_its_time_and_waits_for_tasks() -> None:
     assert not worker.over_at(WARM - 0.01)
     assert not worker.over_at(1e6), "a training may last"
     worker.works = False
+    worker.answers = True
+    assert not worker.ending.is_over(), "it is not the broker that holds it up"
+    worker.answers = False
     assert worker.ending.is_over()
     assert worker.ended.wait(PATIENCE)
     assert worker.code == 0

@@ -24,15 +24,17 @@ from p2c2g.settings import BrokerSettings, Settings
 #: What the modules that others build on make: their classes, functions and constants.
 NAMES = {
     "p2c2g.errors": """
-        P2C2GError UsageError UnavailableError BrokerUnavailableError SourceUnavailableError
-        ChunkError WireError CodecError ProcessorError CheckError""",
-    "p2c2g.celery": "create_app",
+        P2C2GError UsageError OwnFaultError UnavailableError BrokerUnavailableError
+        BrokerRefusesError SourceUnavailableError ChunkError WireError CodecError ProcessorError
+        CheckError""",
+    "p2c2g.celery": "Application create_app",
     "p2c2g.media.frame": """
         MAX_EDGE Pixels ChunkKey Size Rect Frame Chunk FrameState Tile Picture""",
     "p2c2g.media.wire": "VERSION ChunkHeader ResultHeader",
     "p2c2g.messaging.broker": "Broker",
     "p2c2g.messaging.client": """
-        Client TRANSPORT_OPTIONS SOCKET_TIMEOUT redis_client open_connection""",
+        Client TRANSPORT_OPTIONS SOCKET_TIMEOUT redis_client sentinel_options
+        open_connection""",
     "p2c2g.messaging.envelope": "MAGIC VERSION Payload pack unpack is_envelope check",
 }
 
@@ -89,7 +91,7 @@ def test_every_error_of_ours_says_its_exit_code_and_whether_to_retry() -> None:
     assert kinds == ours
     assert {error.__name__ for error in kinds if error.exit_code == 2} == {"UsageError"}
     assert {error.__name__ for error in kinds if not error.retryable} == {
-        "P2C2GError", "UsageError", "WireError",
+        "P2C2GError", "UsageError", "WireError", "OwnFaultError", "BrokerRefusesError",
     }  # fmt: skip
 
 

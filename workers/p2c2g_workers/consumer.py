@@ -32,6 +32,7 @@ from kombu.exceptions import OperationalError
 
 from p2c2g.errors import P2C2GError, UsageError
 from p2c2g.messaging.client import Client, redis_client
+from p2c2g.messaging.errors import BROKER_ERRORS
 from p2c2g.messaging.readahead import SPARE, Window
 from p2c2g.messaging.results import FrameResultBackend, flush_results
 from p2c2g.messaging.transport import Transport
@@ -184,7 +185,7 @@ class Consumer(StockConsumer):
         # Other steps require mingle, and so bring it back: it waits a second for answers whenever
         # the worker connects.
         kwargs.update(without_mingle=True, without_gossip=True)
-        self.ending = Ending(lambda: bool(state.active_requests))
+        self.ending = Ending(lambda: bool(state.active_requests), self._broker_answers)
         # Weakly held by the signal.
         signals.worker_shutting_down.connect(self._on_signal, dispatch_uid="p2c2g-ending")
         try:
@@ -195,6 +196,12 @@ class Consumer(StockConsumer):
                 logger.critical("%s", error)
             _give_up_name(self.controller, self.hostname)
             raise RefusedError(str(error)) from error
+
+    def _broker_answers(self) -> bool:
+        try:
+            return self.client is not None and bool(self.client.ping())
+        except BROKER_ERRORS:
+            return False
 
     def _end_cold(self, *_: Any) -> None:
         self.ending.begin(cold=True, code=platforms.EX_FAILURE)

@@ -31,6 +31,7 @@ class Ending:
 
     Args:
         is_working: tells whether a chunk or another task is running, which a warm end waits for.
+        answers: tells whether the broker answers: then it is not what a warm end waits for.
         exit: ends the process with a code, at once.
         clock: seconds, monotonic.
     """
@@ -38,10 +39,12 @@ class Ending:
     def __init__(
         self,
         is_working: Callable[[], bool],
+        answers: Callable[[], bool],
         exit: Callable[[int], None] = os._exit,  # noqa: A002 - what it does
         clock: Callable[[], float] = monotonic,
     ) -> None:
         self._is_working = is_working
+        self._answers = answers
         self._exit = exit
         self._clock = clock
         self._code = EX_OK
@@ -70,7 +73,7 @@ class Ending:
             return True
         if self._warm is None or self._is_working():
             return False
-        return now >= self._warm
+        return now >= self._warm and not self._answers()
 
     def _run(self) -> None:
         pause = threading.Event()

@@ -6,6 +6,7 @@ module, imported only when it is asked for, so that a pattern needs no screen li
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import sys
@@ -19,6 +20,8 @@ import numpy as np
 
 from p2c2g.errors import SourceUnavailableError, UsageError
 from p2c2g.media.frame import Pixels, Size
+
+_log = logging.getLogger(__name__)
 
 SPECS = (
     "auto, screen, screen:MONITOR, screen:X,Y,WxH, screen:window=TITLE, video:FILE, pattern, "
@@ -47,6 +50,13 @@ class Source(Protocol):
         """
         ...
 
+    def notice(self) -> str:
+        """Return what a viewer should know of the picture now, one sentence without its end.
+
+        Called from any thread; it waits for nothing.
+        """
+        return ""
+
     def close(self) -> None:
         """Release what the source holds; may be called twice."""
         ...
@@ -63,7 +73,9 @@ class Source(Protocol):
         self.close()
 
 
-def open_source(spec: str, size: Size | None = None, fps: float = 60.0) -> Source:
+def open_source(
+    spec: str, size: Size | None = None, fps: float = 60.0, *, cursor: bool = False
+) -> Source:
     """Open the source that ``spec`` names; the caller closes it.
 
     Args:
@@ -73,6 +85,7 @@ def open_source(spec: str, size: Size | None = None, fps: float = 60.0) -> Sourc
             ``game`` or ``game:NAME``.
         size: of the pictures; None for the source's own.
         fps: ticks a second, from which a video computes the time of tick ``number``.
+        cursor: whether a screen's picture has the pointer in it.
 
     Raises:
         UsageError: there is no such source, or not in that size.
@@ -81,7 +94,7 @@ def open_source(spec: str, size: Size | None = None, fps: float = 60.0) -> Sourc
     if not (math.isfinite(fps) and fps > 0):
         raise UsageError(f"{fps:g} pictures a second cannot be: give a number above 0, such as 60.")
     try:
-        return _open(spec, size, fps)
+        return _open(spec, size, fps, cursor)
     except ImportError as missing:
         raise SourceUnavailableError(
             f"{spec} needs the library {missing.name}, which is not installed: "
@@ -89,21 +102,26 @@ def open_source(spec: str, size: Size | None = None, fps: float = 60.0) -> Sourc
         ) from missing
 
 
-def _open(spec: str, size: Size | None, fps: float) -> Source:
-    kind, colon, rest = spec.strip().partition(":")
+def _open(spec: str, size: Size | None, fps: float, cursor: bool) -> Source:
+    kind, colon, rest = spec.lstrip().partition(":")
+    if kind != "video":
+        # A file's name may end in a space.
+        kind, rest = kind.strip(), rest.strip()
     if colon and not rest:
         raise UsageError(f"{spec!r} ends at its colon: give one of {SPECS}.")
+    if cursor and kind not in ("screen", "auto"):
+        raise UsageError(f"Only a screen has a pointer, and {spec} is none: leave out --cursor.")
     match kind:
         case "screen":
             from p2c2g_capture.sources.screen import ScreenSource
 
-            return ScreenSource.open(rest, size)
+            return ScreenSource.open(rest, size, cursor=cursor)
         case "video":
             if not rest:
                 raise UsageError("video needs a file: give video:FILE, such as video:play.mp4.")
             from p2c2g_capture.sources.video import VideoSource
 
-            return VideoSource(Path(rest).expanduser(), size, fps)
+            return VideoSource(Path(rest), size, fps)
         case "game":
             from p2c2g_capture.sources.game import GameSource
 
@@ -113,7 +131,7 @@ def _open(spec: str, size: Size | None, fps: float) -> Source:
 
             return PatternSource(size)
         case "auto" if not rest:
-            return _open_auto(size, fps)
+            return _open_auto(size, fps, cursor)
     raise UsageError(f"{spec!r} is not a source: give one of {SPECS}.")
 
 
@@ -135,15 +153,17 @@ def shipped_clip() -> Path:
     return Path(str(resources.files("p2c2g_capture").joinpath("clips", "freedoom.mp4")))
 
 
-def _open_auto(size: Size | None, fps: float) -> Source:
+def _open_auto(size: Size | None, fps: float, cursor: bool) -> Source:
     if sys.platform != "linux" or os.environ.get("DISPLAY"):
         from p2c2g_capture.sources.screen import ScreenSource
 
         try:
-            return ScreenSource.open("", size)
-        except SourceUnavailableError:
-            # A DISPLAY without a server, as over a broken ssh -X, is not a screen.
-            pass
+            return ScreenSource.open("", size, cursor=cursor)
+        except SourceUnavailableError as why:
+            # Such as a DISPLAY without a server over a broken ssh -X.
+            _log.warning("The shipped clip is played instead of the screen. %s", why)
+    else:
+        _log.warning("The shipped clip is played: DISPLAY is not set, so there is no screen.")
     from p2c2g_capture.sources.video import VideoSource
 
     return VideoSource(shipped_clip(), size, fps)

@@ -1,26 +1,20 @@
-"""A screen as a source: a monitor, a rectangle of it, or one window wherever it moves.
+"""A screen as a source: a monitor or a rectangle of it, and whatever is to be seen there.
 
-Pixels come through mss, on Linux over shared memory with the X server.  What is grabbed is
-what is *on the screen* at that place: anything that covers a window is in its picture too.
+A screen may change under a session: a game sets another mode, a monitor is unplugged.  The
+source goes on with pictures of the size that it began with, black where nothing is.
 """
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
 import re
-import sys
-from typing import Self
-
-import mss
-import numpy as np
-from mss.exception import ScreenShotError
 
 from p2c2g.errors import SourceUnavailableError, UsageError
 from p2c2g.media.frame import Pixels, Rect, Size
 from p2c2g_capture.sources import Source, scaled
-from p2c2g_capture.sources.windows import WindowFinder
+from p2c2g_capture.sources.grabber import black, draw, open_grabber, overlap, within
+from p2c2g_capture.sources.mirror import ViewerWatch
 
 _log = logging.getLogger(__name__)
 
@@ -33,47 +27,52 @@ _SYNTAX = (
 class ScreenSource(Source):
     """What is on a screen, scaled to ``size`` where that differs from the region's own.
 
-    Exactly one of ``monitor`` (from 1; 0 is all of them), ``region`` and ``window`` (a title)
-    says where to look.  ``display`` is an X display's name, None for the environment's.
-    ``notes`` are mss's remarks on how it grabs, after the first grab.
+    Either ``monitor`` (from 1; 0 is all of them) or ``region`` says where to look.
+    ``display`` is an X display's name, None for the environment's; ``cursor`` draws the pointer
+    too.  ``notes`` are remarks on how it grabs, after the first grab.
     """
 
     def __init__(
         self,
         *,
-        monitor: int | None = None,
+        monitor: int = 1,
         region: Rect | None = None,
-        window: str | None = None,
         size: Size | None = None,
         display: str | None = None,
+        cursor: bool = False,
     ) -> None:
         """Connect to the screen and find the region.
 
         Raises:
-            SourceUnavailableError: there is no such screen, monitor or window, or the region
-                reaches outside the screen.
+            SourceUnavailableError: there is no such screen or monitor, the region reaches
+                outside the screen, or there is no pointer to draw.
         """
-        self._window: WindowFinder | None = None
         self._closed = False
-        self._mss = _connect(display)
+        self._cursor = cursor
+        self._monitor, self._region = monitor, region
+        self._viewer = ViewerWatch(display)
+        self._grabber = open_grabber(display)
         try:
-            everything = self._mss.monitors[0]
-            self._bounds = _rect(everything)
-            if window is not None:
-                self.name = f"screen:window={window}"
-                self._window = WindowFinder(window, display)
-                here = self._window.rect() or self._bounds
-            elif region is not None:
+            self._monitors = self._grabber.monitors()
+            if region is not None:
                 self.name = f"screen:{region.x},{region.y},{region.size}"
-                here = self._inside(region)
+                self._check_inside(region)
             else:
-                number = 1 if monitor is None else monitor
-                self.name = f"screen:{number}"
-                here = self._monitor(number)
-            self._region = here
+                self.name = f"screen:{monitor}"
+                self._check_there(monitor)
+            here = self._area()
+            if here is None:
+                raise SourceUnavailableError(f"{self.name} shows nothing.")
+            self._own = here.size
             self.size = size or here.size
             # Now rather than at the first frame: a screen that refuses should say so at once.
-            self.grab(0)
+            pixels = self.grab(0)
+            if display is None and os.environ.get("WAYLAND_DISPLAY") and not pixels[..., :3].any():
+                raise SourceUnavailableError(
+                    "The screen shows nothing: this is a Wayland session, where X has no desktop, "
+                    "only windows. Capture one of an X program with screen:window=TITLE, or log in "
+                    "to a session with Xorg."
+                )
         except BaseException:
             self.close()
             raise
@@ -82,7 +81,14 @@ class ScreenSource(Source):
             _log.warning("The screen is grabbed by a slow method: %s", "; ".join(slow))
 
     @classmethod
-    def open(cls, text: str, size: Size | None = None, display: str | None = None) -> Self:
+    def open(
+        cls,
+        text: str,
+        size: Size | None = None,
+        display: str | None = None,
+        *,
+        cursor: bool = False,
+    ) -> Source:
         """Open what follows ``screen:`` in a source's name; empty is the first monitor.
 
         Raises:
@@ -90,116 +96,129 @@ class ScreenSource(Source):
             SourceUnavailableError: as the constructor.
         """
         if not text:
-            return cls(monitor=1, size=size, display=display)
+            return cls(size=size, display=display, cursor=cursor)
         if re.fullmatch(r"\d{1,3}", text):
-            return cls(monitor=int(text), size=size, display=display)
+            return cls(monitor=int(text), size=size, display=display, cursor=cursor)
         kind, _, title = text.partition("=")
         if kind == "window" and title:
-            return cls(window=title, size=size, display=display)
+            from p2c2g_capture.sources.window import WindowSource
+
+            return WindowSource(title, size, display, cursor=cursor)
         found = re.fullmatch(r"(-?\d{1,5}),(-?\d{1,5}),(\d+[xX×]\d+)", text)
         if found is None:
             raise UsageError(f"'screen:{text}' names no part of a screen: {_SYNTAX}.")
         area = Size.parse(found[3])
         region = Rect(int(found[1]), int(found[2]), area.width, area.height)
-        return cls(region=region, size=size, display=display)
+        return cls(region=region, size=size, display=display, cursor=cursor)
 
     @property
     def notes(self) -> list[str]:
-        """Return mss's remarks on how it grabs."""
-        return list(self._mss.performance_status)
+        """Return remarks on how it grabs."""
+        return self._grabber.notes
+
+    def notice(self) -> str:
+        """Say so while the monitor is unplugged, or the viewer in the picture that it shows."""
+        here = self._area()
+        if here is None:
+            return f"{self.name} is unplugged, and black until it is back"
+        return self._viewer.notice(here)
 
     def grab(self, number: int) -> Pixels:
         """Return what is there now, whatever ``number``: (height, width, 4).
 
-        A hidden window is black, and so is the part of a window beyond the screen's edge.
+        What lies beyond the screen is black.  A monitor that has become smaller is shown in the
+        scale that it had, one that has become larger as large as it fits.
 
         Raises:
-            SourceUnavailableError: the window or the screen is gone.
+            SourceUnavailableError: the screen is gone.
         """
         if self._closed:
             raise SourceUnavailableError(f"{self.name} is closed.")
-        if self._window is None:
-            return scaled(self._shoot(self._region), self.size)
-        here = self._window.rect()
-        seen = None if here is None else _overlap(here, self._bounds)
-        if here is None or seen is None:
-            return np.zeros((self.size.height, self.size.width, 4), np.uint8)
-        pixels = self._shoot(seen)
-        if seen != here:
-            whole = np.zeros((here.height, here.width, 4), np.uint8)
-            Rect(seen.x - here.x, seen.y - here.y, seen.width, seen.height).of(whole)[:] = pixels
-            pixels = whole
-        return scaled(pixels, self.size)
+        try:
+            monitors = self._grabber.monitors()
+            if monitors != self._monitors:
+                self._follow(monitors)
+            try:
+                return self._picture()
+            except SourceUnavailableError:
+                # The mode may have changed since the look at it: once more.
+                monitors = self._grabber.monitors()
+                if monitors == self._monitors:
+                    raise
+                self._follow(monitors)
+                return self._picture()
+        except SourceUnavailableError as error:
+            raise SourceUnavailableError(f"{self.name} cannot be grabbed: {error}.") from error
 
     def close(self) -> None:
         """Leave the screen; may be called twice."""
         self._closed = True
-        # mss raises where the screen is gone already; there is nothing left to close.
-        with contextlib.suppress(ScreenShotError):
-            self._mss.close()
-        if self._window is not None:
-            self._window.close()
-            self._window = None
+        self._viewer.close()
+        self._grabber.close()
 
-    def _shoot(self, region: Rect) -> Pixels:
-        place = {
-            "left": region.x,
-            "top": region.y,
-            "width": region.width,
-            "height": region.height,
-        }
-        try:
-            shot = self._mss.grab(place)
-        except (ScreenShotError, AssertionError, ValueError) as error:
-            # mss reports a vanished server as an AssertionError, or a null pointer under -O.
-            why = str(error) or "the screen does not answer."
-            raise SourceUnavailableError(f"{self.name} cannot be grabbed: {why}") from error
-        # mss makes a new buffer for each shot, so a view of it is ours.
-        return np.frombuffer(shot.raw, np.uint8).reshape(region.height, region.width, 4)
+    def _picture(self) -> Pixels:
+        here = self._area()
+        if here is None:
+            return black(self.size.width, self.size.height)
+        pixels = self._shoot(here)
+        if here.size == self._own:
+            return scaled(pixels, self.size)
+        wide, high = self.size.width / self._own.width, self.size.height / self._own.height
+        fit = min(
+            1.0, self.size.width / (here.width * wide), self.size.height / (here.height * high)
+        )
+        shown = Size(
+            max(1, min(round(here.width * wide * fit), self.size.width)),
+            max(1, min(round(here.height * high * fit), self.size.height)),
+        )
+        whole = black(self.size.width, self.size.height)
+        Rect(0, 0, shown.width, shown.height).of(whole)[:] = scaled(pixels, shown)
+        return whole
 
-    def _monitor(self, number: int) -> Rect:
-        monitors = [_rect(monitor) for monitor in self._mss.monitors]
-        if number < len(monitors):
-            return monitors[number]
+    def _shoot(self, area: Rect) -> Pixels:
+        """Grab an area, black where the screen does not reach."""
+        seen = overlap(area, self._monitors[0])
+        if seen == area:
+            pixels = self._grabber.grab(area)
+        else:
+            pixels = black(area.width, area.height)
+            if seen is not None:
+                within(seen, area).of(pixels)[:] = self._grabber.grab(seen)
+        if self._cursor:
+            image, place = self._grabber.pointer()
+            draw(pixels, area, image, place)
+        return pixels
+
+    def _area(self) -> Rect | None:
+        """Return where to look now; None where the monitor is unplugged."""
+        if self._region is not None:
+            return self._region
+        return self._monitors[self._monitor] if self._monitor < len(self._monitors) else None
+
+    def _follow(self, monitors: list[Rect]) -> None:
+        if monitors[0] != self._monitors[0]:
+            self._grabber.reopen()
+        self._monitors = monitors
+        here = self._area()
+        if here is None:
+            _log.warning("%s is unplugged: the picture is black until it is back.", self.name)
+        else:
+            _log.info("%s is %s now; pictures stay %s.", self.name, here.size, self.size)
+
+    def _check_there(self, number: int) -> None:
+        if number < len(self._monitors):
+            return
         known = ", ".join(
-            f"{index} ({rect.size})" for index, rect in enumerate(monitors) if index > 0
+            f"{index} ({rect.size})" for index, rect in enumerate(self._monitors) if index > 0
         )
         raise SourceUnavailableError(
             f"There is no monitor {number}; this screen has {known or 'none'}."
         )
 
-    def _inside(self, region: Rect) -> Rect:
-        if _overlap(region, self._bounds) != region:
+    def _check_inside(self, region: Rect) -> None:
+        bounds = self._monitors[0]
+        if overlap(region, bounds) != region:
             raise SourceUnavailableError(
                 f"The region {region.x},{region.y},{region.size} reaches outside the screen, "
-                f"which is {self._bounds.x},{self._bounds.y},{self._bounds.size}."
+                f"which is {bounds.x},{bounds.y},{bounds.size}."
             )
-        return region
-
-
-def _connect(display: str | None) -> mss.MSS:
-    if sys.platform == "linux" and display is None and not os.environ.get("DISPLAY"):
-        raise SourceUnavailableError(
-            "There is no screen to grab: DISPLAY is not set. Run this in a desktop session, "
-            "set DISPLAY (such as DISPLAY=:0), or choose another source, such as pattern."
-        )
-    try:
-        return mss.MSS(display=display) if sys.platform == "linux" else mss.MSS()
-    except ScreenShotError as error:
-        where = display or os.environ.get("DISPLAY", "the screen")
-        raise SourceUnavailableError(
-            f"There is no screen to grab: {where} does not answer. "
-            "Check DISPLAY, or choose another source, such as pattern."
-        ) from error
-
-
-def _rect(monitor: mss.models.Monitor) -> Rect:
-    return Rect(monitor["left"], monitor["top"], monitor["width"], monitor["height"])
-
-
-def _overlap(one: Rect, other: Rect) -> Rect | None:
-    """Return the part that two rectangles share, or None."""
-    x, y = max(one.x, other.x), max(one.y, other.y)
-    width = min(one.right, other.right) - x
-    height = min(one.bottom, other.bottom) - y
-    return Rect(x, y, width, height) if width > 0 and height > 0 else None

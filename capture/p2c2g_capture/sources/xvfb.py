@@ -24,8 +24,13 @@ class VirtualDisplay:
     is what goes into ``DISPLAY``, such as ``:99``.
     """
 
-    def __init__(self, size: Size) -> None:
+    def __init__(self, size: Size, *options: str, depth: int = 24) -> None:
         """Start it.
+
+        Args:
+            size: of its screen.
+            options: further ones of Xvfb.
+            depth: bits of a pixel's colour.
 
         Raises:
             SourceUnavailableError: Xvfb is not installed or does not start.
@@ -39,9 +44,10 @@ class VirtualDisplay:
             # TERM, not KILL, if we die: it then removes its lock file.
             self._process = processes.start(
                 [
-                    *("Xvfb", "-displayfd", str(writer), "-screen", "0", f"{size}x24"),
+                    *("Xvfb", "-displayfd", str(writer), "-screen", "0", f"{size}x{depth}"),
                     # Without -noreset it would restart whenever its last client disconnects.
                     *("-nolisten", "tcp", "-noreset"),
+                    *options,
                 ],
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,

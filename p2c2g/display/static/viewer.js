@@ -27,6 +27,7 @@ let failedAt = -Infinity;
 /** @type {"connecting" | "live" | "lost" | "ended"} */
 let state = "connecting";
 let closeReason = "";
+let advice = ""; // what the session says of its source
 
 const link = new Link(`${location.protocol.replace("http", "ws")}//${location.host}/ws`, {
   open() {
@@ -37,10 +38,14 @@ const link = new Link(`${location.protocol.replace("http", "ws")}//${location.ho
     setState("live");
   },
   picture: receive,
-  stats: (stats) => readout.show(stats),
+  stats(stats) {
+    advice = stats.notice ?? "";
+    readout.show(stats);
+  },
   closed(ended, reason) {
     clearQueue();
     readout.show({}); // what the session said last no longer holds
+    advice = "";
     closeReason = reason;
     // A refused retry does not make an ended session a lost connection.
     setState(ended || (state === "ended" && !reason) ? "ended" : "lost");
@@ -120,7 +125,8 @@ function refresh() {
   const failed = now - failedAt < FAILURE_SHOWN_MS;
   if (failed) write("notice", "A picture could not be decoded");
   else if (stalled) write("notice", `No new picture for ${age} s`);
-  byId("notice").hidden = !(failed || stalled);
+  else if (advice) write("notice", advice);
+  byId("notice").hidden = !(failed || stalled || advice);
 
   const overlay = byId("overlay");
   overlay.hidden = state === "live" && hasPicture;
