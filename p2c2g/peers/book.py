@@ -46,8 +46,6 @@ class KnownPeer:
         candidate: what routing knows of it while it is there; None where it has left.
         breaker: its breaker; None while nothing has been noted: that is a closed one.
         operations: what was seen of it by operation; the one heard of last is last.
-        checks_passed: results that were compared with a known answer or another peer's and agreed.
-        checks_failed: those that did not agree.
         trust: how often it was caught, and comparisons that agreed since then.
     """
 
@@ -58,8 +56,6 @@ class KnownPeer:
     candidate: Candidate | None = None
     breaker: Breaker | None = None
     operations: dict[str, Seen] = field(default_factory=dict)
-    checks_passed: int = 0
-    checks_failed: int = 0
     trust: tuple[int, int] = (0, 0)
     _clock: PeerClock | None = field(default=None, init=False, repr=False)
 

@@ -22,7 +22,7 @@ from typing import Annotated, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from p2c2g.messaging.labels import Name
-from p2c2g.peers.book import MAX_TOLD, KnownPeer, PeerBook
+from p2c2g.peers.book import MAX_TOLD, PeerBook
 from p2c2g.peers.messages import Count, Seconds, Share
 from p2c2g.peers.sketch import BUCKETS, Sketch
 
@@ -49,9 +49,7 @@ class Record:
     ``count`` results came back; ``failed`` were an error, no picture of their chunk, or too late
     for anybody; ``on_time`` is the share of both that came back in time.
     ``seconds_per_megapixel`` of the result is a mean, ``seconds_per_megapixel_p95`` the 95th
-    percentile; ``rtt`` is seconds of a round trip without work.  ``checks_passed`` and
-    ``checks_failed`` are of the peer at any operation.  ``told`` says that part of it is other
-    sessions' word.
+    percentile; ``rtt`` is seconds of a round trip without work.
     """
 
     count: int
@@ -60,9 +58,6 @@ class Record:
     seconds_per_megapixel: float
     seconds_per_megapixel_p95: float
     rtt: float
-    checks_passed: int = 0
-    checks_failed: int = 0
-    told: bool = False
 
 
 class HealthEntry(BaseModel):
@@ -79,10 +74,7 @@ class HealthEntry(BaseModel):
 
 
 class Snapshot(BaseModel):
-    """What one session has seen itself, by operation and peer.
-
-    ``checks`` holds the checks passed and failed by peer.
-    """
+    """What one session has seen itself, by operation and peer."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -91,7 +83,6 @@ class Snapshot(BaseModel):
         dict[Operation, Annotated[dict[Name, HealthEntry], Field(max_length=MAX_TOLD)]],
         Field(max_length=MAX_OPERATIONS),
     ] = {}
-    checks: Annotated[dict[Name, tuple[Count, Count]], Field(max_length=MAX_TOLD)] = {}
 
 
 @dataclass(slots=True)
@@ -177,14 +168,6 @@ class Health:
         seen.failed += 1
         seen.ended(0.0)
 
-    def checked(self, peer: str, *, good: bool) -> None:
-        """Note that a result was compared with a known answer or another peer's."""
-        known = self._book.known(peer)
-        if good:
-            known.checks_passed += 1
-        else:
-            known.checks_failed += 1
-
     def of(self, peer: str, operation: str) -> Record | None:
         """Return what is known of a peer at an operation, or None."""
         mine = self._book.get(peer)
@@ -198,7 +181,6 @@ class Health:
             known = own
         else:
             return None
-        checks = [s.checks[peer] for s in self._others if peer in s.checks]
         return Record(
             count=known.count,
             failed=known.failed,
@@ -206,14 +188,11 @@ class Health:
             seconds_per_megapixel=known.seconds_per_megapixel,
             seconds_per_megapixel_p95=known.sketch.value,
             rtt=known.rtt,
-            checks_passed=(mine.checks_passed if mine else 0) + sum(passed for passed, _ in checks),
-            checks_failed=(mine.checks_failed if mine else 0) + sum(failed for _, failed in checks),
-            told=told is not None,
         )
 
     def peers(self) -> list[str]:
         """Return the peers of which anything was seen; by this session itself last."""
-        own = {peer.name: None for peer in self._book if _was_seen(peer)}
+        own = {peer.name: None for peer in self._book if peer.operations}
         told = {
             peer: None
             for snapshot in self._others
@@ -240,11 +219,8 @@ class Health:
     def snapshot(self) -> Snapshot:
         """Return what this session itself has seen, the peer heard of last first."""
         operations: dict[str, dict[str, HealthEntry]] = {}
-        checks: dict[str, tuple[int, int]] = {}
-        seen_here = (each for each in reversed(self._book) if _was_seen(each))
+        seen_here = (each for each in reversed(self._book) if each.operations)
         for peer in islice((each for each in seen_here if each.has_valid_name), MAX_TOLD):
-            if peer.checks_passed or peer.checks_failed:
-                checks[peer.name] = (peer.checks_passed, peer.checks_failed)
             for operation, seen in reversed(peer.operations.items()):
                 if operation in operations or len(operations) < MAX_OPERATIONS:
                     operations.setdefault(operation, {})[peer.name] = HealthEntry(
@@ -255,7 +231,7 @@ class Health:
                         rtt=_short(seen.rtt),
                         spread=seen.sketch.weights(),
                     )
-        return Snapshot(operations=operations, checks=checks)
+        return Snapshot(operations=operations)
 
     def merge(self, others: Iterable[Snapshot]) -> None:
         """Take what other sessions have seen, in place of what they told before."""
@@ -283,10 +259,6 @@ class Health:
             del operations[next(iter(operations))]
         operations[operation] = seen
         return seen
-
-
-def _was_seen(peer: KnownPeer) -> bool:
-    return bool(peer.operations or peer.checks_passed or peer.checks_failed)
 
 
 def _both(own: Seen, told: Seen) -> Seen:

@@ -117,8 +117,7 @@ def packed(health: Snapshot, trust: TrustSnapshot) -> bytes:
             operations={
                 operation: dict(list(peers.items())[: int(len(peers) * share)])
                 for operation, peers in health.operations.items()
-            },
-            checks=dict(list(health.checks.items())[: int(len(health.checks) * share)]),
+            }
         )
         trust = TrustSnapshot(
             peers=dict(list(trust.peers.items())[: int(len(trust.peers) * share)])

@@ -7,7 +7,6 @@ and leaves the others to other sessions.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from p2c2g.peers.candidate import Candidate
 from p2c2g.routing.prediction import speed
@@ -31,14 +30,6 @@ COMFORT = 0.9
 
 #: Megapixels of a chunk where nobody says: a quarter of 1280x720.
 QUARTER = 0.2304
-
-
-@dataclass(frozen=True, slots=True)
-class Changes:
-    """Who joined and who left, by id."""
-
-    joined: tuple[str, ...] = ()
-    left: tuple[str, ...] = ()
 
 
 class SessionPool:
@@ -98,9 +89,7 @@ class SessionPool:
         """Return the megapixels a second that the members have for this session."""
         return sum(map(share, self._inside.values()))
 
-    def update(
-        self, ranked: Sequence[Candidate], need: float, deadline: float, now: float
-    ) -> Changes:
+    def update(self, ranked: Sequence[Candidate], need: float, deadline: float, now: float) -> None:
         """Let peers join and leave.
 
         Args:
@@ -109,7 +98,6 @@ class SessionPool:
             deadline: seconds from sending within which a chunk should be back.
             now: seconds of the caller's clock.
         """
-        before = set(self._inside)
         reach = {each.id: self._reach(each) for each in ranked}
         known = {each.id: each for each in ranked}
         self._unfit_at = {
@@ -118,7 +106,7 @@ class SessionPool:
             if peer in known and now - at < self._stay
         }
         self._unfit_at |= dict.fromkeys(
-            (peer for peer in before if peer in known and reach[peer] > deadline), now
+            (peer for peer in self._inside if peer in known and reach[peer] > deadline), now
         )
         self._inside = {
             peer: known[peer] for peer in self._inside if peer in known and reach[peer] <= deadline
@@ -135,7 +123,7 @@ class SessionPool:
         self._speed_up(outside, wanted)
         self._exchange(outside, wanted, now)
         self._shrink(wanted, now)
-        return self._settle(before, now)
+        self._settle(now)
 
     def _reach(self, peer: Candidate) -> float:
         seconds_per_megapixel = max(peer.seconds_per_megapixel_p95, peer.seconds_per_megapixel)
@@ -205,15 +193,12 @@ class SessionPool:
     def _has_stayed(self, peer: Candidate, now: float) -> bool:
         return now - self._joined_at.get(peer.id, now) >= self._stay
 
-    def _settle(self, before: set[str], now: float) -> Changes:
+    def _settle(self, now: float) -> None:
         self._joined_at = {peer: self._joined_at.get(peer, now) for peer in self._inside}
         members = tuple(self._inside.values())
         # By identity: one of the same id may have become another object.
         if tuple(map(id, members)) != tuple(map(id, self._members)):
             self._members = members
-        joined = tuple(each for each in self._inside if each not in before)
-        left = tuple(sorted(before - set(self._inside)))
-        return Changes(joined, left)
 
 
 def share(peer: Candidate) -> float:

@@ -93,7 +93,7 @@ class Tables(Generic[S, P]):
             health=health,
             trust=trust,
             router=router,
-            examiner=Examiner(config.answer_settings, breakers, health, trust, router, random),
+            examiner=Examiner(config.answer_settings, breakers, trust, router, random),
             frames=Reassembler(),
             playout=Playout(config.deadline),
         )

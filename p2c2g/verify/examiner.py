@@ -22,7 +22,6 @@ from typing import Any, Protocol
 
 from p2c2g.media.frame import ChunkKey
 from p2c2g.peers.breaker import Breakers, Outcome
-from p2c2g.peers.health import Health
 from p2c2g.peers.trust import Trust
 from p2c2g.timing.bucket import TokenBucket
 from p2c2g.verify.canaries import Canaries, Canary
@@ -56,7 +55,6 @@ class Examiner:
     Args:
         settings: whatever an answer depends on beside the chunk, such as codec and operations.
         breakers: the peers' breakers.
-        health: is told what came of an examination.
         trust: says who wants one, and learns from it.
         referees: says who can take one.
         random: draws canaries.
@@ -66,14 +64,12 @@ class Examiner:
         self,
         settings: str,
         breakers: Breakers,
-        health: Health,
         trust: Trust,
         referees: Referees,
         random: Random,
     ) -> None:
         self._settings = settings
         self._breakers = breakers
-        self._health = health
         self._trust = trust
         self._referees = referees
         self._random = random
@@ -215,7 +211,6 @@ class Examiner:
         if agree:
             for each in filter(None, (peer, by)):
                 self._trust.valid(each)
-                self._health.checked(each, good=True)
             if by:
                 self._canaries.learn(
                     self._settings,
@@ -229,7 +224,6 @@ class Examiner:
             # One of them is wrong, and nobody knows which: both begin again.
             for each in (peer, by):
                 self._trust.invalid(each)
-                self._health.checked(each, good=False)
             return
         self._condemn(by if by and self._trust.is_trusted(peer) else peer, now)
 
@@ -246,7 +240,6 @@ class Examiner:
 
     def _condemn(self, peer: str, now: float) -> None:
         self._trust.invalid(peer)
-        self._health.checked(peer, good=False)
         self._breakers.record(peer, Outcome.BAD, now)
 
     def _expire(self, now: float) -> None:

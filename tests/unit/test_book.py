@@ -102,7 +102,6 @@ def test_who_was_forgotten_is_new_to_every_table() -> None:
     session = Session()
     for _ in range(5):
         session.trust.valid("ada")
-    session.health.checked("ada", good=True)
     session.result("ada", 0.0)
     clock = session.book.known("ada").clock
     clock.spans(0.0, 5.0, 5.0, 1.0)
@@ -162,7 +161,6 @@ class AnyPeers(RuleBasedStateMachine):
 
     @rule(peer=NAMES, good=st.booleans())
     def compare(self, peer: str, good: bool) -> None:
-        self.session.health.checked(peer, good=good)
         if good:
             self.session.trust.valid(peer)
         else:

@@ -49,17 +49,17 @@ class Room:
 
     def __init__(self, *peers: str) -> None:
         book = PeerBook()
-        self.breakers, self.health = Breakers(book), Health(book)
+        self.breakers = Breakers(book)
         self.trust = Trust(Random(3), book)
         self.attempts = Attempts()
         self.router = Router(
             make("predictive", Random(3)), session="s", operation=PLAN.operations.text,
             megapixels=PLAN.megapixels, need=1e6, deadline=PLAN.deadline, book=book,
-            health=self.health, trust=self.trust, breakers=self.breakers,
+            health=Health(book), trust=self.trust, breakers=self.breakers,
         )  # fmt: skip
         self.router.learn([Facts(peer, ready=True) for peer in peers], 0.0)
         self.examiner = Examiner(
-            PLAN.answer_settings, self.breakers, self.health, self.trust, self.router, Random(3)
+            PLAN.answer_settings, self.breakers, self.trust, self.router, Random(3)
         )
         reader = ResultReader("raw", 85, PLAN.operations.resolve(SIZE))
         self.comparer = PictureComparer(reader, PLAN.chunks)

@@ -46,7 +46,6 @@ def test_means_and_shares_of_what_came() -> None:
     assert record.seconds_per_megapixel == pytest.approx(0.04, rel=0.2)  # seconds a megapixel
     assert record.seconds_per_megapixel_p95 == pytest.approx(0.04 * 1.39, rel=0.15)
     assert record.rtt == pytest.approx(0.03)
-    assert not record.told
 
 
 def test_the_first_result_counts_whole() -> None:
@@ -79,18 +78,6 @@ def test_failures_are_not_in_time_and_have_no_times() -> None:
     assert record.seconds_per_megapixel == pytest.approx(0.04)
 
 
-def test_checks_are_of_the_peer() -> None:
-    health = seen(new_health(), count=1)
-    health.checked("a", good=True)
-    health.checked("a", good=False)
-    record = health.of("a", OPERATION)
-    assert record is not None
-    assert (record.checks_passed, record.checks_failed) == (1, 1)
-    # Checks alone make no record of an operation.
-    health.checked("b", good=True)
-    assert health.of("b", OPERATION) is None
-
-
 def test_strangers_names_fill_no_memory() -> None:
     health = new_health()
     for number in range(1000):
@@ -118,7 +105,6 @@ def test_a_new_session_begins_with_others_word() -> None:
     health.merge([snapshot])
     record = health.of("a", OPERATION)
     assert record is not None
-    assert record.told
     assert record.on_time == 0
     assert record.seconds_per_megapixel_p95 == pytest.approx(0.2, rel=0.06)
     assert health.peers() == ["a"]
@@ -137,7 +123,6 @@ def test_own_results_take_the_place_of_others_word_one_by_one() -> None:
     assert means == sorted(means, reverse=True)
     assert means[0] == pytest.approx(0.19, rel=0.05)
     assert means[-1] == pytest.approx(0.02)
-    assert not record.told
 
 
 def test_what_others_told_is_never_told_on() -> None:
@@ -170,10 +155,8 @@ def test_words_of_several_sessions_are_weighed_by_their_results() -> None:
 
 
 def test_a_snapshot_is_read_as_it_was_written() -> None:
-    health = seen(seen(new_health(), "a"), "b", count=3)
-    health.checked("a", good=True)
-    snapshot = health.snapshot()
-    # The one heard of last is the first; who was compared was not heard of again.
+    snapshot = seen(seen(new_health(), "a"), "b", count=3).snapshot()
+    # The one heard of last is the first.
     assert list(snapshot.operations[OPERATION]) == ["b", "a"]
     assert Snapshot.model_validate_json(snapshot.model_dump_json()) == snapshot
 
@@ -184,10 +167,9 @@ def test_as_many_are_told_of_as_a_message_holds_the_latest_first() -> None:
     health = Health(book)
     for number in range(2 * MAX_TOLD):
         seen(health, f"peer{number}", count=1)
-        health.checked(f"peer{number}", good=True)
     snapshot = health.snapshot()
     latest = [f"peer{number}" for number in reversed(range(MAX_TOLD, 2 * MAX_TOLD))]
-    assert list(snapshot.operations[OPERATION]) == list(snapshot.checks) == latest
+    assert list(snapshot.operations[OPERATION]) == latest
 
 
 def test_a_name_that_no_peer_may_have_is_not_told() -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from random import Random
+from typing import Any, NamedTuple
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from p2c2g.peers.candidate import Candidate
-from p2c2g.routing.pool import BETTER, STAY, Changes, SessionPool, share
+from p2c2g.routing.pool import BETTER, STAY, SessionPool, share
 from tests.effort import examples
 
 SPEED = settings(deadline=None, derandomize=True, max_examples=examples(100))
@@ -34,9 +35,28 @@ def peer(name: str, speed: float = 10.0, score: float = 50.0, **told: float) -> 
     )  # type: ignore[arg-type]
 
 
-def pool(**told: float) -> SessionPool:
+class Changes(NamedTuple):
+    """Who joined and who left, by id."""
+
+    joined: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
+
+
+class Watched(SessionPool):
+    """A pool whose updates tell what changed."""
+
+    def update(self, *args: Any) -> Changes:  # type: ignore[override]
+        before = {each.id: None for each in self.members}
+        super().update(*args)
+        after = {each.id: None for each in self.members}
+        joined = (each for each in after if each not in before)
+        left = (each for each in before if each not in after)
+        return Changes(tuple(joined), tuple(sorted(left)))
+
+
+def pool(**told: float) -> Watched:
     told = {"least": 2, "most": 8, "spare": 1.5, **told}
-    return SessionPool(CHUNK, **told)  # type: ignore[arg-type]
+    return Watched(CHUNK, **told)  # type: ignore[arg-type]
 
 
 def names(members: SessionPool) -> list[str]:
@@ -64,7 +84,7 @@ def is_fit(each: Candidate) -> bool:
 
 
 def run(
-    members: SessionPool, ranked: Sequence[Candidate], need: float, begin: float, updates: int
+    members: Watched, ranked: Sequence[Candidate], need: float, begin: float, updates: int
 ) -> list[Changes]:
     return [members.update(ranked, need, DEADLINE, begin + n) for n in range(updates)]
 
