@@ -241,7 +241,7 @@ class Ending:
         comparer.finish()
         self._compared = comparer.figures()
         if comparer.to_score:
-            # First: whoever ends us may not wait for so long.
+            # First: what ends us may not wait for so long.
             self._write()
             self._tell(f"SSIMULACRA2 of {comparer.to_score} frames; Ctrl-C leaves it out")
             with stopping_at_signals(comparer.stop):

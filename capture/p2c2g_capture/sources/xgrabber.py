@@ -107,7 +107,7 @@ class XGrabber:
             return self._shoot(area)
 
     def grab_pixmap(self, pixmap: int, depth: int, area: Rect) -> Pixels:
-        """Return the pixels of a pixmap of this server, whoever made it: (height, width, 4).
+        """Return the pixels of a pixmap of this server, no matter who made it: (height, width, 4).
 
         Args:
             pixmap: its identity.

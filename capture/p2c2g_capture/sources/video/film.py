@@ -119,7 +119,7 @@ class Film:
         return True
 
     def reopened(self) -> Film:
-        """Return the same file, opened anew; this one is closed.
+        """Return the same file, opened again; this one is closed.
 
         Raises:
             UsageError: the file is no longer there.
@@ -130,7 +130,7 @@ class Film:
         return again
 
     def sought(self, moment: float) -> Film | None:
-        """Return the film opened anew at the last key frame up to ``moment``, if it can be.
+        """Return the film opened again at the last key frame up to ``moment``, if it can be.
 
         What it really came to, the first of its pictures says.
         """

@@ -119,7 +119,7 @@ class VideoSource(Source):
                     return
 
     def _go_back(self, moment: float) -> None:
-        """Begin the pass anew, or the earlier one in which ``moment`` lies."""
+        """Begin the pass again, or the earlier one in which ``moment`` lies."""
         if moment < self._began:
             length = self._length
             passes = math.floor((moment - self._began) / length) if length else 0
