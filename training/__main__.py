@@ -26,13 +26,13 @@ from p2c2g_training.nets import SHAPES, Net, Shape
 from p2c2g_training.pairs import MARGIN
 from p2c2g_training.rivals import drawn
 from p2c2g_training.train import ENDLESS, Terms, unpacked
+from p2c2g_workers import nets
+from p2c2g_workers.netfile import read
+from p2c2g_workers.processors.network import Network
 from training import art, games
 from training.endless import Endless, Pool
 from training.growing import grown
 from training.record import load, load_small
-from p2c2g_workers import nets
-from p2c2g_workers.netfile import read
-from p2c2g_workers.processors.network import Network
 from training.record import record as record_game
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -276,7 +276,7 @@ def _about(
             for name in taught
         }
         | {f"art of {name}": (art.ART | art.PICTURES)[name] for name in packages},
-        "data": "scaled down by area, JPEG 4:2:0 at 50 to 95 or none; wanted is luma less the base's",
+        "data": "scaled down by area, some by points; JPEG 4:2:0 at 50 to 95 or none",
         "steps": curve(run)[-1].step,
         "minutes": terms.seconds and terms.seconds / 60,
         "seed": terms.seed,

@@ -8,6 +8,8 @@ blocks of JPEG lie differs each time too.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -92,7 +94,8 @@ class Endless(Drawn):
             square = _smaller(square, self._full)
         elif need < self._full:
             kernel = int(random.choice([cv2.INTER_LINEAR, cv2.INTER_CUBIC]))
-            square = np.asarray(cv2.resize(square, (self._full,) * 2, interpolation=kernel), np.uint8)
+            soft: Any = cv2.resize(square, (self._full, self._full), interpolation=kernel)
+            square = soft
         return square, _smaller(square, self._full // 2)
 
     def _varied(self, *alike: Pixels) -> list[Pixels]:

@@ -7,13 +7,14 @@ sharpening of five taps, limited so that nothing leaves the range of the neighbo
 
 from __future__ import annotations
 
-import cv2
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from p2c2g.media.frame import Pixels
 
-_Plane = NDArray[np.float32]
+_Plane = NDArray[Any]
 
 #: RCAS's sharpness in stops below the most; what AMD's documentation recommends.
 STOPS = 0.2
@@ -33,13 +34,13 @@ def fsr(own: Pixels) -> Pixels:
 def _doubled(own: _Plane) -> _Plane:
     height, width = own.shape[:2]
     border = 3
-    padded = cv2.copyMakeBorder(own, border, border, border, border, cv2.BORDER_REPLICATE)
+    padded: _Plane = np.pad(own, ((border, border), (border, border), (0, 0)), "edge")
     luma = padded[..., 0] * 0.5 + padded[..., 2] * 0.5 + padded[..., 1]
     large = np.empty((2 * height, 2 * width, 3), np.float32)
     for down in range(2):
         for across in range(2):
             # The result's centre lies a quarter before or behind the pixel's.
-            part = np.float32(0.75 if across == 0 else 0.25), np.float32(0.75 if down == 0 else 0.25)
+            part = np.float32(0.75 - across / 2), np.float32(0.75 - down / 2)
             x, y = border - (across == 0), border - (down == 0)
 
             def at(plane: _Plane, place: tuple[int, int], x: int = x, y: int = y) -> _Plane:
@@ -111,11 +112,11 @@ def _kernel(
         total += colours * weight[..., None]
         weights += weight
     nearest = np.stack([near[place] for place in ((0, 0), (1, 0), (0, 1), (1, 1))])
-    return np.clip(total / weights[..., None], nearest.min(0), nearest.max(0))
+    return np.asarray(np.clip(total / weights[..., None], nearest.min(0), nearest.max(0)))
 
 
 def _sharpened(large: _Plane) -> Pixels:
-    padded = cv2.copyMakeBorder(large, 1, 1, 1, 1, cv2.BORDER_REPLICATE)
+    padded: _Plane = np.pad(large, ((1, 1), (1, 1), (0, 0)), "edge")
     ring = np.stack([padded[:-2, 1:-1], padded[1:-1, :-2], padded[1:-1, 2:], padded[2:, 1:-1]])
     least, most = ring.min(0), ring.max(0)
     down = np.minimum(least, large) / np.maximum(4 * most, _TINY)
@@ -123,4 +124,4 @@ def _sharpened(large: _Plane) -> Pixels:
     lobes = np.maximum(-down, up).max(2, keepdims=True)
     lobe = np.clip(lobes, -_LIMIT, 0) * np.float32(2.0**-STOPS)
     sharp = (lobe * ring.sum(0) + large) / (4 * lobe + 1)
-    return np.rint(np.clip(sharp, 0, 1) * 255).astype(np.uint8)
+    return np.asarray(np.rint(np.clip(sharp, 0, 1) * 255), np.uint8)

@@ -5,9 +5,9 @@ places (the inverse of the "pixel shuffle" of Shi et al., ESPCN, CVPR 2016).  Ea
 is plain and followed by ReLU, as in SRVGG (Wang et al., Real-ESRGAN, 2021) and QuickSRNet
 (Berger et al., CVPRW 2023); the last one, 1x1, gives the luma that is to be added to each of a
 cell's 4x4 large pixels of the base.  The composition takes the mean of each 2x2 of them out, so
-that is taken out of the last convolution itself.  During training, a 3x3 convolution is a wide 3x3 and a
-1x1 with an identity beside them, folded to one kernel at each step (collapsible linear blocks:
-Bhardwaj et al., SESR, MLSys 2022).
+that is taken out of the last convolution itself.  During training, a 3x3 convolution is a wide
+3x3 and a 1x1 with an identity beside them, folded to one kernel at each step (collapsible linear
+blocks: Bhardwaj et al., SESR, MLSys 2022).
 
 The later part of the training rounds as the peer will (Jacob et al., CVPR 2018; straight-through
 gradients): weights of 7 bits a channel, so that no 16-bit sum of an AVX2 machine can saturate,

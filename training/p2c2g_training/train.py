@@ -1,9 +1,9 @@
 """Training one net: seeded, can be continued at any step, on a CPU or a graphics card.
 
-What is optimised is the mean PSNR of the luma of patches, by Adam with a warmed-up cosine; for the last
-``ROUNDED`` part of the run the net rounds as it will at the peer.  A run lasts for a number of
-steps or a span of time, whichever ends first.  By steps alone, the same seed, frames and number
-of threads give the same net, whether or not the run was interrupted.
+What is optimised is the mean PSNR of the luma of patches, by Adam with a warmed-up cosine; for
+the last ``ROUNDED`` part of the run the net rounds as it will at the peer.  A run lasts for a
+number of steps or a span of time, whichever ends first.  By steps alone, the same seed, frames and
+number of threads give the same net, whether or not the run was interrupted.
 
 Nothing here opens a file: :mod:`p2c2g_training.folder` keeps a run on disk, and
 :mod:`p2c2g_training.tasks` at the broker.
@@ -125,7 +125,8 @@ class TrainingRun:
             Patches(frames, terms.seed) if isinstance(frames, Sequence) else frames
         )
         watched = held[:: max(1, len(held) // _WATCHED)][:_WATCHED]
-        self._watched = [(one, based(one.own)) for one in (pair(each, _QUALITY) for each in watched)]
+        pairs = [pair(one, _QUALITY) for one in watched]
+        self._watched = [(one, based(one.own)) for one in pairs]
         self._loss_sum = 0.0
         self._told = (0, 0.0)
 
@@ -274,7 +275,7 @@ def added(net: Net, arrived: Pixels) -> Residual:
         found = net(cells(padded[None]).to(_device(net)))[0].cpu().numpy()
     tall, wide = found.shape[1:]
     large = found.reshape(4, 4, tall, wide).transpose(2, 0, 3, 1).reshape(4 * tall, 4 * wide, 1)
-    return np.rint(large).astype(np.int16)
+    return np.asarray(np.rint(large), np.int16)
 
 
 def _loss(

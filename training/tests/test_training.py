@@ -41,7 +41,9 @@ def one_thread() -> None:
 def frames() -> list[Pixels]:
     """Blocks of 4 pixels in a few colours, as pixel art is: easily learnt."""
     random = np.random.default_rng(5)
-    colours = random.integers(0, 256, (6, 3), dtype=np.uint8)
+    # Nearly grey: only luma can be learnt.
+    tinted = random.integers(0, 256, (6, 1)) + random.integers(-20, 21, (6, 3))
+    colours = np.clip(tinted, 0, 255).astype(np.uint8)
     drawn = []
     for _ in range(4):
         art = colours[random.integers(0, 6, (60, 80))]

@@ -32,9 +32,7 @@ from p2c2g.media.kernels import kernel
 PILLOW_BITS, LINEAR_BITS = 22, 8
 #: Of the base layer's doubling, in 256ths: the weight, for the first phase, of the pixel that is so
 #: many places before less the one that is so many behind.
-LEANING = {
-    -place: weight for place, weight in kernel(Fraction(2)).details[0].items() if place < 0
-}
+LEANING = {-place: weight for place, weight in kernel(Fraction(2)).details[0].items() if place < 0}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
