@@ -174,6 +174,44 @@ def denoise(pictures: Tensor, step: Step, held: Tables) -> Tensor:
     return bounded.to(torch.uint8)
 
 
+def doubled(pictures: Tensor, held: Tables) -> Tensor:
+    """Return the base layer (:mod:`p2c2g.media.base`) at twice the size, (n, 3, 2h, 2w) uint8.
+
+    The weights of one phase are those of the other with the opposite sign, and so are all that
+    is added.
+    """
+    level = 16 * pictures.to(torch.int32) + 8
+    across = _leaning(pictures.to(torch.int32), 3, held)
+    down = _leaning(pictures.to(torch.int32), 2, held).bitwise_right_shift_(4)
+    both = _leaning(across >> 6, 2, held).bitwise_right_shift_(6)
+    across >>= 4
+    details = torch.stack(
+        [across + down + both, down - across - both, across - down - both, both - across - down]
+    )
+    # What would leave 0 to 255 shrinks until it fits.
+    above = details.amax(0).clamp_(min=1)
+    below = details.amin(0).neg_().clamp_(min=1)
+    kept = torch.minimum(
+        torch.div(256 * (16 * 256 - 1 - level), above, rounding_mode="floor"),
+        torch.div(256 * level, below, rounding_mode="floor"),
+    ).clamp_(max=256)
+    shrunk = (details * kept + 128) >> 8
+    parts = ((torch.where(kept < 256, shrunk, details) + level) >> 4).to(torch.uint8)
+    n, channels, height, width = pictures.shape
+    blocks = parts.view(2, 2, n, channels, height, width).permute(2, 3, 4, 0, 5, 1)
+    return blocks.reshape(n, channels, 2 * height, 2 * width)
+
+
+def _leaning(values: Tensor, axis: int, held: Tables) -> Tensor:
+    """Return what the first of an axis's two phases adds, in 256ths."""
+    length = values.shape[axis]
+    total = torch.zeros_like(values)
+    for place, weight in tables.LEANING.items():
+        before = values.index_select(axis, held.edge(length, place, -place))
+        total += (before - values.index_select(axis, held.edge(length, -place, place))) * weight
+    return total
+
+
 def size_of(pictures: Tensor) -> Size:
     """Return the size of each of (n, 3, h, w)."""
     return Size(pictures.shape[3], pictures.shape[2])
