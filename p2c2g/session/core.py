@@ -30,12 +30,12 @@ from p2c2g.peers.trust import TrustSnapshot
 from p2c2g.routing.router import Facts
 from p2c2g.session.actions import Result, Send, Steal, Verify
 from p2c2g.session.config import SessionConfig
-from p2c2g.session.frames import TOLERANCE, FrameInFlight, P, Part, S, Shown, stages_of
+from p2c2g.session.frames import TOLERANCE, FrameInFlight, P, S, Shown
 from p2c2g.session.hedging import Hedging
 from p2c2g.session.observer import Observer
-from p2c2g.session.reassembler import Pending
 from p2c2g.session.results import Results
 from p2c2g.session.runs import Runs
+from p2c2g.session.showing import Showing
 from p2c2g.session.tables import Tables
 from p2c2g.verify.examination import Compare
 
@@ -68,7 +68,7 @@ class Core(Generic[S, P]):
         self.tables: Tables[S, P] = Tables.of(session, config, random, observers, hedging)
         self.runs = Runs(self.tables, stealing=stealing)
         self._results = Results(self.tables, self.runs)
-        self._last_ready = self._last_moment = float("-inf")
+        self._showing = Showing(self.tables, self.runs)
         self._notice = ""
         self._notice_at = float("-inf")
 
@@ -108,7 +108,7 @@ class Core(Generic[S, P]):
         """
         tables = self.tables
         # Also where the player is held up: what waits for it must not grow.
-        self._pass_over(now)
+        self._showing.pass_over(now)
         tables.rate.captured(number, now - captured_at, now)
         self._say(now, connected=connected)
         count = len(payloads)
@@ -206,20 +206,7 @@ class Core(Generic[S, P]):
         One whose deadline is over is passed over where a newer one may be shown: it counts as
         dropped.
         """
-        self._pass_over(now)
-        pending = next(self.tables.frames.release(now), None)
-        if pending is None:
-            return None
-        self.tables.rate.let_go(self._end(pending, now))
-        frame = pending.frame
-        done = frame.completed_at if pending.complete else None
-        # A frame is not ready to be shown before the one before it is.
-        ready = self._last_ready = max(self._last_ready, now if done is None else done)
-        stages = stages_of(frame, pending.parts, ready) if pending.complete else None
-        shown = Shown(frame, pending.parts, pending.complete, ready, now, stages)
-        for observer in self.tables.observers:
-            observer.frame_shown(shown)
-        return shown
+        return self._showing.release(now)
 
     # -- the registry said, sessions told each other ---------------------------------------------
 
@@ -267,35 +254,6 @@ class Core(Generic[S, P]):
         self.tables.trust.merge(others.trust)
 
     # -- inside ------------------------------------------------------------------------------------
-
-    def _pass_over(self, now: float) -> None:
-        """Give up the frames that are too old to be shown, where a newer one may be."""
-        for pending in self.tables.frames.pass_over(now):
-            self._end(pending, now)
-            self.tables.rate.passed_over()
-            for observer in self.tables.observers:
-                observer.frame_passed_over(pending.number)
-
-    def _end(self, pending: Pending[FrameInFlight[S], Part[P]], now: float) -> float:
-        """Learn from a frame that is let go or passed over, and forget its runs.
-
-        Returns:
-            How many seconds ago it might have gone.
-        """
-        tables, frame = self.tables, pending.frame
-        done = frame.completed_at if pending.complete else None
-        # A frame cannot go before it is complete, nor before the one before it could.
-        moment = max(pending.release_at, self._last_moment, done or pending.release_at)
-        moment = self._last_moment = min(moment, now)
-        # This machine stood still: answers may have come that nobody has read.
-        late = now - moment
-        stood = late > tables.config.deadline
-        if frame.was_sent and not (stood and done is None):
-            took = float("inf") if done is None else done - frame.captured_at
-            tables.playout.took(took, now)
-            tables.admission.shown(complete=pending.complete, now=now)
-        self.runs.close(frame.number, None if stood else now)
-        return late
 
     def _say(self, now: float, *, connected: bool) -> None:
         """Tell now and then what whoever watches should know."""

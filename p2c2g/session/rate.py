@@ -1,11 +1,11 @@
 """How many of the source's frames this machine takes on, and whether it is too busy for them.
 
-Pure.  A machine that is too busy loses frames of its own making, again and again: it misses ticks of
-its source, or it is so late to show a frame that a newer one is there.  Then every second tick
-is captured, every third, and so on: fewer pictures at an even pace in place of as many as possible
-at none, and time for whoever else wants the cores.  Where frames are only late, fewer of them would
-help nobody; that is said all the same.  One stall is no habit: what counts is the share of the
-frames of a second.
+Pure.  A machine that is too busy loses frames by its own doing, again and again: it misses ticks
+of its source, or it is so late to show a frame that a newer one is there.  Then every second tick
+is captured, every third, and so on: fewer pictures at an even pace, in place of as many as
+possible at none, and time for whoever else wants the cores.  Where frames are only late, fewer of
+them would help nobody; that is said all the same.  One stall is no habit: what counts is the share
+of a second's frames.
 
 It comes back step by step after a while of calm; a step that fails doubles that while, so that a
 machine which is only just too slow does not go to and fro.
@@ -33,7 +33,8 @@ LEAST = 10.0
 #: Seconds of calm before a step back, at first and at most.
 PATIENCE = 4.0
 PATIENCE_MOST = 60.0
-#: Share of the time between two frames that capturing one may take after a step back.
+#: Share of the time between two frames that capturing one, or showing it, may take for a step
+#: back.
 ROOM = 0.7
 
 
@@ -54,7 +55,7 @@ class Rate:
         self._last: int | None = None
         self._began: float | None = None
         self._frames = self._lost = self._late = 0
-        self._spent = 0.0
+        self._capturing = self._showing = 0.0
         self._lost_before = self._busy_before = False
         self._calm_since: float | None = None
         self._patience = PATIENCE
@@ -83,13 +84,17 @@ class Rate:
             self._lost += 1
         self._last = number
         self._frames += 1
-        self._spent += spent
+        self._capturing += spent
         if now - self._began >= WINDOW and self._frames >= ENOUGH:
             self._judge(now)
 
     def let_go(self, late: float) -> None:
         """Note a frame that was let go so many seconds after its moment."""
         self._late += late > TOLERANCE
+
+    def showed(self, spent: float) -> None:
+        """Note how many seconds it took to show a frame."""
+        self._showing += spent
 
     def passed_over(self) -> None:
         """Note a frame that was too late to be shown."""
@@ -101,10 +106,11 @@ class Rate:
         """Judge a window of frames, and begin the next."""
         lost = self._lost / self._frames
         hit = lost + self._late / self._frames
-        room = self._spent / self._frames <= ROOM * (self.every - 1) / self._fps
+        spent = max(self._capturing, self._showing) / self._frames
+        room = spent <= ROOM * (self.every - 1) / self._fps
         self._began = now
         self._frames = self._lost = self._late = 0
-        self._spent = 0.0
+        self._capturing = self._showing = 0.0
         if hit > CALM:
             self._calm_since = None
         elif self._calm_since is None:

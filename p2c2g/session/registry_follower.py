@@ -119,7 +119,7 @@ class RegistryFollower:
             BrokerUnavailableError: the broker does not answer.
         """
         for peer in self._registry.sweep(dead):
-            logger.warning("Peer %s has died.", peer)
+            logger.info("Peer %s has died.", peer)
             self._drop(peer)
 
     def _asked(self, pool: Collection[str]) -> list[str]:
