@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 #: wakes a thread late.
 TOLERANCE = 0.010
 
-#: A frame's own pixels, and a result's picture: the decision core hands them on unopened.
+#: A frame's own pixels, and a decoded result: the decision core hands them on unopened.
 S = TypeVar("S")
 P = TypeVar("P")
 
@@ -41,7 +41,7 @@ class Part(Generic[P]):
     """An accepted chunk: its result, and the spans of its way in the session's seconds."""
 
     payload: bytes
-    picture: P
+    residual: P
     sent: float
     queue: float
     decode: float
