@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import cv2
+import numpy as np
+
 from p2c2g.errors import WireError
-from p2c2g.media.codecs import codec
+from p2c2g.media.codecs import Codec, codec
 from p2c2g.media.frame import Pixels
+from p2c2g.media.greys import grey
+from p2c2g.media.residual import luma
 from p2c2g_workers.engine import Work
+
+#: The codec that has luma as a plane of its own.
+_LUMA_APART = "jpeg"
 
 
 def decoded(work: Work, out: Pixels | None = None) -> Pixels:
@@ -15,7 +23,20 @@ def decoded(work: Work, out: Pixels | None = None) -> Pixels:
         CodecError: the payload is no picture of its codec.
         WireError: the picture is not of the size that was announced.
     """
-    chosen = codec(work.codec)
+    return _decoded(work, codec(work.codec), out)
+
+
+def luma_of(work: Work) -> Pixels:
+    """Return a chunk's luma, ``(height, width)`` uint8; errors as for :func:`decoded`.
+
+    Where the codec has luma by itself, colours are never made.
+    """
+    if work.codec == _LUMA_APART:
+        return _decoded(work, grey(work.codec))[:, :, 0]
+    return np.asarray(luma(cv2.split(decoded(work))), np.uint8)
+
+
+def _decoded(work: Work, chosen: Codec, out: Pixels | None = None) -> Pixels:
     size = chosen.size_of(work.payload)
     if size != work.size:
         raise WireError(f"its picture is {size} where its header says {work.size}.")
