@@ -81,9 +81,9 @@ class Presence(Observer):
             return f"{_peers(serving)} listed, none takes work now: paused, leaving or banned"
         if self._late:
             wanted = f"{self._deadline * 1e3:.0f} ms"
-            return f"{_peers(ready)} listed, every answer comes too late: after more than {wanted}"
+            return f"{_peers(ready)} listed, and every answer takes more than {wanted}"
         if self._error:
-            return f"{_peers(ready)} listed, no answer can be used: {self._error}"
+            return f"{_peers(ready)} listed, and no answer can be used: {self._error}"
         return (
             f"{_peers(ready)} listed, none has answered: too busy, too far, of another version, "
             "or working at another broker"

@@ -24,10 +24,12 @@ ENOUGH = 4
 #: in a row, or in one.
 LOST = 0.2
 LOST_AT_ONCE = 0.6
+#: Share up to which few are lost.
+LOST_FEW = 0.1
 #: Share that was lost or late: from so much on, twice in a row, the machine is busy; up to so
-#: much a window is calm.
+#: much it is not.
 BUSY = 0.12
-CALM = 0.04
+IDLE = 0.04
 #: Frames a second below which it does not go.
 LEAST = 10.0
 #: Seconds of calm before a step back, at first and at most.
@@ -111,19 +113,22 @@ class Rate:
         self._began = now
         self._frames = self._lost = self._late = 0
         self._capturing = self._showing = 0.0
-        if hit > CALM:
+        # That frames are late is no reason to have fewer.
+        is_calm = lost <= LOST_FEW if self.every > 1 else hit <= IDLE
+        if not is_calm:
             self._calm_since = None
         elif self._calm_since is None:
             self._calm_since = now
-        calm = self._calm_since is not None and now - self._calm_since >= self._patience
-        if lost >= LOST_AT_ONCE or (lost >= LOST and self._lost_before):
+        rested = self._calm_since is not None and now - self._calm_since >= self._patience
+        lower = lost >= LOST_AT_ONCE or (lost >= LOST and self._lost_before)
+        if lower:
             self._lower(now)
-        elif calm and self.every == 1:
+        elif rested and self.every == 1:
             self.is_busy = False
-        elif calm and room:
+        elif rested and room:
             self._raise(now)
         self.is_busy |= self.every > 1 or (hit >= BUSY and self._busy_before)
-        self._lost_before, self._busy_before = lost >= LOST, hit >= BUSY
+        self._lost_before, self._busy_before = lost >= LOST and not lower, hit >= BUSY
 
     def _lower(self, now: float) -> None:
         failed = now - self._raised_at < 2 * PATIENCE
