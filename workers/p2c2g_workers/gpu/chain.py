@@ -10,8 +10,11 @@ from torch import Tensor
 from p2c2g.errors import ProcessorError
 from p2c2g.media.methods import NETWORKS
 from p2c2g.media.operations import Plan, Step
+from p2c2g_workers.gpu import base as _base  # registers its own on import
 from p2c2g_workers.gpu import ops
 from p2c2g_workers.gpu.network import TorchNet
+
+del _base
 
 
 class Chain:

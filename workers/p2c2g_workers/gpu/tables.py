@@ -1,7 +1,7 @@
 """The weights of the scaling, one table a length, scale and kernel; plain NumPy.
 
 A result's pixel is a weighted sum of a few source pixels, so a table is two arrays: which pixels,
-and with what weight.  There are three kinds, since the processors on the CPU have three:
+and with what weight.  There are four kinds, since the processors on the CPU have four:
 
 ``cubic``
     Keys' kernel with ``a = -0.75`` (R. Keys, "Cubic convolution interpolation for digital image
@@ -12,7 +12,10 @@ and with what weight.  There are three kinds, since the processors on the CPU ha
     kernels that widen where they scale down, cut off and normalised at the edge, weights in
     2**22nds, as Pillow.
 
-The first two repeat the edge.  Positions are computed in whole numbers, so a pixel gets the same
+``base``
+    those of :mod:`p2c2g.media.kernels`, for factors that are not whole.
+
+All but Pillow's repeat the edge.  Positions are computed in whole numbers, so a pixel gets the same
 weights wherever its chunk begins.
 """
 
@@ -25,6 +28,8 @@ from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
+
+from p2c2g.media.kernels import kernel
 
 #: Fractional bits of Pillow's weights, and of the linear ones.
 PILLOW_BITS, LINEAR_BITS = 22, 8
@@ -91,6 +96,23 @@ def _pillow(support: float, kernel: _Kernel, length: int, source: int) -> Taps:
     scaled = weights * (1 << PILLOW_BITS)
     whole = np.trunc(scaled + np.where(weights < 0, -0.5, 0.5)).astype(np.int32)
     return Taps(np.minimum(index, source - 1), whole)
+
+
+def base(length: int, scale: Fraction, source: int) -> Taps:
+    """Return what the base layer adds to the nearest pixel, where the factor is not whole.
+
+    int32, in parts of ``1 << Kernel.bits`` of its :func:`~p2c2g.media.kernels.kernel`.
+    """
+    weights = kernel(scale)
+    most = max(map(len, weights.details))
+    begins = np.zeros((most, weights.outputs), np.int64)
+    parts = np.zeros((most, weights.outputs), np.int32)
+    for phase, (first, details) in enumerate(zip(weights.nearest, weights.details, strict=True)):
+        for tap, (at, weight) in enumerate(details.items()):
+            begins[tap, phase], parts[tap, phase] = first + at, weight
+    period, phase_of = np.divmod(np.arange(length, dtype=np.int64), weights.outputs)
+    index = begins[:, phase_of] + period * weights.inputs
+    return Taps(np.clip(index, 0, source - 1), parts[:, phase_of])
 
 
 def cubic_cells() -> NDArray[np.int64]:
