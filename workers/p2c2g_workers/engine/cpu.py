@@ -5,10 +5,11 @@ from __future__ import annotations
 from time import monotonic_ns
 
 from p2c2g.errors import ProcessorError
+from p2c2g.media.codecs import codec
 from p2c2g.media.operations import Step
 from p2c2g_workers.engine import Done, Kind, Work
 from p2c2g_workers.engine.adding import added
-from p2c2g_workers.engine.decoding import decoded
+from p2c2g_workers.engine.checking import check
 from p2c2g_workers.processors import CPU
 from p2c2g_workers.processors.registry import Registry
 
@@ -34,7 +35,8 @@ class CpuEngine:
             ChunkError: the picture is not what its header says, or a step failed.
         """
         started = monotonic_ns()
-        pixels = decoded(work)
+        check(work)
+        pixels = codec(work.codec).decode(work.payload, limit=work.size)
         begun = monotonic_ns()
         residual = added(self.registry, work, pixels)
         processed = monotonic_ns()

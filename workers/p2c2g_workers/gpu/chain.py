@@ -1,8 +1,8 @@
-"""A plan, made ready for pictures of one size on one device."""
+"""The steps of a plan, made ready for pictures of one size on one device."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -18,7 +18,7 @@ del _base
 
 
 class Chain:
-    """The steps of a plan one after the other, with the tables and the nets that they need."""
+    """The steps one after the other, with the tables and the nets that they need."""
 
     def __init__(self, plan: Plan, device: torch.device, nets: Sequence[TorchNet] = ()) -> None:
         """Look up what the steps need.
@@ -37,8 +37,6 @@ class Chain:
         for step in plan.steps:
             work = next(rest) if step.method in NETWORKS else ops.processor(step)
             self._steps.append((step, work))
-        #: Most pictures for which there was memory; None while there was enough for all.
-        self.most: int | None = None
 
     def __call__(self, pixels: Tensor) -> Tensor:
         """Return (n, h, w, 3) uint8 after all steps; a new tensor unless there was nothing to do.
@@ -46,15 +44,20 @@ class Chain:
         Raises:
             ProcessorError: a step gave a picture of another size than is due.
         """
-        return self._run(pixels, prove=False)
+        return ops.as_pixels(self.pictures(ops.as_pictures(pixels)))
 
-    def prove(self, pixels: Tensor) -> None:
-        """Let the nets find out which method is exact for pictures of this shape."""
-        self._run(pixels, prove=True)
+    def pictures(self, pictures: Tensor, *, skip: int = 0, prove: bool = False) -> Tensor:
+        """Return (n, 3, h, w) uint8 after all steps.
 
-    def _run(self, pixels: Tensor, *, prove: bool) -> Tensor:
-        pictures = ops.as_pictures(pixels)
-        for step, work in self._steps:
+        Args:
+            pictures: of the same kind.
+            skip: so many steps have been done to them already.
+            prove: whether the nets are to find out which method is exact for such pictures.
+
+        Raises:
+            ProcessorError: a step gave a picture of another size than is due.
+        """
+        for step, work in self._steps[skip:]:
             due = step.output(ops.size_of(pictures))
             if isinstance(work, TorchNet):
                 if prove:
@@ -67,4 +70,26 @@ class Chain:
                     f"{step.name} gave a picture of {ops.size_of(pictures)} where one of {due} "
                     "is due."
                 )
-        return ops.as_pixels(pictures)
+        return pictures
+
+    def luma_added(self, pictures: Tensor, *, prove: bool = False) -> Tensor | None:
+        """Return what is added to the base's luma, where that is known without a picture.
+
+        Args:
+            pictures: as for :meth:`pictures`, as is ``prove``.
+
+        Returns:
+            (n, h, w) int16 of the result's size; None where there are several steps, or one that
+            does not know.
+        """
+        if len(self._steps) != 1:
+            return None
+        step, work = self._steps[0]
+        known: Callable[..., Tensor] | None = getattr(work, "added", None)
+        if known is None:
+            return None
+        if isinstance(work, TorchNet):
+            if prove:
+                work.prove(pictures, self._held)
+            return known(pictures, self._held)
+        return known(pictures, step, self._held)

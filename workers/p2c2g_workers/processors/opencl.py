@@ -5,6 +5,10 @@ module has what was seen to have kernels, and the CPU's own processors do the re
 ``nearest``, ``lanczos``, everything that makes a picture smaller, and bicubic by a factor that
 ``warpAffine`` cannot hit exactly.  Each picture goes to the device and back once a step.
 
+The base layer is the CPU's too.  It must be exact, in whole numbers with roundings in between, and
+from Python UMat has neither shifts nor slices with a step nor a conversion of types: it would be
+dozens of kernels for what takes the CPU 4 ms a frame.
+
 The tolerance, against the CPU and from chunk to whole frame, is :data:`LEVELS` levels.
 ``sharpen`` and ``denoise`` were seen to be exact: halves and sixteenths, which float32 holds.
 """
