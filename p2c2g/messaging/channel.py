@@ -35,6 +35,11 @@ class Channel(ReadingChannel):
             self._stream = CommandStream(lambda: self.pool, busy_after=self.busy_after)
         return self._stream
 
+    @property
+    def supports_batch_publish(self) -> bool:
+        """Tell that there are batches: ours leave once, however often the pool's commands do."""
+        return True
+
     def create_publish_batch(self, max_size: int) -> Batch:
         """Return the batch that ``producer.batch()`` fills."""
         return Batch(self, max_size)

@@ -20,6 +20,7 @@ from kombu.transport import virtual
 from kombu.utils.encoding import bytes_to_str
 from kombu.utils.json import loads
 from redis import ResponseError
+from redis.exceptions import ConnectionError as RedisConnectionError
 
 from p2c2g.errors import OwnFaultError, WireError
 from p2c2g.messaging import envelope
@@ -83,6 +84,8 @@ class ReadingChannel(RecallingChannel):
             redis.exceptions.RedisError: the broker does not answer.
             OSError: the same.
         """
+        if self.closed:
+            raise RedisConnectionError("the channel is closed")
         # One that is not in use is at hand after the first time.
         client = self._create_client()
         connection = client.connection_pool.get_connection()
@@ -274,6 +277,8 @@ class ReadingChannel(RecallingChannel):
             return
         items = self.recall_reads()
         active = set(self.active_queues)
+        if not active:
+            self._lose_reads()  # There are none: only the connection goes.
         self.hand_back(item for item in items if item[0] not in active)
         for queue, item in items:
             if queue in active:

@@ -18,7 +18,8 @@ from kombu.transport import redis as stock
 from kombu.utils.encoding import bytes_to_str
 from kombu.utils.json import dumps
 
-from p2c2g.messaging import envelope, names
+from p2c2g.messaging import envelope, names, pools
+from p2c2g.messaging.client import command_options
 from p2c2g.messaging.errors import BROKER_ERRORS
 
 logger = logging.getLogger(__name__)
@@ -47,7 +48,26 @@ class RecallingChannel(stock.Channel):
         # A signal handler may cancel a consumer while a reply is half read.
         self._busy = False
         self.recall_key = names.recall(uuid4().hex)
-        super().__init__(*args, **kwargs)
+        # kombu tries the broker on the connection for reads, of which many channels have none.
+        self.__dict__["client"] = _Trial(self)
+        try:
+            super().__init__(*args, **kwargs)
+        finally:
+            del self.__dict__["client"]
+
+    def _get_pool(self, asynchronous: bool = False) -> Any:
+        """Return the pool for reads and subscriptions, or the process's for all else."""
+        if asynchronous:
+            return super()._get_pool(asynchronous=True)
+        parameters = self._connparams()
+        self.keyprefix_fanout = self.keyprefix_fanout.format(db=parameters["db"])
+        return pools.take(parameters | command_options())
+
+    def _disconnect_pools(self) -> None:
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            pools.give(pool)
+        super()._disconnect_pools()
 
     def prefixed(self, commands: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
         """Return commands with kombu's global prefix on their keys, where one is set."""
@@ -126,6 +146,18 @@ class RecallingChannel(stock.Channel):
         if self._in_poll is connection:
             self.reads = 0
         super()._on_connection_disconnect(connection)
+
+
+class _Trial:
+    """Stands in for a channel's client for reads while the channel is made."""
+
+    def __init__(self, channel: RecallingChannel) -> None:
+        self._channel = channel
+
+    def ping(self) -> None:
+        """Try the broker, on a connection for commands."""
+        with self._channel.conn_or_acquire() as client:
+            client.ping()
 
 
 def source_of(message: Any) -> tuple[str, bytes]:

@@ -1,7 +1,8 @@
 """The worker's consumer: no gossip, no mingle, and reads sent ahead that follow its speed.
 
 Gossip's traffic grows with the square of the number of workers, and strangers have nothing to
-tell each other, so Celery's steps for both are left out.  :class:`ReadAhead` is added: it tells
+tell each other, so Celery's steps for both are left out, and its heart beats on a thread
+(:mod:`p2c2g_workers.monitors`).  :class:`ReadAhead` is added: it tells
 the transport how many reads to keep outstanding, and recalls them before the worker stops.
 
 A worker ends in this order: the reads are recalled; a warm shutdown finishes what was received,
@@ -39,6 +40,7 @@ from p2c2g.messaging.transport import Transport
 from p2c2g.settings import load
 from p2c2g_workers import refusals
 from p2c2g_workers.ending import Ending
+from p2c2g_workers.monitors import Monitors
 from p2c2g_workers.naming import Claim
 from p2c2g_workers.request import Request
 
@@ -176,8 +178,9 @@ class Consumer(StockConsumer):
             *(
                 step
                 for step in StockConsumer.Blueprint.default_steps
-                if not step.endswith((":Mingle", ":Gossip"))
+                if not step.endswith((":Mingle", ":Gossip", ":Heart"))
             ),
+            Monitors,
             ReadAhead,
         ]
 
@@ -185,6 +188,10 @@ class Consumer(StockConsumer):
         # Other steps require mingle, and so bring it back: it waits a second for answers whenever
         # the worker connects.
         kwargs.update(without_mingle=True, without_gossip=True)
+        self.tells_monitors = not kwargs.get("without_heartbeat")
+        if kwargs.get("no_task_events"):
+            # So is Celery's sender of events, which any monitor could turn on.
+            kwargs["without_heartbeat"] = True
         self.ending = Ending(lambda: bool(state.active_requests), self._broker_answers)
         # Weakly held by the signal.
         signals.worker_shutting_down.connect(self._on_signal, dispatch_uid="p2c2g-ending")
@@ -198,10 +205,16 @@ class Consumer(StockConsumer):
             raise RefusedError(str(error)) from error
 
     def _broker_answers(self) -> bool:
+        if self.client is None:
+            return False
+        # Not that one: it is patient.
+        client = redis_client(load())
         try:
-            return self.client is not None and bool(self.client.ping())
+            return bool(client.ping())
         except BROKER_ERRORS:
             return False
+        finally:
+            client.close()
 
     def _end_cold(self, *_: Any) -> None:
         self.ending.begin(cold=True, code=platforms.EX_FAILURE)

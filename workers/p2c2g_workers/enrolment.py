@@ -20,7 +20,7 @@ from kombu import Queue
 
 import p2c2g.messaging.drain  # noqa: F401 - the command that ends this peer in good order
 from p2c2g.errors import P2C2GError, UsageError
-from p2c2g.messaging.client import redis_client
+from p2c2g.messaging.client import PATIENCE, redis_client
 from p2c2g.messaging.labels import is_name
 from p2c2g.messaging.names import CAPABILITIES, own_queue
 from p2c2g.messaging.publishing import anonymous_queue
@@ -103,7 +103,7 @@ class EnrolmentStep(bootsteps.StartStopStep):
             capabilities=self._capabilities,
         )
         queues.select_add(_direct_queue(id))
-        self._client = consumer.client = redis_client(settings)
+        self._client = consumer.client = redis_client(settings, PATIENCE)
         psutil.cpu_percent()  # It covers the time since the last call, hence a first one.
         consumer.peer = self.peer = Peer(
             in_flight=lambda: len(state.reserved_requests),
