@@ -141,4 +141,3 @@ def open_connection(app: Celery, timeout: float | None = None) -> Any:
     except BaseException:
         connection.release()
         raise
-

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
+from weakref import WeakValueDictionary
 
 import redis
 
@@ -18,6 +20,10 @@ import redis
 _MARKS = (
     "host", "port", "db", "username", "password", "socket_timeout", "socket_connect_timeout",
 )  # fmt: skip
+
+_TIMEOUTS = ("socket_timeout", "socket_connect_timeout")
+#: Seconds that a socket waits at least: none would mean not at all.
+_LEAST = 0.01
 
 
 class SharedPool(redis.ConnectionPool):
@@ -29,17 +35,47 @@ class SharedPool(redis.ConnectionPool):
         """Take a connection back, and close what is one too many."""
         super().release(connection)
         with self._lock:
-            spare = self._available_connections[:-1]
-            del self._available_connections[:-1]
+            kept = [each for each in self._available_connections if each.is_connected][-1:]
+            spare = [each for each in self._available_connections if each not in kept]
+            self._available_connections[:] = kept
             self._created_connections -= len(spare)
         for each in spare:
             each.disconnect()
 
 
+@contextmanager
+def borrowed(pool: Any, seconds: float) -> Iterator[Any]:
+    """Give a connection of a pool whose socket waits no longer than so many seconds.
+
+    What fails closes it: a reply may still be on its way.
+    """
+    if any(each.is_connected for each in pool._available_connections[-1:]):
+        connection = pool.get_connection()
+    else:  # One of its own, since a pool's would be made with the pool's patience.
+        patience = {name: max(seconds, _LEAST) for name in _TIMEOUTS}
+        connection = pool.connection_class(**{**pool.connection_kwargs, **patience})
+        pool = None
+    try:
+        if pool is None:
+            connection.connect()
+        connection._sock.settimeout(max(seconds, _LEAST))
+        yield connection
+        connection._sock.settimeout(connection.socket_timeout)
+    except BaseException:
+        connection.disconnect()
+        raise
+    finally:
+        if pool is None:
+            connection.disconnect()
+        else:
+            pool.release(connection)
+
+
 class _Pools:
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._pools: dict[tuple[object, ...], SharedPool] = {}
+        # Weakly: who was never closed takes its connections along.
+        self._pools: WeakValueDictionary[tuple[object, ...], SharedPool] = WeakValueDictionary()
 
     def take(self, options: Mapping[str, Any]) -> SharedPool:
         key = (
@@ -59,7 +95,8 @@ class _Pools:
                 pool.users -= 1
                 if pool.users > 0:
                     return
-                self._pools = {key: each for key, each in self._pools.items() if each is not pool}
+                for key in [key for key, each in self._pools.items() if each is pool]:
+                    del self._pools[key]
         pool.disconnect()
 
 
@@ -86,5 +123,5 @@ def take(options: Mapping[str, Any]) -> SharedPool:
 
 
 def give(pool: redis.ConnectionPool) -> None:
-    """Give a pool back; its connections are closed with its last user, or if it is no shared one."""
+    """Give a pool back; its connections are closed by its last user, or where it is not shared."""
     _pools.give(pool)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -17,6 +18,13 @@ def count(lane: Lane) -> int:
     """Return the broker's connections, without this test's."""
     rows: Any = lane.client.client_list()
     return len(rows)
+
+
+@pytest.fixture
+def broker() -> Iterator[EmbeddedBroker]:
+    """One that nobody else is connected to."""
+    with EmbeddedBroker() as started:
+        yield started
 
 
 @pytest.fixture

@@ -56,7 +56,7 @@ class EnrolmentStep(bootsteps.StartStopStep):
     """
 
     # Stopped before the reads are recalled, so that the registry is told first.
-    requires = ("p2c2g_workers.consumer:ReadAhead",)
+    requires = ("p2c2g_workers.read_ahead_step:ReadAhead",)
 
     def __init__(
         self,
