@@ -26,8 +26,10 @@ from p2c2g.messaging.names import CAPABILITIES, own_queue
 from p2c2g.messaging.publishing import anonymous_queue
 from p2c2g.peers.messages import Capabilities, Enrolment
 from p2c2g.peers.registry import Registry
+from p2c2g.peers.versions import spoken
 from p2c2g.settings import Settings, load
 from p2c2g_workers import probe
+from p2c2g_workers.broker_watch import BrokerWatch
 from p2c2g_workers.engine import Engine, Kind, current
 from p2c2g_workers.engine.choosing import open_engine
 from p2c2g_workers.engine.cpu import CpuEngine
@@ -101,6 +103,7 @@ class EnrolmentStep(bootsteps.StartStopStep):
             queues=self._queues(id),
             interval=settings.worker.beat_interval,
             capabilities=self._capabilities,
+            speaks=spoken(),
         )
         queues.select_add(_direct_queue(id))
         self._client = consumer.client = redis_client(settings, PATIENCE)
@@ -115,6 +118,7 @@ class EnrolmentStep(bootsteps.StartStopStep):
             self._describe,
             self._fail,
             control=bool(self._app.conf.worker_enable_remote_control),
+            look=BrokerWatch(self._client).look,
         )
         self._consumer = consumer
         consumer.leave = self._leave
