@@ -11,7 +11,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,10 +21,12 @@ from p2c2g.media.frame import Pixels, Size
 from p2c2g.media.operations import Pipeline
 from p2c2g.system.files import write_together
 from p2c2g_training.measure import psnr
-from p2c2g_training.nets import Net
 from p2c2g_training.pairs import Pair, doubled, pair
 from p2c2g_workers.nets import LEVEL, NOTHING, Layer, Weights, read, write
 from p2c2g_workers.processors.network import Network
+
+if TYPE_CHECKING:  # PyTorch's: a net that came from the pool is judged without.
+    from p2c2g_training.nets import Net
 
 #: Pipelines that a net has to beat on the mean of each game's held-out frames, at JPEG 85.
 RIVALS = ("upscale:2:bicubic", "upscale:2:bicubic,sharpen:0.5")
