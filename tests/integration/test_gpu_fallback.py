@@ -13,8 +13,8 @@ import pytest
 
 from p2c2g.media.chunker import Grid
 from p2c2g.media.frame import Size
-from p2c2g.media.picture import FrameState
 from p2c2g.media.operations import Pipeline
+from p2c2g.media.picture import FrameState
 from p2c2g.messaging.embedded import EmbeddedBroker
 from p2c2g.peers.messages import Enrolment, PeerState
 from p2c2g.peers.registry import Registry
@@ -232,8 +232,9 @@ def test_a_session_by_pytorchs_engine(
         imported=LEARNING,
     )
     wait_for_queues(lane, registry, "gpu")
-    play("gpu", 6, levels=1)
+    # The probe's work is not in the way of the frames then.
     lane.wait_until(lambda: told(registry).capabilities.speeds)
+    play("gpu", 6, levels=1)
     assert "torch" in told(registry).capabilities.versions
     running.signal(signal.SIGTERM)
     assert running.wait(PATIENCE) == 0, running.log()

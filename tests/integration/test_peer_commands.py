@@ -64,10 +64,14 @@ def test_a_probe_for_people_has_its_figures_in_a_table(environment: dict[str, st
         assert word in done.output
 
 
-def test_a_probe_of_memory_has_a_table_more(environment: dict[str, str]) -> None:
-    environment["P2C2G_BROKER_URL"] = f"redis://{HOST}:1/0"
-    # By the largest net it is ten seconds of a machine that nobody else uses.
-    plain = "from p2c2g_workers.probe import peaks; peaks.heaviest = lambda _: 'upscale:2:bicubic'"
+def test_a_probe_of_memory_has_a_table_more(environment: dict[str, str], tmp_path: Path) -> None:
+    environment |= {"P2C2G_BROKER_URL": f"redis://{HOST}:1/0", "XDG_CACHE_HOME": str(tmp_path)}
+    # By the largest net it is ten seconds of a machine that nobody else uses, and so are the
+    # speeds, which the test above has.
+    plain = (
+        "from p2c2g_workers.probe import peaks, speeds; speeds.known = lambda: (); "
+        "speeds.CODECS = {}; peaks.heaviest = lambda _: 'upscale:2:bicubic'"
+    )
     done = forks.finish(["-c", f"{plain}; {MAIN}", "peer", "probe", "--memory"], env=environment)
     assert done.code == 0, done.errors
     for word in ("MiB at most", "1 at once", "8 at once", "1280x720, upscale:2"):
@@ -84,6 +88,7 @@ def test_a_probe_of_memory_has_a_table_more(environment: dict[str, str]) -> None
         (["run", "--max-cpu", "0"], 2, "50%"),
         (["run", "--max-mbps", "fast"], 2, "megabits"),
         (["run", "--queues", "a b"], 2, "cpu,gpu"),
+        (["run", "--queues", "cpu,foo"], 2, "Nobody sends work to 'foo'"),
         (["run", "--name", " "], 2, "is no name"),
         (["run", "--slots", "0"], 2, "--slots"),
         (["run", "--broker", "http://host"], 2, "is not a broker's URL"),

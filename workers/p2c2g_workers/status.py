@@ -1,8 +1,8 @@
 """What a lender sees: one line on the terminal that says what this peer is doing.
 
 On a terminal it is redrawn every second, whatever the log's level; where the output is a file
-or a service's journal, there is a line a minute in the log, at INFO.  The two lines that Celery logs
-for each chunk are left out of the console, except at DEBUG.
+or a service's journal, there is a line a minute in the log, at INFO.  Celery's two lines
+about each chunk are left out of the console, except at DEBUG.
 """
 
 from __future__ import annotations
