@@ -17,11 +17,12 @@ SECONDS ?= 60
 CHAOS_ARGS ?=
 LOAD_ARGS ?=
 
-.PHONY: help demo venv wheel quick test check format bench bench-upscalers bench-gpu chaos load fuzz clean
+.PHONY: help demo venv wheel quick light test check format bench bench-upscalers bench-gpu chaos load fuzz clean
 
 help:
 	@echo "make demo    a pool on this machine and its picture in the browser (ARGS=--flower …)"
 	@echo "make quick   for every change: make check, unit and contract tests, in 90 s on two cores"
+	@echo "make light   units, contracts and the demo, without PyTorch: 1 GB instead of 2"
 	@echo "make test    every test that needs no root (ARGS='tests/unit/test_wire.py -x')"
 	@echo "make check   style, types and imports"
 	@echo "make bench   every benchmark, some minutes (BENCH_ARGS=--quick for less than two)"
@@ -40,6 +41,10 @@ $(VENV)/.demo: pyproject.toml constraints.txt
 
 $(VENV)/.dev: $(VENV)/.demo
 	$(INSTALL) -e ".[demo,dev]"
+	@touch $@
+
+$(VENV)/.light: $(VENV)/.demo
+	$(INSTALL) -e ".[demo,test]"
 	@touch $@
 
 $(VENV)/.bench: $(VENV)/.demo
@@ -74,6 +79,10 @@ ifeq ($(strip $(ARGS)),)
 else
 	$(PYTEST) $(ARGS)
 endif
+
+light: $(VENV)/.light
+	$(PYTEST) $(SIDE_BY_SIDE) $(QUICK) $(ARGS)
+	$(PYTEST) tests/acceptance/test_demo.py $(ARGS)
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -24,6 +24,8 @@ from tests.forks import Finished
 
 from .conftest import PATIENCE, Command, environment
 
+#: An install and a dozen commands each, on a machine that may be busy.
+pytestmark = pytest.mark.timeout(900)
 ROOT = Path(__file__).parents[2]
 #: Where nobody answers.
 NOWHERE = "redis://127.0.0.1:1/0"
@@ -38,7 +40,6 @@ COMMANDS = {
     "celery -A p2c2g worker -Q train": {"worker", "train", "ml"},
     "celery -A p2c2g flower": {"flower"},
     "p2c2g-capture run --source pattern --headless --seconds 1": {"capture"},
-    "p2c2g-capture run --source pattern --seconds 1": {"capture"},
     "p2c2g train --game x": {"capture", "ml", "train"},
     "p2c2g train --game x --pool": {"capture", "ml"},
     "p2c2g demo": {"broker", "worker", "capture"},

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
+import select
+import socket
 import subprocess
 import sys
 import time
@@ -10,18 +14,24 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import numpy as np
 import pytest
 
+from p2c2g.media.chunker import Grid
+from p2c2g.media.frame import Size
+from p2c2g.media.operations import Pipeline
 from p2c2g.messaging.client import redis_client
 from p2c2g.messaging.embedded import HOST, EmbeddedBroker
 from p2c2g.peers.messages import Capabilities, PeerState
 from p2c2g.peers.registry import Registry
+from p2c2g.session.config import SessionConfig
 from p2c2g.system import processes
 from p2c2g.testing.delay_proxy import DelayProxy
 from p2c2g_workers.probe import line
 from tests import forks
 from tests.lane import PATIENCE, ROOT, Lane, by_port, settings
 from tests.pool import environment as environment_of
+from tests.sessions import Player
 
 MAIN = "from p2c2g.commands.main import main; main()"
 COMMAND = ["-c", MAIN, "peer"]
@@ -142,6 +152,76 @@ def test_a_run_becomes_a_worker_that_enrols_as_it_was_told(
     finally:
         processes.stop(process)
     assert registry.records() == []
+
+
+class Terminal:
+    """A terminal of a hundred columns, and what somebody reads there."""
+
+    def __init__(self) -> None:
+        self._ours, self.theirs = pty.openpty()
+        self.seen = ""
+
+    def read_until(self, text: str) -> None:
+        """Read on until a text is there, or the program has left and all is read."""
+        deadline = time.monotonic() + PATIENCE
+        while text not in self.seen:
+            there, _, _ = select.select([self._ours], [], [], deadline - time.monotonic())
+            assert there, self.seen
+            self.seen += os.read(self._ours, 65536).decode(errors="replace")
+
+    def close(self) -> None:
+        for each in (self._ours, self.theirs):
+            os.close(each)
+
+
+@pytest.fixture
+def terminal() -> Iterator[Terminal]:
+    opened = Terminal()
+    yield opened
+    opened.close()
+
+
+def test_a_lenders_terminal_has_one_line_that_says_what_the_peer_does(
+    environment: dict[str, str], broker: EmbeddedBroker, lane: Lane, terminal: Terminal
+) -> None:
+    process = subprocess.Popen(
+        [sys.executable, *COMMAND, "run", "--name", "attic", "--broker", broker.url],
+        env=environment, cwd=ROOT, stdin=terminal.theirs, stdout=terminal.theirs,
+        stderr=terminal.theirs,
+    )  # fmt: skip
+    try:
+        terminal.read_until("Enrolled as attic@")
+        terminal.read_until("ready, nobody sends work now; 0 chunks so far")
+        config = SessionConfig(
+            size=Size(160, 90), operations=Pipeline.parse("upscale:2"), grid=Grid(2, 1),
+            deadline=PATIENCE, paced=False,
+        )  # fmt: skip
+        with Player(settings(broker.url), config) as player:
+            for _ in range(3):
+                player.play(np.zeros((90, 160, 3), np.uint8))
+            terminal.read_until("a second; 6 chunks so far")
+        assert "Task p2c2g.enhance" not in terminal.seen
+        assert "celery@" not in terminal.seen
+        done = forks.finish(
+            ["-c", MAIN, "peers", "drain", "attic", "--broker", broker.url], env=environment
+        )
+        assert done.code == 0, done
+        terminal.read_until(f"@{socket.gethostname()} asked; 6 chunks in all.")
+        assert process.wait(PATIENCE) == 0
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_a_wrong_password_ends_it_with_a_sentence(
+    environment: dict[str, str], broker: EmbeddedBroker
+) -> None:
+    wrong = f"redis://:wrong@{HOST}:{broker.port}/0"
+    done = forks.finish([*COMMAND, "run", "--broker", wrong], env=environment)
+    assert done.code == 1, done
+    assert "The broker refuses the password" in done.errors
+    assert "Traceback" not in done.errors
+    assert "wrong" not in done.errors
 
 
 # -- the way to the broker
