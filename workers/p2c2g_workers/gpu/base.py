@@ -50,7 +50,7 @@ FUNCTIONS.register("resize", "base")(Nothing())
 def base(
     pictures: Tensor, scale_x: Fraction, scale_y: Fraction, size: Size, held: Tables
 ) -> Tensor:
-    """Return the base layer of (n, 3, h, w) uint8 as (n, 3, size.height, size.width) uint8.
+    """Return the base layer of (n, c, h, w) uint8 as (n, c, size.height, size.width) uint8.
 
     Args:
         pictures: of frames, or of the padded parts of chunks.
@@ -83,7 +83,7 @@ def base(
     ]
     if across.kernel.is_whole and down.kernel.is_whole:
         phases = _fitted(phases, middle)
-    shape = (len(pictures), 3, down.length(middle), across.length(middle))
+    shape = (*pictures.shape[:2], down.length(middle), across.length(middle))
     result = torch.empty(shape, dtype=torch.uint8, device=pictures.device)
     for y_at, row in enumerate(phases):
         for x_at, one in enumerate(row):
