@@ -102,7 +102,7 @@ def test_the_engine_decodes_on_the_card_and_encodes_by_the_processor(
     engine: TorchEngine, library: Library
 ) -> None:
     assert engine.codec_on_device
-    given = work("upscale:2:bicubic,sharpen:0.3")
+    given = work("upscale:2:ml-tiny,sharpen:0.3")
     due = residual(CpuEngine(), given)
     assert np.abs(due).mean() > 1
     # The library's planes are libjpeg's, so there is nothing between the two.
@@ -124,7 +124,7 @@ def test_what_the_card_refuses_to_decode_the_cpu_reads(
 
     monkeypatch.setattr(jpeg, "_decode", refuse)
     engine = TorchEngine("cpu", jpeg=jpeg)
-    given = work("upscale:2:bicubic")
+    given = work("upscale:2:ml-tiny")
     assert engine.enhance(given).payload == CpuEngine().enhance(given).payload
     with pytest.raises(CodecError):
         engine.enhance(replace(given, payload=given.payload[:300]))

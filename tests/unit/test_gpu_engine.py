@@ -254,7 +254,7 @@ def test_a_shape_is_recorded_when_it_is_warm_and_replayed_after() -> None:
     due = CpuEngine().enhance(given).payload
     for _ in range(stock.WARM + 4):
         assert engine.enhance(given).payload == due
-    assert gate.recorded == [(1, 40, 48, 3)]
+    assert gate.recorded == [(1, 40, 48, 1)]
     assert gate.replays == 3
     engine.close()
 

@@ -57,6 +57,8 @@ class Adding:
     def __call__(self, pixels: Tensor) -> Tensor:
         """Return what is added to the base of (n, h, w, 3) uint8 pixels, without cells' means.
 
+        Where luma is all that is needed, it may be all that is given: (n, h, w, 1).
+
         Returns:
             Levels (n, height, width, 1), or 3 in colour; int16, or int8 where they are cut off.
 
@@ -75,7 +77,7 @@ class Adding:
         if levels is None:
             levels = self._difference(pictures, prove)
         else:
-            levels = without_means(levels[:, None].to(torch.int32), self._cell, 0)
+            levels = without_means(levels.to(torch.int32), self._cell, 0)
         if self._is_narrow:
             return ops.as_pixels(levels.clamp_(-128, 127).to(torch.int8))
         return ops.as_pixels(levels.to(torch.int16))
@@ -84,10 +86,10 @@ class Adding:
         plan, chain = self._plan, self._chain
         if not self._in_colour and first_scales(plan) and chain.begins_with_net:
             under = self._base(luma(pictures))
-            begun = under + chain.first_added(pictures, prove=prove)[:, None]
+            begun = under + chain.first_added(pictures, prove=prove)
             enhanced = chain.pictures(begun.clamp_(0, 255).to(torch.uint8), skip=1)
             return without_means(enhanced.to(torch.int32) - under, self._cell, 0)
-        if not self._in_colour and not chain.has_net:
+        if not self._in_colour and not chain.has_net and pictures.shape[1] > 1:
             pictures = luma(pictures)
         under = self._base(pictures)
         if begins_with_base(plan):
@@ -115,7 +117,7 @@ def without_means(values: Tensor, cell: Size, bits: int) -> Tensor:
     height, width = values.shape[2:]
     rows, columns = height // cell.height, width // cell.width
     whole = values[:, :, : rows * cell.height, : columns * cell.width]
-    apart = whole.unflatten(3, (columns, cell.width)).unflatten(2, (rows, cell.height))
+    apart = whole.reshape(*values.shape[:2], rows, cell.height, columns, cell.width)
     count = cell.width * cell.height
     by = count << bits
     # Half a level more, since the quotient is rounded down.
@@ -133,6 +135,6 @@ def luma(pictures: Tensor) -> Tensor:
 
 def _luma(pictures: Tensor) -> Tensor:
     """Return the luma (n, 1, h, w) of pictures, int32 in 256ths."""
-    blue, green, red = pictures.split(1, dim=1)
-    total = blue.to(torch.int32) * LUMA[0]
+    blue, green, red = pictures[:, 0:1], pictures[:, 1:2], pictures[:, 2:3]
+    total: Tensor = blue.to(torch.int32) * LUMA[0]
     return total.add_(green, alpha=LUMA[1]).add_(red, alpha=LUMA[2])

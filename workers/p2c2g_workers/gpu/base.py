@@ -36,9 +36,9 @@ class Nothing:
 
     @staticmethod
     def added(pictures: Tensor, step: Step, _held: Tables) -> Tensor:
-        """Add nothing: (n, height, width) int16 of zeros."""
+        """Add nothing: (n, 1, height, width) int16 of zeros."""
         size = step.output(size_of(pictures))
-        shape = (len(pictures), size.height, size.width)
+        shape = (len(pictures), 1, size.height, size.width)
         return torch.zeros(shape, dtype=torch.int16, device=pictures.device)
 
 

@@ -79,7 +79,7 @@ class Chain:
             pictures: as for :meth:`pictures`, as is ``prove``.
 
         Returns:
-            (n, h, w) int16 of the result's size; None where there are several steps, or one that
+            (n, 1, h, w) int16 of the result's size; None where there are several steps, or one that
             does not know.
         """
         if len(self._steps) != 1 or not hasattr(self._steps[0][1], "added"):

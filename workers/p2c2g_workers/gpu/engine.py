@@ -27,6 +27,7 @@ from p2c2g.media.residual import Residual
 from p2c2g_workers import nets
 from p2c2g_workers.engine import Done, Kind, Work
 from p2c2g_workers.engine.checking import check
+from p2c2g_workers.engine.decoding import luma_of
 from p2c2g_workers.gpu import ops
 from p2c2g_workers.gpu.adding import Adding
 from p2c2g_workers.gpu.batching import Batcher
@@ -139,8 +140,13 @@ class TorchEngine:
     def _enhance(self, work: Work) -> Done:
         started = monotonic_ns()
         check(work)
-        plan, size, form = work.plan, work.size, work.form
-        weights = tuple(nets.find(step) for step in plan.steps if step.method in NETWORKS)
+        size, form = work.size, work.form
+        weights = tuple(nets.find(step) for step in work.plan.steps if step.method in NETWORKS)
+        if not weights and not form.in_colour:
+            # Only nets look at colours.
+            memory = self._device.host(size, 1)
+            as_host(memory)[:, :, 0] = luma_of(work)
+            return self._added(work, weights, Part(memory), started, here=False)
         part = None
         if self._decoding is not None and work.codec == NAME:
             part = self._decoding.submit(work.payload).result()
@@ -149,6 +155,13 @@ class TorchEngine:
             memory = self._device.host(size)
             codec(work.codec).decode(work.payload, out=as_host(memory), limit=size)
             part = Part(memory)
+        return self._added(work, weights, part, started, here=here)
+
+    def _added(
+        self, work: Work, weights: tuple[Weights, ...], part: Part, started: int, *, here: bool
+    ) -> Done:
+        """Have the card do the rest of a chunk that is decoded, ``here`` on the card or not."""
+        plan, size, form = work.plan, work.size, work.form
         decoded = monotonic_ns()
         place = Place(
             plan, size, tuple(one.name for one in weights),
