@@ -33,6 +33,12 @@ CPU = torch.device("cpu")
 
 #: To the very pixels, and within ``ops.BICUBIC_TOLERANCE``.
 EXACT = [
+    "upscale:2:base",
+    "upscale:3:base",
+    "upscale:3/2:base",
+    "upscale:4/3:base",
+    "upscale:2/3:base",
+    "resize:70x61:base",
     "upscale:2:nearest",
     "upscale:4/3:nearest",
     "upscale:1/3:nearest",

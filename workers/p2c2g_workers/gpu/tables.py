@@ -98,6 +98,23 @@ def _pillow(support: float, kernel: _Kernel, length: int, source: int) -> Taps:
     return Taps(np.minimum(index, source - 1), whole)
 
 
+def base(length: int, scale: Fraction, source: int) -> Taps:
+    """Return what the base layer adds to the nearest pixel, where the factor is not whole.
+
+    int32, in parts of ``1 << Kernel.bits`` of its :func:`~p2c2g.media.kernels.kernel`.
+    """
+    weights = kernel(scale)
+    most = max(map(len, weights.details))
+    begins = np.zeros((most, weights.outputs), np.int64)
+    parts = np.zeros((most, weights.outputs), np.int32)
+    for phase, (first, details) in enumerate(zip(weights.nearest, weights.details, strict=True)):
+        for tap, (at, weight) in enumerate(details.items()):
+            begins[tap, phase], parts[tap, phase] = first + at, weight
+    period, phase_of = np.divmod(np.arange(length, dtype=np.int64), weights.outputs)
+    index = begins[:, phase_of] + period * weights.inputs
+    return Taps(np.clip(index, 0, source - 1), parts[:, phase_of])
+
+
 def _positions(length: int, scale: Fraction) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Return the source pixel at or left of each centre, and how far right of it that is."""
     # (i + 1/2) / scale - 1/2, over twice the numerator.
