@@ -139,7 +139,7 @@ class _Scaler:
                     cv2.merge(planes, dst=part)
 
     def _band(self, pixels: Pixels, rows: int) -> Iterator[Pixels]:
-        """Give, phase by phase down, ``(rows, colours, columns)`` of a band and its surroundings."""
+        """Give, phase by phase down, ``(rows, colours, columns)`` of a band with its halo."""
         across, down = self._across, self._down
         view = _across(pixels, across)
         nearest = [view(at) for at in across.nearest]

@@ -21,7 +21,6 @@ from functools import partial
 import cv2
 import numpy as np
 
-from p2c2g.errors import WireError
 from p2c2g.media.base import base
 from p2c2g.media.cells import cell_of
 from p2c2g.media.frame import Pixels, Size
@@ -44,16 +43,12 @@ class Way:
 
 
 def way(registry: Registry, work: Work) -> Way:
-    """Return how a chunk's residual is computed.
+    """Return how the residual of a chunk that was checked is computed.
 
     Raises:
         ProcessorError: a step cannot be done here.
-        WireError: what is wanted lies outside the enhanced picture.
     """
     plan, crop = work.plan, work.crop
-    size = plan.output_of(work.size)
-    if crop.right > size.width or crop.bottom > size.height:
-        raise WireError("its crop lies outside its enhanced picture.")
     if work.form.in_colour:
         return Way(False, partial(_of_pictures, registry, work))
     first, *others = plan.steps
@@ -63,7 +58,7 @@ def way(registry: Registry, work: Work) -> Way:
         return Way(False, lambda pixels: levelled(crop.of(adder(pixels, first)), cell))
     if all(map(registry.takes_planes, plan.steps)):
         return Way(True, partial(_of_planes, registry, work))
-    if adder is not None and _scales(plan) and all(map(registry.takes_planes, others)):
+    if adder is not None and first_scales(plan) and all(map(registry.takes_planes, others)):
         return Way(False, partial(_of_first, registry, work))
     return Way(False, partial(_of_pictures, registry, work))
 
@@ -78,16 +73,19 @@ def added(registry: Registry, work: Work, pixels: Pixels) -> Residual:
 
     Raises:
         ProcessorError: a step cannot be done here, or failed.
-        WireError: what is wanted lies outside the enhanced picture.
     """
     chosen = way(registry, work)
     return chosen.add(np.asarray(luma(cv2.split(pixels))) if chosen.of_luma else pixels)
 
 
-def _scales(plan: Plan) -> bool:
+def first_scales(plan: Plan) -> bool:
     """Tell whether the first step does all the scaling."""
-    first = plan.steps[0]
-    return (first.scale_x, first.scale_y) == (plan.scale_x, plan.scale_y)
+    return not any(step.method for step in plan.steps[1:])
+
+
+def begins_with_base(plan: Plan) -> bool:
+    """Tell whether the first step makes the base layer of the whole plan."""
+    return plan.steps[0].method == BASE and first_scales(plan)
 
 
 def _under(plan: Plan, pixels: Pixels) -> Pixels:
@@ -103,9 +101,8 @@ def _of_pictures(registry: Registry, work: Work, pixels: Pixels) -> Residual:
 
 def _of_planes(registry: Registry, work: Work, plane: Pixels) -> Residual:
     plan, under = work.plan, _under(work.plan, plane)
-    first, *others = plan.steps
-    if first.method == BASE and _scales(plan):  # What was just made is not made again.
-        return _between(work, registry.carry_out(others, under), under)
+    if begins_with_base(plan):  # What was just made is not made again.
+        return _between(work, registry.carry_out(plan.steps[1:], under), under)
     return _between(work, registry.carry_out(plan.steps, plane), under)
 
 
