@@ -41,6 +41,7 @@ class Presence(Observer):
         #: Peers that the registry lists, that serve the queue, and that take work now; None
         #: until it was asked.
         self._known: tuple[int, int, int] | None = None
+        self._unread = 0
         self._answered = False
         self._answered_at = float("-inf")
         #: Since when no frame has had anything enhanced; and what came instead.
@@ -48,8 +49,9 @@ class Presence(Observer):
         self._late = 0
         self._error = ""
 
-    def learn(self, facts: Collection[Facts]) -> None:
-        """Take over what the registry says of all living peers."""
+    def learn(self, facts: Collection[Facts], unread: int = 0) -> None:
+        """Take over what the registry says of all living peers, and of how many it says nothing."""
+        self._unread = unread
         self._known = (
             len(facts),
             sum(each.serves for each in facts),
@@ -73,6 +75,8 @@ class Presence(Observer):
         if not connected:
             return f"The broker does not answer, so {_ALONE}"
         listed, serving, ready = self._known or (0, 0, 0)
+        if not listed and self._unread:
+            return f"No peers of this version: {_peers(self._unread)} listed, of another"
         if not listed:
             return f"No peers: nobody is in the pool, so {_ALONE}"
         if not serving:

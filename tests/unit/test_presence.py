@@ -66,6 +66,12 @@ def test_who_is_listed_is_in_the_sentence(facts: tuple[Facts, ...], said: str) -
     assert Watch(*facts).show(SILENCE) == said
 
 
+def test_peers_of_another_version_are_no_peers() -> None:
+    watch = Watch()
+    watch.presence.learn((), unread=2)
+    assert watch.show(SILENCE) == "No peers of this version: 2 peers are listed, of another"
+
+
 def test_a_broker_that_is_away_is_the_first_reason() -> None:
     watch = Watch(READY)
     watch.show(SILENCE)
