@@ -103,6 +103,20 @@ def test_what_was_said_is_over_with_the_next_part() -> None:
     assert "none has answered" in watch.show(SILENCE + 0.2)
 
 
+def test_a_session_that_was_too_short_to_say_it_has_a_last_word() -> None:
+    watch = Watch()
+    assert watch.presence.last_word() == "", "no frame was shown"
+    assert watch.show(0.2) == ""
+    assert watch.presence.last_word().startswith("No peers: ")
+    watch.show(0.0, enhanced=True)
+    watch.show(SILENCE)
+    assert watch.presence.last_word() == "", "something was enhanced"
+    unasked = Watch()
+    unasked.presence = Presence("cpu", 0.1)
+    unasked.show(0.2)
+    assert unasked.presence.last_word() == "", "nobody knows who is there"
+
+
 def test_a_session_is_alone_where_nobody_takes_work() -> None:
     assert Watch().presence.is_alone(0.0)
     assert Watch(OTHER, Facts("eve", ready=False)).presence.is_alone(0.0)
