@@ -27,8 +27,11 @@ def build_report(session: Session, settings: Mapping[str, object]) -> dict[str, 
     """
     tables = session.tables
     attempts, hedging, admission = tables.attempts, tables.hedging, tables.admission
+    figures = session.tally.summary()
+    if not figures["notices"] and (said := tables.presence.last_word()):
+        figures["notices"] = [{"at_s": None, "said": said}]
     return {
-        **session.tally.summary(),
+        **figures,
         "attempts": {str(number): attempts.accepted[number] for number in (1, 2, 3)},
         "results": {
             "late": attempts.late,
