@@ -109,14 +109,20 @@ class Pool:
         return sorted(self.members, key=lambda member: (-member.score.value, member.id))
 
     def member(self, peer: str) -> Member:
-        """Return one by its id.
+        """Return one by its id, or by the name that it alone has.
 
         Raises:
-            UsageError: it is not there; the sentence names those that are.
+            UsageError: it is not there, or several have the name; the sentence names the ids.
         """
         for member in self.members:
             if member.id == peer:
                 return member
+        called = [member for member in self.members if member.record.enrolment.name == peer]
+        if len(called) == 1:
+            return called[0]
+        if called:
+            ids = ", ".join(member.id for member in called)
+            raise UsageError(f"{len(called)} peers are called {peer!r}: give the id, of {ids}.")
         raise unknown(peer, [member.id for member in self.members], "is no peer of this pool")
 
 

@@ -16,6 +16,8 @@ DEFAULT_PREFIX: Final = "p2c2g"
 ENHANCE_TASK: Final = "p2c2g.enhance"
 #: Queues by capability.
 CAPABILITIES: Final = ("gpu", "cpu")
+#: The queue of orders to train.
+TRAIN_QUEUE: Final = "train"
 
 #: The exchange of Celery's remote control.
 _PIDBOX = "celery.pidbox"

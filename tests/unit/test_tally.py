@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from p2c2g.media.frame import FrameState
+from p2c2g.media.picture import FrameState
 from p2c2g.peers.peer_clock import PeerClock
 from p2c2g.session.attempts import Decision
 from p2c2g.session.frames import FrameInFlight, Part, Shown, stages_of
@@ -227,7 +227,7 @@ def test_the_stages_of_a_chunk_add_up_to_its_frames_latency(
     arrived = done - offset + back
     there, home = PeerClock().spans(sent, started, done, arrived)
     part = Part(
-        payload=b"", picture=None, sent=sent, queue=there, decode=decode, process=process,
+        payload=b"", residual=None, sent=sent, queue=there, decode=decode, process=process,
         result=done - started - decode - process + home, arrived=arrived,
     )  # fmt: skip
     frame = FrameInFlight(

@@ -60,7 +60,8 @@ class Launch:
         }
         flags = {"only-idle": limits.only_idle, "cpu-fallback": self.cpu_fallback}
         return [
-            "-A", "p2c2g", "worker",
+            # Without Celery's banner: a line of ours says what this peer is doing.
+            "-q", "-A", "p2c2g", "worker",
             "-Q", _queues(self.queues),
             "-n", f"{slug(self.name)}@{node or this_machine()}",
             "-c", str(self.slots or concurrency(cores, limits.max_cpu)),
