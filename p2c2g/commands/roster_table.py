@@ -12,6 +12,7 @@ from rich.text import Text
 
 from p2c2g.commands.roster import Member, Pool
 from p2c2g.peers.breaker import State
+from p2c2g.peers.versions import left_out
 
 _STATES = {
     "starting": "cyan",
@@ -198,10 +199,14 @@ def _table(title: str | None = None) -> Table:
 
 
 def _with_bans(table: RenderableType, pool: Pool) -> RenderableType:
-    """Add the bans of those that are not there."""
+    """Add the bans of those that are not there, and those of other versions."""
     there = {member.id for member in pool.members}
     gone = {peer: why for peer, why in sorted(pool.banned.items()) if peer not in there}
     lines = [Text(f"Banned: {_plain(peer)} ({_plain(why)})", "dim") for peer, why in gone.items()]
+    lines += [
+        Text(left_out(_plain(peer), version), "yellow")
+        for peer, version in pool.other_versions.items()
+    ]
     return Group(table, *lines)
 
 
@@ -246,4 +251,5 @@ def counts(pool: Pool) -> dict[str, Any]:
     return {
         "peers": [member.row() for member in pool.members],
         "banned": pool.banned,
+        **({"other_versions": pool.other_versions} if pool.other_versions else {}),
     }

@@ -60,6 +60,11 @@ def banned() -> str:
     return f"{ours()}banned"
 
 
+def spoken() -> str:
+    """Return the key of the versions that sessions speak, of the one that told last."""
+    return f"{ours()}spoken"
+
+
 def beat(peer: str) -> str:
     """Return the key of a peer's beat."""
     return f"{ours()}beat.{peer}"

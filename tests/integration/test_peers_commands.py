@@ -22,6 +22,7 @@ from p2c2g.peers.registry import Registry
 from p2c2g.peers.shared_breakers import SharedBreakers
 from p2c2g.peers.shared_health import SharedHealth
 from p2c2g.peers.trust import Trust
+from p2c2g.peers.versions import spoken
 from tests import forks
 from tests.lane import PATIENCE, ROOT, Lane
 from tests.pool import MakeWorker, environment
@@ -152,6 +153,19 @@ def test_a_peer_is_known_by_its_name_too(run: Run, lane: Lane) -> None:
     several = run("drain", "box")
     assert several.code == 2
     assert "2 peers are called 'box': give the id, of b@x, c@x." in several.errors
+
+
+def test_peers_of_other_versions_are_named_beside_the_list(run: Run, lane: Lane) -> None:
+    enrol(lane, "ours@x", speaks=spoken())
+    enrol(lane, "theirs@x", speaks="9.1.2")
+    for command in ("list", "rank"):
+        done = run(command)
+        assert done.code == 0, done.errors
+        flat = " ".join(done.output.split())
+        assert "Peer theirs@x is of another version and gets no work: it speaks 9.1.2" in flat
+    answer = json.loads(run("list", "--json").output)
+    assert ids(answer) == ["ours@x"]
+    assert answer["other_versions"] == {"theirs@x": "9.1.2"}
 
 
 def test_the_ranking_says_what_costs_most(run: Run, lane: Lane) -> None:

@@ -65,7 +65,7 @@ def taught(
     with Shown(console, "Training") as shown:
 
         def tell(run: TrainingRun) -> None:
-            gain = f", {run.points[-1].gain:+.2f} dB over bicubic" if run.points else ""
+            gain = f", {run.points[-1].gain:+.2f} dB over the base" if run.points else ""
             shown.at(run.part, f"step {run.step}{gain}")
 
         threads.settle(run, stop.is_set)
