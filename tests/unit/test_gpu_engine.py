@@ -29,6 +29,7 @@ from p2c2g.media.operations import Pipeline
 from p2c2g.media.residual import Form
 from p2c2g_workers import nets
 from p2c2g_workers.engine import Work
+from p2c2g_workers.engine.adding import From
 from p2c2g_workers.engine.cpu import CpuEngine
 
 if find_spec("torch") is None and os.environ.get("CI", "").lower() != "true":
@@ -37,6 +38,7 @@ if find_spec("torch") is None and os.environ.get("CI", "").lower() != "true":
 import torch
 
 from p2c2g_workers.gpu import stock
+from p2c2g_workers.gpu.adding import source
 from p2c2g_workers.gpu.device import Device, Part, out_of_memory
 from p2c2g_workers.gpu.device import Work as Run
 from p2c2g_workers.gpu.engine import TorchEngine
@@ -184,9 +186,22 @@ def test_levels_that_no_byte_holds_are_kept_or_cut_off_as_by_the_cpu(
 
 
 @needs_nets
-def test_a_net_is_the_cpu_engines_too(engine: TorchEngine) -> None:
-    given = work("upscale:2:ml-tiny,sharpen:0.2", how="jpeg")
-    assert engine.can(given.plan.steps[0])
+@pytest.mark.parametrize(
+    ("text", "of"),
+    [
+        ("upscale:2:ml-tiny", From.LEVELS),
+        ("upscale:2:ml-tiny,sharpen:0.2", From.FIRST),
+        ("denoise:0.3,upscale:2:ml-tiny", From.PICTURES),
+        ("upscale:2:ml-tiny,upscale:1/2:lanczos", From.PICTURES),
+    ],
+)
+@pytest.mark.parametrize("form", [Form("jpeg", 85), Form("raw", 85, in_colour=True)], ids=str)
+def test_a_net_is_the_cpu_engines_too(
+    engine: TorchEngine, text: str, of: From, form: Form
+) -> None:
+    given = work(text, how="jpeg", form=form)
+    assert all(map(engine.can, given.plan.steps))
+    assert source(given.plan, in_colour=False) is of
     assert engine.enhance(given).payload == CpuEngine().enhance(given).payload
 
 
@@ -254,7 +269,7 @@ def test_a_shape_is_recorded_when_it_is_warm_and_replayed_after() -> None:
     due = CpuEngine().enhance(given).payload
     for _ in range(stock.WARM + 4):
         assert engine.enhance(given).payload == due
-    assert gate.recorded == [(1, 40, 48, 3)]
+    assert gate.recorded == [(1, 40, 48, 1)]
     assert gate.replays == 3
     engine.close()
 

@@ -181,11 +181,9 @@ def test_weights_are_a_partition_and_repeat_with_the_phase(factor: Fraction, sou
         np.testing.assert_array_equal(again, taps.weight[:, : again.shape[1]])
 
 
-def test_the_cubic_over_cells_is_the_cubic() -> None:
-    """Its weights sum to one, and 8 bits are enough for each half of them."""
-    cells = tables.cubic_cells()
-    assert (cells.sum((1, 2, 3)) == 1 << 16).all()
-    high = (cells + 128) >> 8
-    low = cells - (high << 8)
-    assert np.abs(high).max() < 256
-    assert np.abs(low).max() <= 128
+@pytest.mark.parametrize("text", [*EXACT, *NEAR])
+def test_luma_alone_is_as_good_as_colours(text: str) -> None:
+    pixels = picture(Size(90, 70), 4, "noise")
+    plan = plan_for(text, Size(90, 70))
+    (blue,) = on_tensors(plan, pixels[:, :, :1])
+    np.testing.assert_array_equal(blue, on_tensors(plan, pixels)[0][:, :, :1])

@@ -76,7 +76,7 @@ class Training:
 
         Raises:
             UsageError: something that was asked for is not valid.
-            RefusedError: the net is not better by the margin; it is not kept.
+            RefusedError: the net is not good enough; it is not kept.
             UnavailableError: a source or the pool is not available.
         """
         asked, home = self._asked, self._home
@@ -148,7 +148,7 @@ class Training:
         with Shown(self._console, "Training") as shown:
 
             def tell(run: TrainingRun) -> None:
-                gain = f", {run.points[-1].gain:+.2f} dB over bicubic" if run.points else ""
+                gain = f", {run.points[-1].gain:+.2f} dB over the base" if run.points else ""
                 shown.at(run.part, f"step {run.step}{gain}")
 
             threads.settle(run, self._stop.is_set)
@@ -182,9 +182,9 @@ class Training:
         if not asked.keep_frames:
             self._home.forget()
         self._console.print(
-            f"Kept: on {judgement.frames} frames held back {judgement.over_bicubic:+.2f} dB over "
-            f"bicubic, {judgement.gain:+.2f} over the general {asked.size}; at worst "
-            f"{judgement.worst:+.2f} over bicubic with sharpening on a single frame."
+            f"Kept: on {judgement.frames} frames held back {judgement.gain:+.2f} dB over "
+            f"{judgement.best}, which costs nothing, {judgement.over_general:+.2f} over the "
+            f"general {asked.size}; at worst {judgement.worst:+.2f} on a single frame."
         )
         self._console.print(f"{path}, {len(own.model)} bytes.", soft_wrap=True)
         self._console.print(f"Play with it: p2c2g-capture run --game {asked.game}")

@@ -1,9 +1,9 @@
 """The operations on tensors, with the pixels of the processors on the CPU.
 
-A picture is a tensor ``(n, 3, h, w)`` of uint8, BGR, in any memory order; the natural one here is
-that of pixels (``channels_last``), in which pictures are sent and shown.  Sums are of
-whole numbers, or of binary fractions that float32 holds, so no order of adding, no kind of card
-and no place in a batch changes a level:
+A picture is a tensor ``(n, 3, h, w)`` of uint8, BGR, or ``(n, 1, h, w)``, luma alone, in any
+memory order; the natural one here is that of pixels (``channels_last``), in which pictures are
+sent and shown.  Sums are of whole numbers, or of binary fractions that float32 holds, so no order
+of adding, no kind of card and no place in a batch changes a level:
 
 ==================  ==========================================================================
 base                exactly the CPU's pixels (:mod:`p2c2g_workers.gpu.base`)
@@ -34,7 +34,7 @@ from p2c2g_workers.processors.registry import Functions
 
 #: Levels by which bicubic enlarging, but by 2, may differ from OpenCV's: its sums, too, round.
 BICUBIC_TOLERANCE = 1
-#: Takes and gives (n, 3, h, w) uint8; never changes what it takes.
+#: Takes and gives (n, 3 or 1, h, w) uint8; never changes what it takes.
 Processor = Callable[[Tensor, Step, "Tables"], Tensor]
 #: Those of a card, but for the nets.
 FUNCTIONS: Functions[Processor] = Functions()
@@ -170,7 +170,7 @@ def denoise(pictures: Tensor, step: Step, held: Tables) -> Tensor:
 
 
 def size_of(pictures: Tensor) -> Size:
-    """Return the size of each of (n, 3, h, w)."""
+    """Return the size of each of (n, c, h, w)."""
     return Size(pictures.shape[3], pictures.shape[2])
 
 
@@ -236,10 +236,10 @@ def _sorted(one: Tensor, two: Tensor, three: Tensor) -> tuple[Tensor, Tensor, Te
 
 
 def as_pictures(pixels: Tensor) -> Tensor:
-    """Return (n, h, w, 3 or 4) pixels as (n, 3, h, w) without moving any."""
+    """Return (n, h, w, 1, 3 or 4) pixels as (n, 1 or 3, h, w) without moving any."""
     return pixels[..., :3].permute(0, 3, 1, 2)
 
 
 def as_pixels(pictures: Tensor) -> Tensor:
-    """Return (n, 3, h, w) as (n, h, w, 3), each pixel's bytes side by side."""
+    """Return (n, c, h, w) as (n, h, w, c), each pixel's values side by side."""
     return pictures.permute(0, 2, 3, 1).contiguous()

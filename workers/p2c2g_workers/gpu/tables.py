@@ -115,23 +115,6 @@ def base(length: int, scale: Fraction, source: int) -> Taps:
     return Taps(np.clip(index, 0, source - 1), parts[:, phase_of])
 
 
-def cubic_cells() -> NDArray[np.int64]:
-    """Return the doubling by the cubic kernel as a convolution over cells of 2x2 pixels.
-
-    (48, 12, 3, 3) in 2**16ths: from the cells around one to its 4x4 pixels, colours last in both.
-    """
-    # Row 0: weights of a line's 6 pixels (three cells) for the first of 4 results, and so on.
-    line = np.zeros((4, 6), np.int64)
-    for result in range(4):
-        first = (result + 1) // 2  # of 4 taps, in a line that begins one cell earlier
-        taps = (-9, 67, 225, -27) if result % 2 == 0 else (-27, 225, 67, -9)
-        line[result, first : first + 4] = taps
-    both = np.einsum("yj,xi->yxji", line, line)  # result (4, 4), source (6, 6)
-    cells = both.reshape(4, 4, 3, 2, 3, 2).transpose(0, 1, 3, 5, 2, 4)  # …, place in cell, cell
-    whole = np.einsum("yxabji,cd->yxcabdji", cells, np.eye(3, dtype=np.int64))
-    return np.ascontiguousarray(whole.reshape(48, 12, 3, 3))
-
-
 def _positions(length: int, scale: Fraction) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Return the source pixel at or left of each centre, and how far right of it that is."""
     # (i + 1/2) / scale - 1/2, over twice the numerator.

@@ -41,8 +41,8 @@ _BLUR = np.array([0.25, 0.5, 0.25], np.float32)
 _UP = 1 / 32
 
 
-@OPENCL.register("upscale", "bilinear", "bicubic")
-@OPENCL.register("resize", "bilinear", "bicubic")
+@OPENCL.register("upscale", "bilinear", "bicubic", planes=True)
+@OPENCL.register("resize", "bilinear", "bicubic", planes=True)
 def scale(pixels: Pixels, step: Step) -> Pixels:
     """Enlarge by a smooth kernel, with the pixels' centres as points of reference."""
     if step.scale_x == step.scale_y == 1:
@@ -57,7 +57,7 @@ def scale(pixels: Pixels, step: Step) -> Pixels:
     return _bicubic(pixels, step)
 
 
-@OPENCL.register("sharpen")
+@OPENCL.register("sharpen", planes=True)
 def sharpen(pixels: Pixels, step: Step) -> Pixels:
     """Add the difference to a 3x3 Gaussian blur, kept within the 3x3 neighbours' extremes."""
     amount = round(step.amount * 256) / 256
@@ -72,7 +72,7 @@ def sharpen(pixels: Pixels, step: Step) -> Pixels:
     return _fetched(cv2.min(sharp, cv2.dilate(part, _SQUARE)))
 
 
-@OPENCL.register("denoise")
+@OPENCL.register("denoise", planes=True)
 def denoise(pixels: Pixels, step: Step) -> Pixels:
     """Move each pixel towards the median of its 3x3 neighbours, by at most 16 levels."""
     most = max(1, round(16 * step.amount))
