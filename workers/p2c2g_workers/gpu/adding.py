@@ -126,10 +126,10 @@ def without_means(values: Tensor, bits: int, cell: Size) -> Tensor:
     """
     if cell == Size(1, 1):
         return (values + (1 << bits >> 1)) >> bits
-    height, width = values.shape[2:]
+    n, colours, height, width = values.shape
     rows, columns = height // cell.height, width // cell.width
     whole = values[:, :, : rows * cell.height, : columns * cell.width]
-    apart = whole.unflatten(3, (columns, cell.width)).unflatten(2, (rows, cell.height))
+    apart = whole.reshape(n, colours, rows, cell.height, columns, cell.width)
     count = cell.width * cell.height
     by = count << bits
     # Half a level more, since the quotient is rounded down.
@@ -142,6 +142,5 @@ def without_means(values: Tensor, bits: int, cell: Size) -> Tensor:
 
 def _luma(pictures: Tensor) -> Tensor:
     """Return the luma (n, 1, h, w) of pictures, int32 in 256ths."""
-    blue, green, red = pictures.split(1, dim=1)
-    total = blue.to(torch.int32) * LUMA[0]
-    return total.add_(green, alpha=LUMA[1]).add_(red, alpha=LUMA[2])
+    blue, green, red = (pictures[:, at : at + 1].to(torch.int32) for at in range(3))
+    return blue.mul_(LUMA[0]).add_(green, alpha=LUMA[1]).add_(red, alpha=LUMA[2])
