@@ -29,13 +29,13 @@ logger = logging.getLogger(__name__)
 
 #: PyTorch's types leave much of it out.
 _cuda: Any = torch.cuda
-#: What takes (n, h, w, 3) uint8 and gives as many results.
+#: What takes (n, h, w, c) uint8 and gives as many results.
 Work = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Part:
-    """One picture ``(h, w, 3)``, or residual, that is ready when its event has happened."""
+    """One picture ``(h, w, c)``, or residual, that is ready when its event has happened."""
 
     pixels: Tensor
     event: Any = None
@@ -66,9 +66,9 @@ class Device:
         with torch.inference_mode():
             yield
 
-    def host(self, size: Size, planes: int = 3) -> Tensor:
+    def host(self, size: Size, channels: int) -> Tensor:
         """Return memory of this machine for one picture, from which uploading is fast."""
-        return torch.empty((size.height, size.width, planes), dtype=torch.uint8)
+        return torch.empty((size.height, size.width, channels), dtype=torch.uint8)
 
     def mark(self, pixels: Tensor) -> Part:
         """Return pixels of this stage, to be handed to another."""
@@ -146,9 +146,9 @@ class CudaDevice(Device):
         with torch.inference_mode(), torch.cuda.stream(self._stream(name)):
             yield
 
-    def host(self, size: Size, planes: int = 3) -> Tensor:
+    def host(self, size: Size, channels: int) -> Tensor:
         """Return pinned memory for one picture; PyTorch keeps and reuses it."""
-        shape = (size.height, size.width, planes)
+        shape = (size.height, size.width, channels)
         return torch.empty(shape, dtype=torch.uint8, pin_memory=True)
 
     def mark(self, pixels: Tensor) -> Part:
