@@ -36,6 +36,9 @@ def demo(
     ] = None,
     codec: options.CodecOption = "jpeg",
     quality: options.QualityOption = None,
+    residual_codec: options.ResidualCodecOption = None,
+    residual_quality: options.ResidualQualityOption = None,
+    colour: options.ColourOption = False,
     chunks: options.ChunksOption = "2x1",
     policy: options.PolicyOption = None,
     peers: Annotated[int, typer.Option(metavar="N", help="Workers to start.")] = 2,
@@ -60,6 +63,8 @@ def demo(
         "game": game,
         "codec": codec,
         "quality": quality,
+        "residual-codec": residual_codec,
+        "residual-quality": residual_quality,
         "chunks": chunks,
         "policy": policy,
         "seconds": seconds,
@@ -68,12 +73,8 @@ def demo(
         "port": port,
     }
     arguments = [f"--{name}={value}" for name, value in asked.items() if value is not None]
-    if headless:
-        arguments.append("--headless")
-    if compare:
-        arguments.append("--compare")
-    if cursor:
-        arguments.append("--cursor")
+    flags = {"headless": headless, "compare": compare, "cursor": cursor, "colour": colour}
+    arguments += [f"--{name}" for name, wanted in flags.items() if wanted]
     console = Console(highlight=False)
     return Demo(peers, arguments, flower=flower, console=console).run()
 
