@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 
 import p2c2g_capture
-from p2c2g.media.base import base, reach
+from p2c2g.media.base import base
 from p2c2g.media.cells import cell_of
 from p2c2g.media.chunker import Grid, cut, plan_chunks
 from p2c2g.media.codecs import codec
@@ -159,17 +159,6 @@ def through(residual: Residual, form: Form) -> Residual:
     return form.decode(form.encode(residual), Size.of(residual))  # type: ignore[arg-type]
 
 
-def plan_of(operations: str, size: Size) -> Plan:
-    """Return a plan whose halo is wide enough for the base too."""
-    plan = Pipeline.parse(operations).resolve(size)
-    needs = (reach(plan.scale_x), reach(plan.scale_y))
-    across, down = (
-        -(-max(need, had) // align) * align
-        for need, had, align in zip(needs, plan.halo, plan.align, strict=True)
-    )
-    return replace(plan, halo=(across, down))
-
-
 # -- scenes
 
 
@@ -200,17 +189,14 @@ class Scenes:
                 if len(files) >= 4:
                     at = 2 * (place * (len(files) // 2) // count) + self._odd
                     yield name, *(_recorded(files[(at + 2 * i) % len(files)]) for i in (1, 0))
-            kind = place % 6
-            if kind == 0:
-                yield "dark", new // 12, old // 12
-            elif kind == 1:
-                yield "pattern", self._pattern.grab(number), self._pattern.grab(number - STALE)
-            elif kind in {2, 5}:
+            if place % 2:
                 yield "text", text(number), text(number, scrolled=STALE)
-            elif kind == 3:
+            elif place % 4:
                 yield "noise", noise(number), noise(number - STALE)
-            else:
                 yield "hard", _hard(number), _hard(number - STALE)
+            else:
+                yield "dark", new // 12, old // 12
+                yield "pattern", self._pattern.grab(number), self._pattern.grab(number - STALE)
 
 
 def _recorded(file: Path) -> Pixels:
@@ -271,7 +257,7 @@ def samples(
     """Give chunks of ``count`` pictures of each scene.
 
     Args:
-        count: of the clip and of each recorded game; of the others, a sixth.
+        count: of the clip and of each recorded game; of the others, a half or a quarter.
         odd: of which half of the pictures.
         seed: draws grids, chunks and the way up.
         recordings: a folder of recorded games.
@@ -282,7 +268,7 @@ def samples(
     for scene, frame, old in Scenes(odd=odd, recordings=recordings).pictures(count):
         drawn = [rng.choice(pipelines)] if pipelines else [rng.choice(USUAL), rng.choice(OTHERS)]
         for operations in drawn:
-            plan = plan_of(operations, Size.of(frame))
+            plan = Pipeline.parse(operations).resolve(Size.of(frame))
             # A ratio that is not simple leaves no place to cut.
             whole = "resize" in operations or plan.align[0] > 64
             chunks = plan_chunks(plan, Grid(1, 1) if whole else rng.choice(GRIDS))

@@ -2,10 +2,10 @@
 
 A peer is a stranger, and what it says the picture lacks may be noise, another chunk's, an old
 frame's, moved aside, or no residual at all.  None of it can do much harm, since the composition
-bounds it (``media/composition.py``), so the check is to find out who lies, and is cheap: no base is
-computed.  Residual and own frame are both reduced to one small grid of cells, each of about 4x4
+bounds it (``media/composition.py``); the check is to find out who lies, and it is cheap: no base
+is computed.  Residual and own frame are both reduced to one small grid of cells, each of about 4x4
 source pixels: of the one the mean of its absolute values, the *energy*, of the other the mean
-*contrast*, largest less smallest brightness within two pixels.  Six figures are taken of the two
+*contrast*, largest less smallest value within two pixels.  Five figures are taken of the two
 (:class:`Deviation`), and each has a limit:
 
 energy
@@ -15,16 +15,14 @@ block
 bias
     the mean of the residual, over the same: an honest one has none;
 place
-    the correlation of energy and contrast, each less its mean around and by its square root:
+    the correlation of energy and contrast, each by its square root and less its mean around:
     enhancing changes edges, whatever it is.  This is what finds most lies;
-shift
-    how far the energy is moved from the contrast, in source pixels: the least-squares solution
-    of ``energy = share * contrast - gradient * shift`` (Lucas and Kanade, "An iterative image
-    registration technique", 1981).
+beside
+    by how much that correlation is better where the residual is moved by a cell or two.
 
 What is tolerated of a cell grows with its contrast.  Where a chunk has no structure, or a
-residual hardly anything in it, place and shift say nothing: a peer that had no time for more
-sends nothing, which is the base itself.
+residual hardly anything in it, the last two say nothing: a peer that had no time for more sends
+nothing, which is the base itself.
 
 The limits are in ``limits.py``; ``benchmarks/calibrate_checks.py`` measures them, and how often
 honest residuals are refused and lies let pass (``docs/reliability.md``).  A check says nothing of
@@ -36,8 +34,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from math import copysign, sqrt
-from typing import Any
+from math import sqrt
 
 import cv2
 import numpy as np
@@ -63,17 +60,18 @@ _AROUND = 2
 #: Energy is counted in such parts of a level, and is at most 63 levels.
 _PARTS = 4
 #: More energy is tolerated where means of cells may change, and where a step scales down by leaving
-#: pixels out; then more shift, too, since which pixel stays for many is an accident.
-_FREE, _ALIASED, _ALIASED_SHIFT = 1.5, 1.5, 4.0
+#: pixels out.
+_FREE, _ALIASED = 1.5, 1.5
 #: What a game's own net makes of pictures that it was never taught may be further off.  An
 #: honest peer must not pay for it.
 _OWN, _OWN_LOSSLESS = 1.5, 3.0
-#: Least variance of the roots of energy and of contrast by which a place can be told, and cells;
-#: a shift takes more of energy and cells.
-_ENERGY, _STRUCTURE, _FEW = 0.02, 0.5, 32
-_ENERGY_MOVED, _FEW_MOVED = 0.1, 400
+#: What it takes to tell a place: cells; variance of the root of contrast; and that of energy, or
+#: its mean.
+_FEW, _STRUCTURE, _VARIED, _MUCH = 32, 0.5, 0.02, 1.0
 #: Standard errors for which doubt is given.
-_DOUBT, _DOUBT_MOVED = 3.0, 4.0
+_DOUBT = 3.0
+#: Cells by which a residual is moved to see whether it fits better.
+_ASIDE = [(x * by, y * by) for by in (1, 2) for x, y in ((1, 0), (-1, 0), (0, 1), (0, -1))]
 
 _KERNEL = np.ones((2 * _AROUND + 1, 2 * _AROUND + 1), np.uint8)
 _Map = NDArray[np.float32]
@@ -83,17 +81,15 @@ _Map = NDArray[np.float32]
 class Deviation:
     """How far a residual is from what can belong to its chunk.
 
-    ``energy``, ``bias`` and ``block`` are in parts of what is tolerated, ``place`` is a
-    correlation, at best, and ``shift_x`` and ``shift_y`` are source pixels, right and down, at
-    least.
+    ``energy``, ``bias`` and ``block`` are in parts of what is tolerated.  ``place`` is a
+    correlation, at best, and ``beside`` what others are above it, at least.
     """
 
     energy: float
     bias: float
     block: float
     place: float
-    shift_x: float
-    shift_y: float
+    beside: float
 
 
 def measure(frame: Pixels, rect: Rect, residual: Residual, cells: Size) -> Deviation:
@@ -105,24 +101,26 @@ def measure(frame: Pixels, rect: Rect, residual: Residual, cells: Size) -> Devia
         residual: ``(height, width, 1 or 3)``, of any size and values.
         cells: the grid; at most as wide and high as ``rect`` or the residual.
     """
-    in_colour = residual.shape[2] == 3
     levels = _reduced(np.asarray(cv2.convertScaleAbs(residual, alpha=_PARTS), np.uint8), cells)
     energy = _largest(levels).astype(np.float32)
     energy *= 1 / _PARTS
-    contrast = _largest(_reduced(_contrast(frame, rect, in_colour), cells)).astype(np.float32)
+    around, inner = _around(frame, rect)
+    contrast = _largest(_reduced(_contrast(around, inner), cells)).astype(np.float32)
+    seen = contrast
+    if residual.shape[2] == 1:  # what luma does not show, no residual of luma can lie on
+        seen = _reduced(_contrast(_grey(around), inner), cells).astype(np.float32)
     square = (BLOCK, BLOCK)
     tolerated = contrast * _CONTRAST + _FLAT
     energy_in = cv2.boxFilter(energy, cv2.CV_32F, square, borderType=cv2.BORDER_REPLICATE)
     tolerated_in = cv2.boxFilter(tolerated, cv2.CV_32F, square, borderType=cv2.BORDER_REPLICATE)
     mean = float(tolerated.mean())
-    place, x, y = _placed(energy, contrast)
+    place, beside = _placed(energy, seen)
     return Deviation(
         energy=float(energy.mean()) / mean,
         bias=max(map(abs, cv2.mean(residual))) / mean,
         block=float((energy_in / tolerated_in).max()),
         place=place,
-        shift_x=x * rect.width / cells.width,
-        shift_y=y * rect.height / cells.height,
+        beside=beside,
     )
 
 
@@ -149,7 +147,6 @@ class Checker:
         self._scale_x, self._scale_y = smallest_x, smallest_y
         slack = _FREE if cell_of(plan.scale_x, plan.scale_y) == Size(1, 1) else 1.0
         slack *= _ALIASED if aliased else 1.0
-        slack_shift = _ALIASED_SHIFT if aliased else 1.0
         if any(step.weights for step in plan.steps):
             slack *= _OWN_LOSSLESS if codec(form.codec).lossless else _OWN
         #: The largest deviation that passes, where the cells are many (:func:`chance`); of
@@ -159,8 +156,7 @@ class Checker:
             bias=limits.bias * slack,
             block=limits.block * slack,
             place=limits.place,
-            shift_x=limits.shift * slack_shift / float(smallest_x),
-            shift_y=limits.shift * slack_shift / float(smallest_y),
+            beside=limits.beside,
         )
 
     def cells(self, chunk: Chunk) -> Size:
@@ -203,8 +199,8 @@ class Checker:
             )
         elif found.place < most.place:
             wrong = "it does not lie where there is something to enhance"
-        elif abs(found.shift_x) > most.shift_x or abs(found.shift_y) > most.shift_y:
-            wrong = f"it is moved by {found.shift_x:+.1f}, {found.shift_y:+.1f} source pixels"
+        elif found.beside > most.beside:
+            wrong = "it is moved aside"
         else:
             return
         raise CheckError(f"a residual does not belong to its chunk: {wrong}.")
@@ -215,18 +211,21 @@ def chance(cells: Size) -> float:
     return 1 + 3 / sqrt(cells.width * cells.height)
 
 
-def _contrast(frame: Pixels, rect: Rect, in_colour: bool) -> Pixels:
-    """Return, for each pixel of ``rect``, largest less smallest value around it.
-
-    Of brightness, or of each colour.
-    """
+def _around(frame: Pixels, rect: Rect) -> tuple[Pixels, Rect]:
+    """Return a part of a frame with what is near it, and where it is in that."""
     x, y = max(0, rect.x - _AROUND), max(0, rect.y - _AROUND)
     around = frame[y : rect.bottom + _AROUND, x : rect.right + _AROUND]
-    if not in_colour:
-        code = cv2.COLOR_BGRA2GRAY if frame.shape[2] == 4 else cv2.COLOR_BGR2GRAY
-        around = np.asarray(cv2.cvtColor(around, code), np.uint8)
-    contrast = np.asarray(cv2.morphologyEx(around, cv2.MORPH_GRADIENT, _KERNEL), np.uint8)
-    return Rect(rect.x - x, rect.y - y, rect.width, rect.height).of(contrast)
+    return around, Rect(rect.x - x, rect.y - y, rect.width, rect.height)
+
+
+def _contrast(pixels: Pixels, inner: Rect) -> Pixels:
+    """Return, for each pixel of ``inner`` and each colour, largest less smallest value near it."""
+    return inner.of(np.asarray(cv2.morphologyEx(pixels, cv2.MORPH_GRADIENT, _KERNEL), np.uint8))
+
+
+def _grey(pixels: Pixels) -> Pixels:
+    code = cv2.COLOR_BGRA2GRAY if pixels.shape[2] == 4 else cv2.COLOR_BGR2GRAY
+    return np.asarray(cv2.cvtColor(pixels, code), np.uint8)
 
 
 def _reduced(pixels: Pixels, size: Size) -> Pixels:
@@ -257,35 +256,35 @@ def _largest(levels: Pixels) -> Pixels:
     return levels.reshape(*levels.shape[:2], -1)[:, :, :3].max(2)
 
 
-def _placed(energy: _Map, contrast: _Map) -> tuple[float, float, float]:
-    """Return how well energy lies on contrast, and by how many cells, right and down, beside it.
+def _placed(energy: _Map, contrast: _Map) -> tuple[float, float]:
+    """Return the correlation of energy and contrast, and how far a moved one's is above it.
 
-    The correlation is what it may be at best, and the shift what it is at least, if chance was
-    some standard errors of help.  So the few cells of a small chunk, or noise in which nothing
-    can be seen, do not pass for a lie.  Where nothing can be told it is 1, 0 and 0.
+    Chance is given for the first and taken from the second, so that the few cells of a small
+    chunk, or noise in which nothing can be seen, do not pass for a lie.  Where nothing can be told
+    it is 1 and -1.
     """
-    count, roots = energy.size, np.sqrt(contrast)
-    here, there = _less_around(np.sqrt(energy)), _less_around(roots)
+    count = energy.size
+    here, there = _less_around(np.sqrt(energy)), _less_around(np.sqrt(contrast))
     power, structure = float(np.vdot(here, here)), float(np.vdot(there, there))
-    if count < _FEW or power < _ENERGY * count or structure < _STRUCTURE * count:
-        return 1.0, 0.0, 0.0
-    place = float(np.vdot(here, there)) / sqrt(power * structure) + _DOUBT / sqrt(count)
-    if count < _FEW_MOVED or power < _ENERGY_MOVED * count:
-        return place, 0.0, 0.0
-    gradients = [cv2.Sobel(roots, cv2.CV_32F, *axis, scale=1 / 8) for axis in ((1, 0), (0, 1))]
-    terms: Any = np.stack([there.ravel(), *(each.ravel() for each in gradients)])
-    inverse = np.linalg.inv(np.asarray(terms @ terms.T, np.float64) + np.eye(3) * 1e-3 * count)
-    aimed = np.asarray(terms @ here.ravel(), np.float64)
-    share, x, y = inverse @ aimed
-    left = max(0.0, power - float(aimed @ (share, x, y))) / (count - 3)
-    doubt_share, doubt_x, doubt_y = _DOUBT_MOVED * np.sqrt(np.diag(inverse) * left)
-    if share <= doubt_share:
-        return place, 0.0, 0.0
-    return (
-        place,
-        copysign(max(0.0, abs(x) - doubt_x), -x) / share,
-        copysign(max(0.0, abs(y) - doubt_y), -y) / share,
-    )
+    is_little = power < _VARIED * count and float(energy.mean()) < _MUCH
+    if count < _FEW or structure < _STRUCTURE * count or is_little:
+        return 1.0, -1.0
+    whole = sqrt(power * structure) or 1.0
+    place = float(np.vdot(here, there)) / whole
+    beside = -1.0
+    for x, y in _ASIDE:
+        moved, under = _overlap(here, x, y), _overlap(there, -x, -y)
+        if moved.size:
+            both = float(np.vdot(moved, under)) / whole * count / moved.size
+            beside = max(beside, both - place)
+    doubt = _DOUBT / sqrt(count)
+    return place + doubt, beside - doubt
+
+
+def _overlap(values: _Map, x: int, y: int) -> _Map:
+    """Return what is still there of a map that is moved by so many cells, right and down."""
+    height, width = values.shape
+    return values[max(0, -y) : max(0, height - max(0, y)), max(0, -x) : max(0, width - max(0, x))]
 
 
 def _less_around(values: _Map) -> _Map:

@@ -21,20 +21,19 @@ from p2c2g.media.residual import Form
 class Limits:
     """What an honest result stays below; ``checks.py`` says what the figures are.
 
-    ``place`` is what it stays above.  ``shift`` is in source pixels, or in those of the smallest
-    picture on the way where the pipeline scales down.
+    ``place`` is what it stays above.
     """
 
     energy: float
     bias: float
     block: float
     place: float
-    shift: float
+    beside: float
 
 
 #: By codec and whether it is in colour: quality, and its limits; in between they are interpolated.
 LIMITS: dict[tuple[str, bool], dict[int, Limits]] = {
-    (name, in_colour): {100: Limits(1, 1, 1, 0, 1.4)}
+    (name, in_colour): {100: Limits(0.8, 0.3, 2.0 if in_colour else 1.1, 0.2, 0.05)}
     for name in ("jpeg", "webp", "avif", "lossless")
     for in_colour in (False, True)
 }
