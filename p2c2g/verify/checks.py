@@ -4,9 +4,9 @@ A peer is a stranger, and what it says the picture lacks may be noise, another c
 frame's, moved aside, or no residual at all.  None of it can do much harm, since the composition
 bounds it (``media/composition.py``); the check is to find out who lies, and it is cheap: no base
 is computed.  Residual and own frame are both reduced to one small grid of cells, each of about 4x4
-source pixels: of the one the mean of its absolute values, the *energy*, of the other the mean
-*contrast*, largest less smallest value within two pixels.  Five figures are taken of the two
-(:class:`Deviation`), and each has a limit:
+source pixels: of the one the mean of its absolute values, the *energy*; of the other the mean
+*contrast*, which is the largest less the smallest luma within two pixels, or colour where the
+residual has colours.  Five figures are taken of the two (:class:`Deviation`), and each has a limit:
 
 energy
     of all cells, over what is tolerated of them;
@@ -102,19 +102,15 @@ def measure(frame: Pixels, rect: Rect, residual: Residual, cells: Size) -> Devia
         cells: the grid; at most as wide and high as ``rect`` or the residual.
     """
     levels = _reduced(np.asarray(cv2.convertScaleAbs(residual, alpha=_PARTS), np.uint8), cells)
-    energy = _largest(levels).astype(np.float32)
-    energy *= 1 / _PARTS
-    around, inner = _around(frame, rect)
-    contrast = _largest(_reduced(_contrast(around, inner), cells)).astype(np.float32)
-    seen = contrast
-    if residual.shape[2] == 1:  # what luma does not show, no residual of luma can lie on
-        seen = _reduced(_contrast(_grey(around), inner), cells).astype(np.float32)
+    energy = _largest(levels) * np.float32(1 / _PARTS)
+    in_colour = residual.shape[2] == 3
+    contrast = _largest(_reduced(_contrast(frame, rect, in_colour), cells)).astype(np.float32)
     square = (BLOCK, BLOCK)
     tolerated = contrast * _CONTRAST + _FLAT
     energy_in = cv2.boxFilter(energy, cv2.CV_32F, square, borderType=cv2.BORDER_REPLICATE)
     tolerated_in = cv2.boxFilter(tolerated, cv2.CV_32F, square, borderType=cv2.BORDER_REPLICATE)
     mean = float(tolerated.mean())
-    place, beside = _placed(energy, seen)
+    place, beside = _placed(energy, contrast)
     return Deviation(
         energy=float(energy.mean()) / mean,
         bias=max(map(abs, cv2.mean(residual))) / mean,
@@ -211,21 +207,15 @@ def chance(cells: Size) -> float:
     return 1 + 3 / sqrt(cells.width * cells.height)
 
 
-def _around(frame: Pixels, rect: Rect) -> tuple[Pixels, Rect]:
-    """Return a part of a frame with what is near it, and where it is in that."""
+def _contrast(frame: Pixels, rect: Rect, in_colour: bool) -> Pixels:
+    """Return, for each pixel of ``rect``, largest less smallest luma near it, or of each colour."""
     x, y = max(0, rect.x - _AROUND), max(0, rect.y - _AROUND)
     around = frame[y : rect.bottom + _AROUND, x : rect.right + _AROUND]
-    return around, Rect(rect.x - x, rect.y - y, rect.width, rect.height)
-
-
-def _contrast(pixels: Pixels, inner: Rect) -> Pixels:
-    """Return, for each pixel of ``inner`` and each colour, largest less smallest value near it."""
-    return inner.of(np.asarray(cv2.morphologyEx(pixels, cv2.MORPH_GRADIENT, _KERNEL), np.uint8))
-
-
-def _grey(pixels: Pixels) -> Pixels:
-    code = cv2.COLOR_BGRA2GRAY if pixels.shape[2] == 4 else cv2.COLOR_BGR2GRAY
-    return np.asarray(cv2.cvtColor(pixels, code), np.uint8)
+    if not in_colour:
+        code = cv2.COLOR_BGRA2GRAY if frame.shape[2] == 4 else cv2.COLOR_BGR2GRAY
+        around = np.asarray(cv2.cvtColor(around, code), np.uint8)
+    contrast = np.asarray(cv2.morphologyEx(around, cv2.MORPH_GRADIENT, _KERNEL), np.uint8)
+    return Rect(rect.x - x, rect.y - y, rect.width, rect.height).of(contrast)
 
 
 def _reduced(pixels: Pixels, size: Size) -> Pixels:
@@ -253,7 +243,10 @@ def _halvings(length: int, wanted: int) -> int:
 
 def _largest(levels: Pixels) -> Pixels:
     """Return the largest of the first three channels of each cell."""
-    return levels.reshape(*levels.shape[:2], -1)[:, :, :3].max(2)
+    if levels.ndim == 2 or levels.shape[2] == 1:
+        return levels.reshape(levels.shape[:2])
+    blue, green, red = cv2.split(levels)[:3]
+    return np.asarray(cv2.max(cv2.max(blue, green), red), np.uint8)
 
 
 def _placed(energy: _Map, contrast: _Map) -> tuple[float, float]:
