@@ -5,8 +5,8 @@
 while a third is worked on, through memory that the driver can copy from by itself (pinned), and
 records work of fixed shapes as graphs, which start as one.
 
-A stage is a part of the work that one thread does (``decode``, ``steps``, ``encode``): each has
-its stream.  What a stage hands on carries an event, on which the next one waits, on the card.
+A stage is a part of the work that one thread does (``decode``, ``steps``): each has its stream.
+What a stage hands on carries an event, on which the next one waits, on the card.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ logger = logging.getLogger(__name__)
 
 #: PyTorch's types leave much of it out.
 _cuda: Any = torch.cuda
-#: What takes and gives (n, h, w, 3) uint8.
+#: What takes (n, h, w, 3) uint8 and gives as many results.
 Work = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Part:
-    """One picture ``(h, w, 3)`` that is ready when its event has happened."""
+    """One picture ``(h, w, 3)``, or residual, that is ready when its event has happened."""
 
     pixels: Tensor
     event: Any = None
@@ -66,9 +66,9 @@ class Device:
         with torch.inference_mode():
             yield
 
-    def host(self, size: Size) -> Tensor:
+    def host(self, size: Size, planes: int = 3) -> Tensor:
         """Return memory of this machine for one picture, from which uploading is fast."""
-        return torch.empty((size.height, size.width, 3), dtype=torch.uint8)
+        return torch.empty((size.height, size.width, planes), dtype=torch.uint8)
 
     def mark(self, pixels: Tensor) -> Part:
         """Return pixels of this stage, to be handed to another."""
@@ -79,12 +79,12 @@ class Device:
         return part.pixels
 
     def together(self, parts: Sequence[Part]) -> Tensor:
-        """Return pictures, all of this machine or all of the device, as (n, h, w, 3) there."""
+        """Return pictures, all of this machine or all of the device, as (n, h, w, c) there."""
         return torch.stack([part.pixels.to(self.device) for part in parts])
 
-    def down(self, pictures: Sequence[Tensor]) -> list[Part]:
-        """Begin to bring pictures down into this machine's memory."""
-        return [Part(one.contiguous().cpu()) for one in pictures]
+    def down(self, results: Sequence[Tensor]) -> list[Part]:
+        """Begin to bring results down into this machine's memory."""
+        return [Part(one.contiguous().cpu()) for one in results]
 
     def record(self, _work: Work, _example: Tensor) -> Work | None:
         """Return work on just this shape as a graph; None where there are none."""
@@ -146,9 +146,10 @@ class CudaDevice(Device):
         with torch.inference_mode(), torch.cuda.stream(self._stream(name)):
             yield
 
-    def host(self, size: Size) -> Tensor:
+    def host(self, size: Size, planes: int = 3) -> Tensor:
         """Return pinned memory for one picture; PyTorch keeps and reuses it."""
-        return torch.empty((size.height, size.width, 3), dtype=torch.uint8, pin_memory=True)
+        shape = (size.height, size.width, planes)
+        return torch.empty(shape, dtype=torch.uint8, pin_memory=True)
 
     def mark(self, pixels: Tensor) -> Part:
         """Return pixels of this stage, to be handed to another."""
@@ -162,31 +163,29 @@ class CudaDevice(Device):
         return part.pixels
 
     def together(self, parts: Sequence[Part]) -> Tensor:
-        """Return pictures, all of this machine or all of the device, as (n, h, w, 3) there."""
+        """Return pictures, all of this machine or all of the device, as (n, h, w, c) there."""
         if parts[0].pixels.is_cuda:
             return torch.stack([self.here(part) for part in parts])
         here = torch.cuda.current_stream(self.device)
         up = self._stream("up")
         with torch.cuda.stream(up):
-            height, width, _ = parts[0].pixels.shape
-            found = torch.empty(
-                (len(parts), height, width, 3), dtype=torch.uint8, device=self.device
-            )
+            shape = (len(parts), *parts[0].pixels.shape)
+            found = torch.empty(shape, dtype=torch.uint8, device=self.device)
             for place, part in zip(found, parts, strict=True):
                 place.copy_(part.pixels, non_blocking=True)
         here.wait_stream(up)
         found.record_stream(here)
         return found
 
-    def down(self, pictures: Sequence[Tensor]) -> list[Part]:
-        """Begin to bring pictures down into pinned memory."""
+    def down(self, results: Sequence[Tensor]) -> list[Part]:
+        """Begin to bring results down into pinned memory."""
         down = self._stream("down")
         down.wait_stream(torch.cuda.current_stream(self.device))
         found = []
         with torch.cuda.stream(down):
-            for one in pictures:
+            for one in results:
                 one.record_stream(down)
-                place = self.host(Size(one.shape[1], one.shape[0]))
+                place = torch.empty(one.shape, dtype=one.dtype, pin_memory=True)
                 found.append(place.copy_(one, non_blocking=True))
             event = self._event()
         return [Part(place, event) for place in found]
