@@ -19,12 +19,14 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 if not __package__:  # started by its path: find our packages, and no neighbour as a library
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 from rich.console import Console
 from rich.table import Table
@@ -52,12 +54,7 @@ class Sample:
     def work(self, operations: str = "", sent: Pixels | None = None) -> Residual:
         """Return what operations add to the chunk, or to what is given for it."""
         sent = self.chunk.sent if sent is None else sent
-        return self.of(self.chunk.enhanced(operations, sent), sent)
-
-    def of(self, made: Pixels, sent: Pixels | None = None) -> Residual:
-        """Return what a picture adds to the base of the chunk."""
-        there = self.chunk.based(self.chunk.sent if sent is None else sent)
-        return self.chunk.of(made, there, in_colour=self.form.in_colour)
+        return self.chunk.added(sent, operations, in_colour=self.form.in_colour)
 
     def back(self, residual: Residual, quality: int | None = None) -> Residual:
         """Return what the session decodes of an answer."""
@@ -68,8 +65,14 @@ class Sample:
 
     def rounded(self, pixels: Pixels) -> Pixels:
         """Return pixels moved by -1, 0 or 1 at random."""
-        off = self.rng.integers(-1, 2, pixels.shape)
-        return np.asarray(np.clip(pixels + off, 0, 255), np.uint8)
+        return np.asarray(np.clip(pixels + self._off(pixels), 0, 255), np.uint8)
+
+    def off(self, residual: Residual) -> Residual:
+        """Return a residual moved by -1, 0 or 1 at random."""
+        return np.asarray(residual + self._off(residual), np.int16)
+
+    def _off(self, values: NDArray[Any]) -> NDArray[np.int64]:
+        return self.rng.integers(-1, 2, values.shape)
 
 
 def taken(
@@ -110,7 +113,7 @@ def _method(name: str) -> Callable[[Sample], Residual | None]:
 def _plain(sample: Sample) -> Residual:
     """Enlarge, and do nothing else."""
     factor = sample.chunk.plan.scale_x
-    return sample.back(sample.work(f"upscale:{factor}"))
+    return sample.back(sample.work(f"upscale:{factor}:bicubic"))
 
 
 def _without(name: str) -> Callable[[Sample], Residual | None]:
@@ -136,17 +139,12 @@ def _quarter(sample: Sample) -> Residual:
     return sample.back(done)
 
 
-def _brighter(pixels: Pixels) -> Pixels:
-    return np.asarray(cv2.add(pixels, np.ones_like(pixels)), np.uint8)
-
-
 Answer = Callable[[Sample], Residual | None]
 HONEST: dict[str, Answer] = {
-    "rounded after the work": lambda each: each.back(each.of(each.rounded(each.chunk.enhanced()))),
+    "rounded after the work": lambda each: each.back(each.off(each.work())),
     "rounded before the work": lambda each: each.back(
         each.work(sent=each.rounded(each.chunk.sent))
     ),
-    "brighter by 1": lambda each: each.back(each.of(_brighter(each.chunk.enhanced()))),
     "another encoder": _other_encoder,
     "quality less 5": lambda each: each.back(each.work(), each.form.quality - 5),
 }

@@ -4,7 +4,7 @@ The scenes: the shipped clip of a game, the same almost black, the moving patter
 in colour, noise, black and white noise, and checkers of one pixel; and games as they were
 recorded (``python -m training record GAME``), where a folder of recordings is there.  Each
 picture goes the way that it goes in a session: a chunk is cut with its halo, encoded, decoded,
-processed, cropped, and what its base lacks is a residual.
+and a peer's engine says what is to be added to its base.
 """
 
 from __future__ import annotations
@@ -20,16 +20,17 @@ import numpy as np
 
 import p2c2g_capture
 from p2c2g.media.base import base
-from p2c2g.media.cells import cell_of
 from p2c2g.media.chunker import Grid, cut, plan_chunks
 from p2c2g.media.codecs import codec
 from p2c2g.media.composition import Composition
 from p2c2g.media.frame import Chunk, Pixels, Size
 from p2c2g.media.operations import Pipeline, Plan
-from p2c2g.media.residual import Form, Residual, difference
+from p2c2g.media.residual import Form, Residual
 from p2c2g_capture.sources.pattern import PatternSource
 from p2c2g_capture.sources.video import VideoSource
-from p2c2g_workers.processors import run
+from p2c2g_workers.engine import Work
+from p2c2g_workers.engine.adding import added
+from p2c2g_workers.processors import CPU, run
 
 #: What sessions usually ask for, and everything else that they may.
 USUAL = (
@@ -40,20 +41,20 @@ USUAL = (
     "upscale:3/2,sharpen:0.5",
 )
 OTHERS = (
-    "upscale:2",
+    "upscale:2:bicubic",
     "upscale:2,sharpen:4",
     "upscale:2:nearest",
     "upscale:2:bilinear",
-    "denoise:1,upscale:2",
+    "denoise:1,upscale:2:bicubic",
     "denoise:0.3,upscale:2,sharpen:1",
-    "upscale:4/3",
+    "upscale:4/3:bicubic",
     "upscale:3:nearest",
     "upscale:4:lanczos",
-    "upscale:1.37,sharpen:4",
-    "resize:416x234",
+    "upscale:1.37:bicubic,sharpen:4",
+    "resize:416x234:lanczos",
     "resize:417x235:nearest",
     "upscale:1/3:nearest",
-    "upscale:1/2,upscale:4,sharpen:2",
+    "upscale:1/2:bicubic,upscale:4:bicubic,sharpen:2",
     "upscale:2:ml-large",
     "sharpen:4",
     "denoise:1,sharpen:4",
@@ -87,36 +88,30 @@ class Sample:
         """Return the chunk as it arrives."""
         return self._sent(self.chunk, self.frame)
 
-    def enhanced(self, operations: str = "", sent: Pixels | None = None) -> Pixels:
-        """Return what operations make of the chunk, or of what is given for it."""
-        plan = Pipeline.parse(operations).resolve(self.plan.source) if operations else self.plan
-        return self.chunk.crop.of(run(plan, self.sent if sent is None else sent))
-
     def residual(self, *, in_colour: bool = False) -> Residual:
         """Return what an honest peer adds."""
-        return self.of(self._made, self._there, in_colour=in_colour)
+        return self.added(self.sent, in_colour=in_colour)
 
-    def of(self, made: Pixels, there: Pixels, *, in_colour: bool) -> Residual:
-        """Return what a picture adds to a base."""
-        cell = cell_of(self.plan.scale_x, self.plan.scale_y)
-        return difference(made, there, cell, in_colour=in_colour)
+    def added(self, sent: Pixels, operations: str = "", *, in_colour: bool = False) -> Residual:
+        """Return what operations add to what is given for the chunk."""
+        plan = Pipeline.parse(operations).resolve(self.plan.source) if operations else self.plan
+        return _added(plan, self.chunk, sent, in_colour=in_colour)
+
+    def picture(self) -> Pixels:
+        """Return the whole picture that the operations make of the chunk."""
+        return self.chunk.crop.of(run(self.plan, self.sent))
 
     def of_another_frame(self, frame: Pixels, *, in_colour: bool = False) -> Residual:
         """Return an honest peer's residual of the same chunk of another frame."""
-        return self._of(self.chunk, frame, in_colour=in_colour)
+        return self.added(self._sent(self.chunk, frame), in_colour=in_colour)
 
     def of_another_chunk(self, *, in_colour: bool = False) -> Residual | None:
         """Return that of another chunk of the same size, or None where there is none."""
         for other in self.chunks:
             if other.index != self.chunk.index and other.target.size == self.chunk.target.size:
-                return self._of(other, self.frame, in_colour=in_colour)
+                sent = self._sent(other, self.frame)
+                return _added(self.plan, other, sent, in_colour=in_colour)
         return None
-
-    def based(self, sent: Pixels, chunk: Chunk | None = None) -> Pixels:
-        """Return the base of a chunk as it arrived."""
-        plan, chunk = self.plan, chunk or self.chunk
-        size = plan.output_of(chunk.padded.size)
-        return chunk.crop.of(base(sent, plan.scale_x, plan.scale_y, size))
 
     def shown(self, residual: Residual) -> Pixels:
         """Return the chunk as it is shown with a residual."""
@@ -134,24 +129,17 @@ class Sample:
     def _under(self) -> Pixels:
         return base(self.frame, self.plan.scale_x, self.plan.scale_y, self.plan.output)
 
-    @cached_property
-    def _made(self) -> Pixels:
-        return self.enhanced()
-
-    @cached_property
-    def _there(self) -> Pixels:
-        return self.based(self.sent)
-
-    def _of(self, chunk: Chunk, frame: Pixels, *, in_colour: bool) -> Residual:
-        sent = self._sent(chunk, frame)
-        made = chunk.crop.of(run(self.plan, sent))
-        return self.of(made, self.based(sent, chunk), in_colour=in_colour)
-
     def _sent(self, chunk: Chunk, frame: Pixels) -> Pixels:
         if not self.uplink:
             return cut(frame, chunk)
         chosen = codec("jpeg")
         return chosen.decode(chosen.encode(cut(frame, chunk), self.uplink))
+
+
+def _added(plan: Plan, chunk: Chunk, sent: Pixels, *, in_colour: bool) -> Residual:
+    form = Form("raw", 100, in_colour=in_colour)
+    work = Work(plan, "raw", b"", chunk.padded.size, chunk.crop, form)
+    return added(CPU, work, sent)
 
 
 def through(residual: Residual, form: Form) -> Residual:

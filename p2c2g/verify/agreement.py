@@ -35,9 +35,9 @@ from p2c2g.media.residual import Residual
 #: Pixels along the edge of a square, about: a residual is cut into equal ones.
 TILE = 96
 #: Levels of difference that agree in a square without a residual, and more for each level of it.
-DIFFERENCE, DIFFERENCE_PER_LEVEL = 0.7, 0.25
+DIFFERENCE, DIFFERENCE_PER_LEVEL = 0.8, 0.28
 #: The same of the change.
-CHANGE, CHANGE_PER_LEVEL = 0.2, 0.06
+CHANGE, CHANGE_PER_LEVEL = 0.25, 0.07
 #: Levels that are added to both, so that rounding does not pass for a change where there is none.
 _FLOOR = 1.0
 #: More than this is no level of a residual, and means the same.
