@@ -63,6 +63,7 @@ class RunOptions:
     headless: bool = False
     host: str = "127.0.0.1"
     port: int = 8777
+    allow_hosts: tuple[str, ...] = ()
     report: str | None = None
     record: str | None = None
     compare: bool = False
@@ -119,6 +120,7 @@ def run(options: RunOptions, settings: Settings, console: Console) -> None:
                 lambda: {**session.live(), "notice": source.notice()},
                 host=options.host,
                 port=options.port,
+                allowed=options.allow_hosts,
             )
             stack.callback(viewer.close)
             url = viewer.start()

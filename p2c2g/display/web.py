@@ -10,7 +10,7 @@ import errno
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.resources import files
 
 from p2c2g.display.hub import Hub
@@ -23,12 +23,12 @@ try:
     from starlette.applications import Starlette
     from starlette.middleware import Middleware
     from starlette.requests import Request
-    from starlette.responses import Response
+    from starlette.responses import PlainTextResponse, Response
     from starlette.routing import Route, WebSocketRoute
     from starlette.websockets import WebSocket
 
     from p2c2g.display.connection import Stats, ViewerConnection
-    from p2c2g.display.guard import Guard
+    from p2c2g.display.guard import Guard, allowed_name
 except ModuleNotFoundError as error:
     raise UsageError(
         f"The viewer's web server needs {error.name}, which is not installed: "
@@ -40,16 +40,21 @@ MAX_VIEWERS = 16
 
 #: The WebSocket close code for it, from the registry of RFC 6455.
 _TRY_LATER = 1013
+#: Seconds from one question whether a viewer is still there to the next, and for the answer:
+#: one whose network changed must not keep a place for long.
+_PING_INTERVAL, _PING_TIMEOUT = 5.0, 10.0
 
+#: By the last part of its address: a proxy may have the page in a folder, and pass that on.
 _PAGE = {
-    "/": ("index.html", "text/html"),
-    "/viewer.css": ("viewer.css", "text/css"),
-    "/favicon.svg": ("favicon.svg", "image/svg+xml"),
+    "": ("index.html", "text/html"),
+    "viewer.css": ("viewer.css", "text/css"),
+    "favicon.svg": ("favicon.svg", "image/svg+xml"),
     **{
-        f"/{name}.js": (f"{name}.js", "text/javascript")
-        for name in ("viewer", "comparison", "frames", "link", "readout", "stage")
+        f"{name}.js": (f"{name}.js", "text/javascript")
+        for name in ("viewer", "check", "comparison", "frames", "link", "readout", "stage")
     },
 }
+_FOLDERS = ("", "/{folder:path}")
 
 
 class ViewerServer:
@@ -64,6 +69,10 @@ class ViewerServer:
         host: the address or name to listen on; anything but loopback opens it to others.
         port: the TCP port, 0 for any free one.
         clock: the session's monotonic clock, in seconds.
+        allowed: names and addresses that it may be asked by, besides its own: a proxy's.
+
+    Raises:
+        UsageError: one of those is none.
     """
 
     def __init__(
@@ -73,7 +82,9 @@ class ViewerServer:
         host: str = "127.0.0.1",
         port: int = 0,
         clock: Callable[[], float] = time.monotonic,
+        allowed: Sequence[str] = (),
     ) -> None:
+        self._allowed = frozenset(map(allowed_name, allowed))
         self._hub = hub
         self._stats = stats
         self._host = host
@@ -103,14 +114,20 @@ class ViewerServer:
         """
         listener = _listen(self._host, self._port)
         address, port = listener.getsockname()[:2]
+        guard = Middleware(Guard, bound=self._host, allowed=self._allowed)
+        application = Starlette(routes=self._routes(), middleware=[guard])
+        # Behind a proxy it could not know where to.
+        application.router.redirect_slashes = False
         self._server = _Server(
             uvicorn.Config(
-                Starlette(routes=self._routes(), middleware=[Middleware(Guard, bound=self._host)]),
+                application,
                 http="h11",
                 loop="asyncio",
                 ws="websockets-sansio",
                 ws_max_size=4096,  # viewers send nothing but small answers
                 ws_per_message_deflate=False,  # pictures are packed already
+                ws_ping_interval=_PING_INTERVAL,
+                ws_ping_timeout=_PING_TIMEOUT,
                 lifespan="off",
                 log_config=None,
                 log_level="warning",
@@ -145,16 +162,24 @@ class ViewerServer:
 
     def _routes(self) -> list[Route | WebSocketRoute]:
         static = files("p2c2g.display") / "static"
-        pages = {
-            path: (static.joinpath(name).read_bytes(), media_type)
-            for path, (name, media_type) in _PAGE.items()
+        parts = {
+            part: (static.joinpath(name).read_bytes(), media_type)
+            for part, (name, media_type) in _PAGE.items()
         }
 
         async def page(request: Request) -> Response:
-            content, media_type = pages[request.url.path]
+            content, media_type = parts[request.scope["path"].rpartition("/")[2]]
             return Response(content, media_type=media_type)
 
-        return [*(Route(path, page) for path in pages), WebSocketRoute("/ws", self._watch)]
+        async def check(_: Request) -> Response:
+            # The guard has let it in: what a page is told whose socket did not come through.
+            return PlainTextResponse("Welcome.\n")
+
+        return [
+            *(Route(f"{folder}/{part}", page) for folder in _FOLDERS for part in parts),
+            *(Route(f"{folder}/check", check, methods=["POST"]) for folder in _FOLDERS),
+            *(WebSocketRoute(f"{folder}/ws", self._watch) for folder in _FOLDERS),
+        ]
 
     async def _watch(self, websocket: WebSocket) -> None:
         await websocket.accept()

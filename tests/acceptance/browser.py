@@ -19,6 +19,7 @@ FLAGS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    "--host-resolver-rules=MAP play.test 127.0.0.1",
 ]
 
 #: Reads every stamp from the visible canvas at the moment at which a frame is shown.

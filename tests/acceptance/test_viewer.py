@@ -228,6 +228,53 @@ def test_the_readout_shows_what_the_session_says(hub, viewer, page):
     expect(readout).to_be_hidden()
 
 
+def test_what_peers_run_and_the_bit_rate_are_shown_where_the_session_says_them(hub, page):
+    stats = {**STATS}
+    with closing(ViewerServer(hub, lambda: stats)) as viewer:
+        page.goto(viewer.start())
+        expect(page.locator("#peers")).to_have_text("3")
+        expect(page.locator("#methods-group")).to_be_hidden()
+        expect(page.locator("#rate-group")).to_be_hidden()
+        stats |= {"methods": {"bicubic": 0.25, "ml-small": 0.75}, "mbps_up": 12.34, "mbps_down": 5}
+        for name, text in {
+            "method": "ml-small",
+            "method-share": "75 %",
+            "up": "12.3",
+            "down": "5.0",
+        }.items():
+            expect(page.locator(f"#{name}")).to_have_text(text)
+        expect(page.locator("#methods-group")).to_have_attribute(
+            "title", "What the peers ran\nml-small: 75 %\nbicubic: 25 %"
+        )
+        stats["methods"] = {"ml-tiny": 1.0}
+        expect(page.locator("#method")).to_have_text("ml-tiny")
+        expect(page.locator("#method-share")).to_have_text("")
+
+
+@pytest.mark.parametrize("size", [(844, 390), (667, 375), (932, 430), (740, 320)])
+def test_on_a_phone_lying_down_nothing_covers_the_game(hub, viewer, page, size, tmp_path):
+    page.set_viewport_size({"width": size[0], "height": size[1]})
+    page.goto(viewer.start())
+    hub.publish(plain(1))
+    expect(page.locator("#peers")).to_have_text("3")
+    screen = page.locator("#screen").bounding_box()
+    page.screenshot(path=tmp_path / "lying.png")
+    assert screen is not None
+    for part in ("#readout", ".controls"):
+        box = page.locator(part).bounding_box()
+        assert box is not None
+        assert box["x"] >= screen["x"] + screen["width"], part
+        assert box["x"] + box["width"] <= size[0], part
+        assert box["y"] >= 0, part
+        assert box["y"] + box["height"] <= size[1], part
+    # Without them the picture has all the room.
+    page.keyboard.press("i")
+    expect(page.locator("#readout")).to_be_hidden()
+    screen = page.locator("#screen").bounding_box()
+    assert screen is not None
+    assert screen["width"] == pytest.approx(min(size[0], size[1] * 16 / 9), rel=0.01)
+
+
 def test_a_readout_with_nothing_to_say_yet_shows_dashes(hub, page):
     start = {"fps": 0.0, "latency_ms": {"p50": None, "p99": None}, "peers": []}
     with closing(ViewerServer(hub, lambda: start)) as viewer:

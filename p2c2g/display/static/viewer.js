@@ -24,12 +24,16 @@ let flipping = 0;
 let lastNumber = -1;
 let lastShownAt = 0;
 let failedAt = -Infinity;
-/** @type {"connecting" | "live" | "lost" | "ended"} */
+/** @type {"connecting" | "live" | "lost" | "refused" | "ended"} */
 let state = "connecting";
 let closeReason = "";
 let advice = ""; // what the session says of its source
 
-const link = new Link(`${location.protocol.replace("http", "ws")}//${location.host}/ws`, {
+// Beside the page, wherever a proxy has put it.
+const address = new URL("ws", location.href);
+address.protocol = location.protocol.replace("http", "ws");
+
+const link = new Link(address, {
   open() {
     clearQueue();
     lastNumber = -1;
@@ -49,6 +53,10 @@ const link = new Link(`${location.protocol.replace("http", "ws")}//${location.ho
     closeReason = reason;
     // A refused retry does not make an ended session a lost connection.
     setState(ended || (state === "ended" && !reason) ? "ended" : "lost");
+  },
+  refused(why) {
+    closeReason = why;
+    setState("refused");
   },
 });
 
@@ -138,6 +146,7 @@ function refresh() {
     connecting: ["Connecting", "Looking for the session."],
     live: ["Connected", "Waiting for the first picture."],
     lost: ["Connection lost", `${closeReason || "The session does not answer."}${last} Trying again.`],
+    refused: ["Not connected", closeReason],
     ended: ["Session ended", `The session has closed.${last} Looking for the next one.`],
   }[state];
   write("overlay-title", says[0]);
@@ -175,7 +184,7 @@ document.addEventListener("fullscreenchange", () => {
 });
 byId("fullscreen").addEventListener("click", toggleFullscreen);
 byId("info").addEventListener("click", toggleReadout);
-byId("retry").addEventListener("click", () => link.connect());
+byId("retry").addEventListener("click", () => link.retry());
 
 const keys = { b: () => comparison.next(), f: toggleFullscreen, i: toggleReadout };
 window.addEventListener("keydown", (event) => {
