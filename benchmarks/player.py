@@ -20,7 +20,8 @@ import psutil
 from benchmarks.child import Child, Parent
 from p2c2g.display.hub import Hub
 from p2c2g.media.chunker import Grid
-from p2c2g.media.frame import Frame, FrameState, Picture, Size
+from p2c2g.media.frame import Frame, Size
+from p2c2g.media.picture import FrameState, Picture
 from p2c2g.media.operations import Pipeline
 from p2c2g.messaging.broker import Broker
 from p2c2g.session.config import SessionConfig

@@ -23,8 +23,10 @@ if TYPE_CHECKING:
         UsageError,
     )
     from p2c2g.media.chunker import Grid
-    from p2c2g.media.frame import Frame, FrameState, Picture, Size
+    from p2c2g.media.frame import Frame, Size
     from p2c2g.media.operations import Pipeline
+    from p2c2g.media.picture import FrameState, Picture
+    from p2c2g.media.residual import Form
     from p2c2g.messaging.broker import Broker
     from p2c2g.session.config import SessionConfig
     from p2c2g.session.observer import Observer
@@ -37,12 +39,13 @@ _HOMES = {
     "Broker": "p2c2g.messaging.broker",
     "BrokerUnavailableError": "p2c2g.errors",
     "ChunkError": "p2c2g.errors",
+    "Form": "p2c2g.media.residual",
     "Frame": "p2c2g.media.frame",
-    "FrameState": "p2c2g.media.frame",
+    "FrameState": "p2c2g.media.picture",
     "Grid": "p2c2g.media.chunker",
     "Observer": "p2c2g.session.observer",
     "P2C2GError": "p2c2g.errors",
-    "Picture": "p2c2g.media.frame",
+    "Picture": "p2c2g.media.picture",
     "Pipeline": "p2c2g.media.operations",
     "Session": "p2c2g.session.session",
     "SessionConfig": "p2c2g.session.config",
@@ -56,6 +59,7 @@ __all__ = [
     "Broker",
     "BrokerUnavailableError",
     "ChunkError",
+    "Form",
     "Frame",
     "FrameState",
     "Grid",

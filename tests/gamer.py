@@ -11,7 +11,8 @@ from typing import Any, Self
 import numpy as np
 
 from p2c2g.media.chunker import Grid
-from p2c2g.media.frame import FrameState, Picture, Size
+from p2c2g.media.frame import Size
+from p2c2g.media.picture import FrameState, Picture
 from p2c2g.media.operations import Pipeline
 from p2c2g.messaging.broker import Broker
 from p2c2g.session.config import SessionConfig

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from p2c2g.media.frame import FrameState, Picture, Pixels, Size, Tile
+from p2c2g.media.frame import Pixels, Size
+from p2c2g.media.picture import FrameState, Picture, Tile
 
 
 def shown_picture(

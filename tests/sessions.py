@@ -6,7 +6,8 @@ import queue
 from time import monotonic
 from typing import Any, Self
 
-from p2c2g.media.frame import Frame, Picture, Pixels
+from p2c2g.media.frame import Frame, Pixels
+from p2c2g.media.picture import Picture
 from p2c2g.messaging.broker import Broker
 from p2c2g.session.config import SessionConfig
 from p2c2g.session.session import Session

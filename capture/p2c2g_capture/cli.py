@@ -41,6 +41,9 @@ def run(
     ] = None,
     codec: options.CodecOption = "jpeg",
     quality: options.QualityOption = None,
+    residual_codec: options.ResidualCodecOption = None,
+    residual_quality: options.ResidualQualityOption = None,
+    colour: options.ColourOption = False,
     chunks: options.ChunksOption = "2x1",
     queue: Annotated[
         str | None, typer.Option(metavar="NAME", help="Capability queue: cpu or gpu.")
@@ -82,6 +85,9 @@ def run(
             game=game,
             codec=codec,
             quality=quality,
+            residual_codec=residual_codec,
+            residual_quality=residual_quality,
+            colour=colour,
             chunks=chunks,
             queue=queue,
             policy=policy,

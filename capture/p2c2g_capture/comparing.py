@@ -30,8 +30,9 @@ from PIL import Image
 from p2c2g.display.hub import Hub, Subscription
 from p2c2g.errors import UsageError
 from p2c2g.media.base import base
-from p2c2g.media.frame import FrameState, Picture, Pixels, Size
+from p2c2g.media.frame import Pixels, Size
 from p2c2g.media.operations import Pipeline
+from p2c2g.media.picture import FrameState, Picture
 from p2c2g.session.config import SessionConfig
 from p2c2g.system.threads import SupervisedThread
 from p2c2g_capture.sources import Source, scaled

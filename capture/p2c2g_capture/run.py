@@ -23,6 +23,7 @@ from p2c2g.media.chunker import Grid
 from p2c2g.media.frame import Size
 from p2c2g.media.methods import ANY_NETWORK
 from p2c2g.media.operations import Pipeline
+from p2c2g.media.residual import Form
 from p2c2g.messaging.blobs import Blobs
 from p2c2g.messaging.broker import Broker
 from p2c2g.nets.store import NetStore, OwnNet
@@ -51,10 +52,13 @@ class RunOptions:
     source: str = "auto"
     size: str | None = None
     fps: float = 30.0
-    ops: str = "upscale:2,sharpen:0.5"
+    ops: str = "upscale:2:ml"
     game: str | None = None
     codec: str = "jpeg"
     quality: int | None = None
+    residual_codec: str | None = None
+    residual_quality: int | None = None
+    colour: bool = False
     chunks: str = "2x1"
     queue: str | None = None
     policy: str | None = None
@@ -96,6 +100,11 @@ def run(options: RunOptions, settings: Settings, console: Console) -> None:
             grid=grid,
             codec=options.codec,
             quality=options.quality or settings.session.quality,
+            form=Form(
+                options.residual_codec or options.codec,
+                options.residual_quality or settings.session.residual_quality,
+                in_colour=options.colour,
+            ),
             queue=options.queue or settings.session.queue,
             deadline=(options.deadline_ms or settings.session.deadline_ms) / 1e3,
             fps=options.fps,
@@ -307,6 +316,8 @@ def _settings_of(options: RunOptions, config: SessionConfig, source: Source) -> 
         "output": str(config.output),
         "ops": config.operations.text,
         "quality": config.quality,
+        "residual_codec": config.form.codec,
+        "residual_quality": config.form.quality,
         "queue": config.queue,
         "policy": config.policy,
         "deadline_ms": config.deadline * 1e3,
@@ -329,6 +340,6 @@ def operations_from(scale: str | None, ops: str | None, game: str | None = None)
             f"--scale cannot be given with --game, whose nets double the size: leave it out, or "
             f'give --ops, such as "upscale:2:{ANY_NETWORK},sharpen:0.5".'
         )
-    if game is not None and not ops:
-        return f"upscale:2:{ANY_NETWORK}"
-    return ops or f"upscale:{scale or 2},sharpen:0.5"
+    if ops:
+        return ops
+    return f"upscale:2:{ANY_NETWORK}" if scale in (None, "2") else f"upscale:{scale},sharpen:0.5"

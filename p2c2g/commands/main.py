@@ -36,6 +36,9 @@ def demo(
     ] = None,
     codec: options.CodecOption = "jpeg",
     quality: options.QualityOption = None,
+    residual_codec: options.ResidualCodecOption = None,
+    residual_quality: options.ResidualQualityOption = None,
+    colour: options.ColourOption = False,
     chunks: options.ChunksOption = "2x1",
     policy: options.PolicyOption = None,
     peers: Annotated[int, typer.Option(metavar="N", help="Workers to start.")] = 2,
@@ -61,6 +64,8 @@ def demo(
         "game": game,
         "codec": codec,
         "quality": quality,
+        "residual-codec": residual_codec,
+        "residual-quality": residual_quality,
         "chunks": chunks,
         "policy": policy,
         "seconds": seconds,
@@ -70,12 +75,8 @@ def demo(
     }
     arguments = [f"--{name}={value}" for name, value in asked.items() if value is not None]
     arguments += [f"--allow-host={name}" for name in allow_host or ()]
-    if headless:
-        arguments.append("--headless")
-    if compare:
-        arguments.append("--compare")
-    if cursor:
-        arguments.append("--cursor")
+    flags = {"headless": headless, "compare": compare, "cursor": cursor, "colour": colour}
+    arguments += [f"--{name}" for name, wanted in flags.items() if wanted]
     console = Console(highlight=False)
     return Demo(peers, arguments, flower=flower, console=console).run()
 

@@ -128,21 +128,36 @@ FpsOption = Annotated[float, typer.Option(metavar="N", help="Frames a second.")]
 CursorOption = Annotated[bool, typer.Option("--cursor", help="Capture a screen with its pointer.")]
 ScaleOption = Annotated[
     str | None,
-    typer.Option(metavar="N", help="Upscale by N and sharpen a little; --ops says it in full."),
+    typer.Option(
+        metavar="N",
+        help="Upscale by N: 2 by the best net that a peer has time for, else sharpened a little; "
+        "--ops says it in full.",
+    ),
 ]
 OpsOption = Annotated[
     str | None,
     typer.Option(
         metavar="OPS",
-        help='What the peers do, such as "upscale:2,sharpen:0.5" (the default).',
+        help='What the peers do, such as "upscale:2:ml,sharpen:0.5"; else upscale:2:ml.',
     ),
 ]
 CodecOption = Annotated[
-    str, typer.Option(metavar="NAME", help="jpeg, webp, avif, png or raw, both ways.")
+    str, typer.Option(metavar="NAME", help="jpeg, webp, avif, png or raw, for what is sent.")
 ]
 QualityOption = Annotated[
     int | None,
-    typer.Option(metavar="1-100", min=1, max=100, help="Quality of a lossy codec."),
+    typer.Option(metavar="1-100", min=1, max=100, help="Quality of what is sent, if lossy."),
+]
+ResidualCodecOption = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="Codec of what comes back; else that of --codec."),
+]
+ResidualQualityOption = Annotated[
+    int | None,
+    typer.Option(metavar="1-100", min=1, max=100, help="Quality of what comes back, if lossy."),
+]
+ColourOption = Annotated[
+    bool, typer.Option("--colour", help="Have colours enhanced, too, rather than luma alone.")
 ]
 ChunksOption = Annotated[
     str, typer.Option(metavar="RxC", help="Rows and columns that a frame is cut into.")

@@ -19,7 +19,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from p2c2g.display.hub import Hub
 from p2c2g.display.message import PackedPicture
-from p2c2g.media.frame import Picture
+from p2c2g.media.picture import Picture
 
 #: Pictures sent to a viewer and not yet answered for: one that it shows, one on its way.
 WINDOW = 2

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Literal, get_args
 
-from p2c2g.media.frame import Picture
+from p2c2g.media.picture import Picture
 
 #: What a full queue does with one picture too many: ``drop-oldest`` makes room for the newest,
 #: ``drop-newest`` keeps what it has.

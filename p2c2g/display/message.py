@@ -21,11 +21,12 @@ import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from p2c2g.media.codecs import Codec, codec
-from p2c2g.media.frame import Picture, Rect, Tile
+from p2c2g.media.codecs import codec
+from p2c2g.media.frame import Rect
+from p2c2g.media.picture import Picture
 
-#: JPEG quality for payloads of a codec that browsers cannot show.
-FALLBACK_QUALITY = 90
+#: JPEG quality of what is sent.
+QUALITY = 90
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,38 +46,18 @@ class PackedPicture:
 
 
 def pack(picture: Picture) -> PackedPicture:
-    """Lay out a picture's tiles for a browser.
-
-    Payloads are sent as they are where a browser can show their codec, else as JPEG.
-
-    Raises:
-        UsageError: the picture's codec is unknown.
-        CodecError: a base payload is not an image of the picture's codec.
-    """
-    own = codec(picture.codec)
-    shown = own if own.media_type.startswith("image/") else None
-    media_type = (shown or codec("jpeg")).media_type
-    payloads: list[bytes] = []
-    length = 0
-
-    def add(payload: bytes) -> list[int]:
-        nonlocal length
-        payloads.append(payload)
-        length += len(payload)
-        return [length - len(payload), len(payload)]
-
+    """Lay out a picture's tiles for a browser."""
+    payloads = [codec("jpeg").encode(each, QUALITY) for each in (picture.pixels, picture.base)]
+    whole = Rect(0, 0, picture.output.width, picture.output.height)
     tiles = [
         {
-            "target": _rect(tile.chunk.target),
-            "media_type": media_type,
-            "enhanced": None
-            if tile.enhanced is None
-            else add(tile.enhanced if shown else _enhanced_as_jpeg(picture, tile)),
-            "base_media_type": media_type,
-            "base": add(tile.base if shown else _base_as_jpeg(own, tile)),
-            "base_crop": _rect(_base_crop(tile)),
+            "target": _rect(whole),
+            "media_type": "image/jpeg",
+            "enhanced": [0, len(payloads[0])],
+            "base_media_type": "image/jpeg",
+            "base": [len(payloads[0]), len(payloads[1])],
+            "base_crop": _rect(whole),
         }
-        for tile in picture.tiles
     ]
     header = {
         "number": picture.number,
@@ -90,16 +71,3 @@ def pack(picture: Picture) -> PackedPicture:
 
 def _rect(rect: Rect) -> list[int]:
     return [rect.x, rect.y, rect.width, rect.height]
-
-
-def _base_crop(tile: Tile) -> Rect:
-    rect, padded = tile.chunk.rect, tile.chunk.padded
-    return Rect(rect.x - padded.x, rect.y - padded.y, rect.width, rect.height)
-
-
-def _enhanced_as_jpeg(picture: Picture, tile: Tile) -> bytes:
-    return codec("jpeg").encode(tile.chunk.target.of(picture.pixels), FALLBACK_QUALITY)
-
-
-def _base_as_jpeg(own: Codec, tile: Tile) -> bytes:
-    return codec("jpeg").encode(own.decode(tile.base), FALLBACK_QUALITY)

@@ -19,7 +19,8 @@ import numpy as np
 
 from p2c2g.display.hub import Hub, Subscription
 from p2c2g.errors import UnavailableError, UsageError
-from p2c2g.media.frame import Picture, Size
+from p2c2g.media.frame import Size
+from p2c2g.media.picture import Picture
 from p2c2g.system import files
 
 logger = logging.getLogger(__name__)

@@ -16,7 +16,7 @@ from importlib.resources import files
 from p2c2g.display.hub import Hub
 from p2c2g.display.message import PackedPicture, pack
 from p2c2g.errors import UsageError
-from p2c2g.media.frame import Picture
+from p2c2g.media.picture import Picture
 
 try:
     import uvicorn

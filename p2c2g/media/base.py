@@ -54,8 +54,7 @@ _FEW = 16
 
 def reach(scale: Fraction) -> int:
     """Return how many source pixels beyond a chunk its base looks, along one axis."""
-    found = kernel(scale)
-    return max(found.before, found.after)
+    return kernel(scale).reach
 
 
 def is_exact(scale_x: Fraction, scale_y: Fraction) -> bool:

@@ -8,15 +8,11 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
 
-import numpy as np
-
 from p2c2g.errors import UsageError
-from p2c2g.media.base import base
 from p2c2g.media.frame import Chunk, Pixels, Rect, Size
 from p2c2g.media.operations import Plan, scaled
 
@@ -123,27 +119,3 @@ def plan_chunks(plan: Plan, grid: Grid) -> tuple[Chunk, ...]:
 def cut(pixels: Pixels, chunk: Chunk) -> Pixels:
     """Return what is sent of a frame for ``chunk``: its ``padded``, as a view."""
     return chunk.padded.of(pixels)
-
-
-def compose(
-    source_pixels: Pixels, results: Mapping[int, Pixels], chunks: Sequence[Chunk], plan: Plan
-) -> Pixels:
-    """Return a whole frame, ``(height, width, 3)`` of the plan's output.
-
-    Args:
-        source_pixels: the source frame, of 3 or 4 channels.
-        results: by index, the chunks that came back, each ``(height, width, 3)`` of its target's
-            size; the base layer of the source stands in for the others.
-        chunks: of the frame.
-        plan: the pipeline, resolved for the frame.
-    """
-    output = plan.output
-    if all(chunk.index in results for chunk in chunks):
-        canvas = np.empty((output.height, output.width, 3), np.uint8)
-    else:
-        canvas = base(source_pixels, plan.scale_x, plan.scale_y, output)
-    for chunk in chunks:
-        result = results.get(chunk.index)
-        if result is not None:
-            chunk.target.of(canvas)[:] = result
-    return canvas

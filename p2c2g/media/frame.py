@@ -1,4 +1,4 @@
-"""Sizes, rectangles, frames, their chunks, and pictures as they are shown.
+"""Sizes, rectangles, frames and their chunks.
 
 All are frozen.  Pixels are ``(height, width, channels)`` arrays of ``uint8`` in blue, green,
 red order; a fourth channel, where a screen gives one, is noise and is never read.
@@ -7,10 +7,8 @@ red order; a fourth channel, where a screen gives one, is noise and is never rea
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from enum import Enum
-from functools import cached_property
+from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +16,7 @@ from numpy.typing import NDArray
 from p2c2g.errors import UsageError
 
 Pixels = NDArray[np.uint8]
+_Number = TypeVar("_Number", bound=np.generic)
 #: A chunk in flight: the frame's number and the chunk's index.
 ChunkKey = tuple[int, int]
 
@@ -82,7 +81,7 @@ class Rect:
         """Return its width and height."""
         return Size(self.width, self.height)
 
-    def of(self, pixels: Pixels) -> Pixels:
+    def of(self, pixels: NDArray[_Number]) -> NDArray[_Number]:
         """Return this part of an array, as a view."""
         return pixels[self.y : self.bottom, self.x : self.right]
 
@@ -116,52 +115,3 @@ class Chunk:
     padded: Rect
     crop: Rect
     target: Rect
-
-
-class FrameState(Enum):
-    """How a frame that was shown ended; one that was dropped has no picture and no state."""
-
-    COMPLETE = "complete"  # every chunk came back enhanced in time
-    DEGRADED = "degraded"  # some chunks are painted from the base layer
-
-
-@dataclass(frozen=True, slots=True)
-class Tile:
-    """One chunk of a frame as it is shown, still in its codec.
-
-    ``base`` is the source chunk that was sent (``chunk.padded``, with its halo); ``enhanced``
-    is the accepted result (``chunk.target``), or None where the base layer replaces it.
-    """
-
-    chunk: Chunk
-    base: bytes
-    enhanced: bytes | None
-
-
-@dataclass(frozen=True, eq=False)
-class Picture:
-    """A frame as it is shown: whole, with every chunk in its place.
-
-    ``source`` and ``output`` are its sizes before and after.  ``codec`` names the codec of the
-    tiles.  ``captured_at`` and ``ready_at`` are seconds of the session's monotonic clock.
-    ``compose`` puts its pixels together.
-    """
-
-    number: int
-    state: FrameState
-    source: Size
-    output: Size
-    tiles: tuple[Tile, ...]
-    codec: str
-    captured_at: float
-    ready_at: float
-    compose: Callable[[], Pixels] = field(repr=False)
-
-    @cached_property
-    def pixels(self) -> Pixels:
-        """Return the enhanced frame, base layer where a chunk was late; it must not be written to.
-
-        It is put together when it is first asked for, in the caller's thread: a browser draws the
-        tiles by itself.
-        """
-        return self.compose()

@@ -65,6 +65,11 @@ class Kernel:
         return max(0, max(ends) - self.inputs)
 
     @property
+    def reach(self) -> int:
+        """Return how many old pixels beyond a part it looks at, to either side."""
+        return max(self.before, self.after)
+
+    @property
     def _phases(self) -> list[tuple[int, Taps]]:
         return list(zip(self.nearest, self.details, strict=True))
 

@@ -1,5 +1,8 @@
 """The methods of scaling: how many pixels around each depends on, and what a trained net is like.
 
+``base`` is the base layer's own way (:mod:`p2c2g.media.base`): a peer that scales by it adds
+nothing to what the gamer's machine makes by itself.
+
 Here and not with the processors, since plans and the gamer's side need to know it.
 """
 
@@ -9,6 +12,8 @@ import math
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import ClassVar
+
+from p2c2g.media.kernels import kernel
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +40,30 @@ class Kernel:
         return math.ceil(self.support / scale) + 1
 
 
+@dataclass(frozen=True, slots=True)
+class Base:
+    """The base layer's way of scaling."""
+
+    #: It sees single pixels, and each of them.
+    cell: ClassVar[int] = 1
+    leaves_out: ClassVar[bool] = False
+
+    def reach(self, scale: Fraction) -> int:
+        """Return how many source pixels to each side a result depends on."""
+        return kernel(scale).reach
+
+
+#: The method of the base layer.
+BASE = "base"
 #: Methods of scaling by any factor.
-METHODS = {
+METHODS: dict[str, Kernel | Base] = {
+    BASE: Base(),
     "nearest": Kernel(0),
     "bilinear": Kernel(1),
     "bicubic": Kernel(2),
     "lanczos": Kernel(3),
 }
-DEFAULT_METHOD = "bicubic"
+DEFAULT_METHOD = BASE
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +89,7 @@ NETWORKS = {
     "ml-small": Network(factor=2, radius=13, cell=2),
     "ml-large": Network(factor=2, radius=21, cell=2),
 }
-#: The method that leaves the choice of the net, and as a last resort bicubic, to the peer.
+#: The method that leaves the choice of the net to the peer, which may also add nothing.
 ANY_NETWORK = "ml"
 #: Most own weights of a gamer in one operation: one of each size.
 MAX_WEIGHTS = len(NETWORKS)
@@ -78,4 +99,4 @@ LEARNT = {
     ANY_NETWORK: Network(factor=2, radius=max(net.radius for net in NETWORKS.values()), cell=2),
 }
 #: Every method of scaling.
-SCALING: dict[str, Kernel | Network] = {**METHODS, **LEARNT}
+SCALING: dict[str, Kernel | Base | Network] = {**METHODS, **LEARNT}

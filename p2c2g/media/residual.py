@@ -53,11 +53,21 @@ def difference(enhanced: Pixels, base: Pixels, cell: Size, *, in_colour: bool = 
     if in_colour:
         change = np.subtract(enhanced, base, dtype=np.int16)
         planes: Any = cv2.split(change)
-        return np.dstack([_levelled(plane, cell, 0) for plane in planes])
+        return np.dstack([_without_means(plane, cell, 0) for plane in planes])
     # 128ths, of which a difference fits in 16 bits.
     change = (_luma(cv2.split(enhanced)) >> 1).astype(np.int16)
     change -= (_luma(cv2.split(base)) >> 1).astype(np.int16)
-    return _levelled(change, cell, 7)[:, :, None]
+    return _without_means(change, cell, 7)[:, :, None]
+
+
+def levelled(change: NDArray[np.int16], cell: Size) -> Residual:
+    """Return what is known to be added to luma, without the means of the cells.
+
+    Args:
+        change: ``(height, width)`` whole levels; a part has to begin at a cell.
+        cell: of the session's scale.
+    """
+    return _without_means(change, cell, 0)[:, :, None]
 
 
 def luma(colours: Sequence[Any]) -> Pixels:
@@ -77,7 +87,7 @@ def _luma(colours: Sequence[Any]) -> NDArray[np.uint16]:
     return found
 
 
-def _levelled(values: NDArray[np.int16], cell: Size, bits: int) -> Residual:
+def _without_means(values: NDArray[np.int16], cell: Size, bits: int) -> Residual:
     """Take out the mean of each cell; what is left is rounded from parts to whole levels.
 
     Cells that are cut by the right or lower edge become 0: so does the composition make them.
@@ -123,6 +133,10 @@ class Form:
         if not 1 <= self.gain <= most:
             raise UsageError(f"A gain of {self.gain} cannot be: {self.codec} has 1 to {most}.")
 
+    def __str__(self) -> str:
+        colour = " in colour" if self.in_colour else ""
+        return f"{self.codec} {self.quality} x{self.gain}{colour}"
+
     @property
     def _codec(self) -> Codec:
         return codec(self.codec) if self.in_colour else grey(self.codec)
@@ -163,3 +177,7 @@ class Form:
         if self.gain > 1:
             values = (2 * values + self.gain) // (2 * self.gain)
         return values
+
+
+#: What a session asks for unless told otherwise: the knee of the curves in docs/residuals.md.
+USUAL_FORM = Form("jpeg", 75)

@@ -12,10 +12,11 @@ from typing import Any, Final
 
 import msgpack
 
-from p2c2g.errors import WireError
+from p2c2g.errors import UsageError, WireError
 from p2c2g.media.frame import MAX_EDGE, Rect, Size
+from p2c2g.media.residual import MAX_GAIN, Form
 
-VERSION: Final = 3
+VERSION: Final = 4
 _MAX_HEADER: Final = 8192  # four texts in letters of four bytes, and the numbers
 _MAX_TEXT: Final = 512
 _MAX_LIST: Final = 16
@@ -26,10 +27,12 @@ _MAX_NUMBER: Final = 2**53
 class ChunkHeader:
     """What a peer is told about one run of one chunk.
 
-    ``frame_size`` is the whole source frame's, from which the peer resolves ``operations``;
-    ``padded`` is the part of it that was sent and ``crop`` the part of the processed
-    ``padded`` that is wanted back.  ``budget_us`` is for how many microseconds after the chunk
-    was sent its result is of use, the whole round trip included: a span, since clocks differ.
+    ``codec`` is that of the picture beside it and ``form`` that of the residual which is wanted
+    back.  ``frame_size`` is the whole source frame's, from which the peer resolves
+    ``operations``; ``padded`` is the part of it that was sent and ``crop`` the part of the
+    processed ``padded`` that is asked for.  ``budget_us`` is for how many microseconds after the
+    chunk was sent its result is of use, the whole round trip included: a span, since clocks
+    differ.
     """
 
     session: str
@@ -37,7 +40,7 @@ class ChunkHeader:
     chunk: int
     attempt: int
     codec: str
-    quality: int
+    form: Form
     operations: str
     frame_size: Size
     padded: Rect
@@ -57,7 +60,7 @@ class ChunkHeader:
                 self.chunk,
                 self.attempt,
                 self.codec,
-                self.quality,
+                [self.form.codec, self.form.quality, self.form.gain, int(self.form.in_colour)],
                 self.operations,
                 [self.frame_size.width, self.frame_size.height],
                 _rect(self.padded),
@@ -82,7 +85,7 @@ class ChunkHeader:
             chunk=fields.number(65_535),
             attempt=fields.number(255, least=1),
             codec=fields.text(),
-            quality=fields.number(100, least=1),
+            form=fields.form(),
             operations=fields.text(),
             frame_size=fields.size(),
             padded=fields.rect(),
@@ -111,7 +114,6 @@ class ResultHeader:
     chunk: int
     attempt: int
     peer: str
-    queue: str
     started_us: int
     decode_us: int
     process_us: int
@@ -127,7 +129,6 @@ class ResultHeader:
                 self.chunk,
                 self.attempt,
                 self.peer[:_MAX_TEXT],
-                self.queue[:_MAX_TEXT],
                 self.started_us,
                 self.decode_us,
                 self.process_us,
@@ -146,13 +147,12 @@ class ResultHeader:
             WireError: it is not a result header of this version, a number in it is out of
                 bounds, or its spans do not fit between its start and its end.
         """
-        fields = _Fields("result header", data, 11)
+        fields = _Fields("result header", data, 10)
         header = cls(
             frame=fields.number(_MAX_NUMBER),
             chunk=fields.number(65_535),
             attempt=fields.number(255, least=1),
             peer=fields.text(),
-            queue=fields.text(),
             started_us=fields.number(_MAX_NUMBER),
             decode_us=fields.number(_MAX_NUMBER),
             process_us=fields.number(_MAX_NUMBER),
@@ -201,7 +201,25 @@ class _Fields:
         return self._checked(next(self._values), least, most)
 
     def text(self) -> str:
-        value = next(self._values)
+        return self._text(next(self._values))
+
+    def form(self) -> Form:
+        values: Any = next(self._values)
+        if not isinstance(values, list) or len(values) != 4:
+            raise WireError(f"a {self._what} lacks the four values of a residual's form.")
+        codec, quality, gain, in_colour = values
+        try:
+            return Form(
+                self._text(codec),
+                self._checked(quality, 1, 100),
+                self._checked(gain, 1, MAX_GAIN),
+                bool(self._checked(in_colour, 0, 1)),
+            )
+        except UsageError as error:
+            # This side does not know the codec.
+            raise WireError(f"a {self._what} asks for what cannot be: {error}") from error
+
+    def _text(self, value: object) -> str:
         if not isinstance(value, str):
             raise WireError(f"a {self._what} has {_shown(value)} in place of text.")
         if len(value) > _MAX_TEXT:

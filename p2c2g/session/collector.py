@@ -116,13 +116,13 @@ class Collector:
         """Decode a result and check it, with no lock held, and tell what came of it."""
         chunk = self._chunks[verify.result.key[1]]
         try:
-            picture = self._reader.read(chunk, verify.result.payload, verify.source)
+            residual = self._reader.read(chunk, verify.result.payload, verify.source)
         except ChunkError as error:
             with self._shell as core:
                 sends = core.refused(verify, _named(error), now)
         else:
             with self._shell as core:
-                sends = core.verified(verify, picture, self._clock())
+                sends = core.verified(verify, residual, self._clock())
         self._shell.perform(sends)
 
 

@@ -9,6 +9,7 @@ from p2c2g.media.chunker import Grid, plan_chunks
 from p2c2g.media.codecs import codec
 from p2c2g.media.frame import Chunk, Size
 from p2c2g.media.operations import Pipeline
+from p2c2g.media.residual import USUAL_FORM, Form
 from p2c2g.routing.policies import POLICIES
 
 
@@ -20,8 +21,9 @@ class SessionConfig:
         size: of the source's frames.
         operations: the pipeline that the peers run.
         grid: how a frame is cut.
-        codec: name of the codec, both ways.
+        codec: name of the codec in which chunks are sent.
         quality: of a lossy codec, 1 to 100.
+        form: how the residuals that come back are written.
         queue: the capability queue.
         deadline: seconds after its capture at which a frame is shown, whatever came back; the
             budget of the playout delay.
@@ -38,7 +40,8 @@ class SessionConfig:
     operations: Pipeline
     grid: Grid
     codec: str = "jpeg"
-    quality: int = 85
+    quality: int = 80
+    form: Form = USUAL_FORM
     queue: str = "cpu"
     deadline: float = 0.1
     fps: float = 30.0
@@ -71,4 +74,5 @@ class SessionConfig:
     @property
     def answer_settings(self) -> str:
         """Return whatever a result depends on beside its chunk."""
-        return f"{self.codec} {self.quality} {self.size} {self.operations.text} {self.grid}"
+        picture = f"{self.codec} {self.quality} {self.size} {self.grid}"
+        return f"{picture} {self.operations.text} {self.form}"

@@ -139,12 +139,12 @@ class Core(Generic[S, P]):
         """Take a result as its peer tells it; one that is of use is to be verified first."""
         return self._results.arrived(result, now)
 
-    def verified(self, verify: Verify[S], picture: P, now: float) -> list[Send[S]]:
+    def verified(self, verify: Verify[S], residual: P, now: float) -> list[Send[S]]:
         """Take a result that shows its chunk, decoded; it counts from when it arrived."""
-        return self._results.verified(verify, picture, now)
+        return self._results.verified(verify, residual, now)
 
     def refused(self, verify: Verify[S], error: str, now: float) -> list[Send[S]]:
-        """Take a result that is no picture of its chunk: the error's kind, a colon, and why."""
+        """Take a result that is no residual of its chunk: the error's kind, a colon, and why."""
         return self._results.refused(verify, error, now)
 
     def failed(
@@ -158,7 +158,7 @@ class Core(Generic[S, P]):
         return self.tables.examiner.take_answers()
 
     def compared(self, compare: Compare, agree: bool | None, now: float) -> None:
-        """Take what a comparison said; None where the answer is no picture of its chunk."""
+        """Take what a comparison said; None where the answer is no residual of its chunk."""
         self._results.compared(compare, agree, now)
 
     # -- time passed ------------------------------------------------------------------------------

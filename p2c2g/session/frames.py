@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-#: A frame's own pixels, and a result's picture: the decision core hands them on unopened.
+#: A frame's own pixels, and a decoded result: the decision core hands them on unopened.
 S = TypeVar("S")
 P = TypeVar("P")
 
@@ -37,7 +37,7 @@ class Part(Generic[P]):
     """An accepted chunk: its result, and the spans of its way in the session's seconds."""
 
     payload: bytes
-    picture: P
+    residual: P
     sent: float
     queue: float
     decode: float

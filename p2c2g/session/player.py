@@ -2,7 +2,7 @@
 
 A thread of its own, which waits for nothing but the clock: no peer, no broker and no picture
 can keep it from showing the next frame.  What is shown is put together by who looks at its
-pixels (:class:`~p2c2g.media.frame.Picture`).
+pixels (:class:`~p2c2g.media.picture.Picture`).
 """
 
 from __future__ import annotations
@@ -11,8 +11,10 @@ from collections.abc import Callable
 from functools import partial
 from threading import Event
 
-from p2c2g.media.chunker import compose
-from p2c2g.media.frame import FrameState, Picture, Pixels, Tile
+from p2c2g.media.composition import Composition
+from p2c2g.media.frame import Pixels
+from p2c2g.media.picture import FrameState, Picture, Tile
+from p2c2g.media.residual import Residual
 from p2c2g.session.config import SessionConfig
 from p2c2g.session.frames import Shown
 from p2c2g.session.shell import Shell
@@ -35,7 +37,10 @@ class Player:
     ) -> None:
         self._config = config
         self._chunks = config.chunks
-        self._plan = config.operations.resolve(config.size)
+        plan = config.operations.resolve(config.size)
+        self._output = plan.output
+        self._scale = (plan.scale_x, plan.scale_y)
+        self._composition = Composition.of(*self._scale)
         self._shell = shell
         self._sink = sink
         self._clock = clock
@@ -61,29 +66,23 @@ class Player:
         self._ending.set()
         self._shell.wake_player()
 
-    def _picture(self, shown: Shown[Pixels, Pixels]) -> Picture:
-        frame = shown.frame
+    def _picture(self, shown: Shown[Pixels, Residual]) -> Picture:
+        frame, parts = shown.frame, shown.parts
         return Picture(
             number=frame.number,
             state=FrameState.COMPLETE if shown.complete else FrameState.DEGRADED,
-            source=self._config.size,
-            output=self._plan.output,
+            frame=frame.source,
+            output=self._output,
+            scale=self._scale,
             tiles=tuple(
-                Tile(
-                    chunk,
-                    frame.payloads[chunk.index],
-                    part.payload if (part := shown.parts.get(chunk.index)) else None,
-                )
+                Tile(chunk, part.payload if (part := parts.get(chunk.index)) else None)
                 for chunk in self._chunks
             ),
-            codec=self._config.codec,
+            form=self._config.form,
             captured_at=frame.captured_at,
             ready_at=shown.ready_at,
             compose=partial(
-                compose,
-                frame.source,
-                {index: part.picture for index, part in shown.parts.items()},
-                self._chunks,
-                self._plan,
+                self._composition.frame,
+                residuals=[(self._chunks[at].target, parts[at].residual) for at in sorted(parts)],
             ),
         )

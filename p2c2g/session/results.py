@@ -69,7 +69,7 @@ class Results(Generic[S, P]):
             return []
         return [Verify(result, frame.source, now, None)]
 
-    def verified(self, verify: Verify[S], picture: P, now: float) -> list[Send[S]]:
+    def verified(self, verify: Verify[S], residual: P, now: float) -> list[Send[S]]:
         """Take a result that shows its chunk, decoded; it counts from when it arrived."""
         result, arrived, trial = verify.result, verify.arrived, verify.trial
         key, peer = result.key, result.peer
@@ -79,7 +79,7 @@ class Results(Generic[S, P]):
         part = None
         if frame is not None and not self._attempts.is_done(key):
             try:
-                part = self._part(result, picture, arrived)
+                part = self._part(result, residual, arrived)
             except WireError as error:
                 return self._fail(key, result.attempt, peer, f"WireError: {error}", trial, arrived)
         verdict = self._runs.succeeded(result, arrived)
@@ -96,7 +96,7 @@ class Results(Generic[S, P]):
         return sends
 
     def refused(self, verify: Verify[S], error: str, now: float) -> list[Send[S]]:
-        """Take a result that is no picture of its chunk."""
+        """Take a result that is no residual of its chunk."""
         result = verify.result
         return self._fail(result.key, result.attempt, result.peer, error, verify.trial, now)
 
@@ -122,7 +122,7 @@ class Results(Generic[S, P]):
         return self._fail(key, attempt, peer, error, trial, now)
 
     def compared(self, compare: Compare, agree: bool | None, now: float) -> None:
-        """Take what a comparison said; None where the answer is no picture of its chunk."""
+        """Take what a comparison said; None where the answer is no residual of its chunk."""
         if agree is None:
             self._examiner.failed(compare.examination, now)
         else:
@@ -142,7 +142,7 @@ class Results(Generic[S, P]):
             allowed = False
         return "" if allowed else "WireError: a result was made in another way than asked for."
 
-    def _part(self, result: Result, picture: P, arrived: float) -> Part[P]:
+    def _part(self, result: Result, residual: P, arrived: float) -> Part[P]:
         """Return an accepted result with the spans of its way.
 
         Raises:
@@ -156,7 +156,7 @@ class Results(Generic[S, P]):
         rest = result.seconds - result.decode - result.process
         return Part(
             payload=result.payload,
-            picture=picture,
+            residual=residual,
             sent=run.sent_at,
             queue=queue,
             decode=result.decode,

@@ -63,7 +63,7 @@ class Sender:
             chunk=request.chunk,
             attempt=request.attempt,
             codec=self._config.codec,
-            quality=self._config.quality,
+            form=self._config.form,
             operations=self._config.operations.text,
             frame_size=self._config.size,
             padded=chunk.padded,

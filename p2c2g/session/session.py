@@ -19,7 +19,8 @@ from uuid import uuid4
 from p2c2g.logs import rebind
 from p2c2g.media.chunker import cut
 from p2c2g.media.codecs import codec
-from p2c2g.media.frame import Frame, Picture
+from p2c2g.media.frame import Frame
+from p2c2g.media.picture import Picture
 from p2c2g.messaging.broker import Broker
 from p2c2g.messaging.dispatcher import Dispatcher
 from p2c2g.messaging.inbox import Inbox
@@ -39,7 +40,7 @@ from p2c2g.session.sender import Sender
 from p2c2g.session.shell import SessionCore, Shell
 from p2c2g.session.tally import Tally
 from p2c2g.system.threads import SupervisedThread
-from p2c2g.verify.examination import PictureComparer
+from p2c2g.verify.examination import ResidualComparer
 from p2c2g.verify.results import ResultReader
 
 logger = logging.getLogger(__name__)
@@ -85,7 +86,7 @@ class Session:
         self._inbox = Inbox(broker.client, self.id)
         self._dispatcher = Dispatcher(broker.app, self.id, config.queue, config.deadline, clock)
         self._shell = Shell(core, Sender(self.id, config, self._dispatcher), self._inbox.wake)
-        reader = ResultReader(config.codec, config.quality, config.operations.resolve(config.size))
+        reader = ResultReader(config.form, config.operations.resolve(config.size))
         self._collector = Collector(self._inbox, self._shell, reader, self._chunks, clock)
         self._player = Player(config, self._shell, sink, clock)
         self._maintenance = Maintenance(
@@ -95,7 +96,7 @@ class Session:
                 breakers=SharedBreakers(broker.client, clock),
                 ask=self._ask,
                 registry=RegistryFollower(Registry(broker.client), config, clock),
-                comparer=PictureComparer(reader, self._chunks),
+                comparer=ResidualComparer(reader, self._chunks),
                 health=SharedHealth(broker.client, self.id),
             ),
             clock,

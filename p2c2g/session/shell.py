@@ -19,11 +19,12 @@ from typing import Protocol
 
 from p2c2g.errors import BrokerUnavailableError
 from p2c2g.media.frame import Pixels
+from p2c2g.media.residual import Residual
 from p2c2g.session.actions import Send, Steal
 from p2c2g.session.core import Core
 
-#: The core of a real session: its frames are pixels, its results decoded pictures.
-SessionCore = Core[Pixels, Pixels]
+#: The core of a real session: its frames are pixels, its results decoded residuals.
+SessionCore = Core[Pixels, Residual]
 
 _NEVER = float("inf")
 #: Not waiting: nobody has to be woken.

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from p2c2g.media.frame import ChunkKey, FrameState
+from p2c2g.media.frame import ChunkKey
+from p2c2g.media.picture import FrameState
 from p2c2g.session.attempts import Decision
 from p2c2g.session.frames import Shown
 from p2c2g.session.observer import Observer

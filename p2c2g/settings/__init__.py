@@ -193,7 +193,12 @@ class SessionSettings(BaseSettings):
         description="Milliseconds after its capture at which a frame is shown, whatever came "
         "back; the delay with which frames are shown adapts below it.",
     )
-    quality: int = Field(default=85, ge=1, le=100, description="Quality of lossy codecs.")
+    quality: int = Field(
+        default=80, ge=1, le=100, description="Quality of a lossy codec, of what is sent."
+    )
+    residual_quality: int = Field(
+        default=75, ge=1, le=100, description="Quality of a lossy codec, of what comes back."
+    )
     queue: str = Field(default="cpu", description="The queue that chunks are sent to.")
     policy: Literal["capability", "weighted", "predictive", "affinity"] = Field(
         default="predictive",

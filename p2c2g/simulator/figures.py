@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from p2c2g.media.frame import ChunkKey, FrameState
+from p2c2g.media.frame import ChunkKey
+from p2c2g.media.picture import FrameState
 from p2c2g.session.frames import Shown
 from p2c2g.session.observer import Observer
 from p2c2g.simulator.peers import GOOD

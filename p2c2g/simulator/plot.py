@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from p2c2g.errors import UnavailableError, UsageError
-from p2c2g.media.frame import FrameState
+from p2c2g.media.picture import FrameState
 from p2c2g.simulator.world import World
 from p2c2g.system.files import write_whole
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from p2c2g import __version__
 from p2c2g.errors import UsageError
-from p2c2g.media.frame import FrameState
+from p2c2g.media.picture import FrameState
 from p2c2g.session.tally import percentiles
 from p2c2g.simulator.world import World
 

@@ -30,6 +30,7 @@ import cv2
 import numpy as np
 
 from p2c2g.media.frame import Pixels
+from p2c2g.media.residual import Residual
 
 #: Pixels along the edge of a square, about: a picture is cut into equal ones.
 TILE = 96
@@ -101,3 +102,10 @@ def _power(
     """Return the root mean square of each tile."""
     squares = cv2.resize(levels * levels, tiles, interpolation=cv2.INTER_AREA)
     return np.sqrt(np.asarray(squares, np.float32))
+
+
+def same_residual(one: Residual, other: Residual) -> bool:
+    """Tell whether two answers to one chunk agree."""
+    if one.shape != other.shape:
+        return False
+    return bool(np.sqrt(np.mean(np.square((one - other).astype(np.float32)))) < 3)

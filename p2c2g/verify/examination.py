@@ -1,4 +1,4 @@
-"""What an examination is, and whether its answer is the picture that is known."""
+"""What an examination is, and whether its answer is the one that is known."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from p2c2g.media.frame import Chunk, ChunkKey
 from p2c2g.peers.breaker import TRIAL_TIMEOUT
-from p2c2g.verify.agreement import same_picture
+from p2c2g.verify.agreement import same_residual
 from p2c2g.verify.results import ResultReader
 
 #: Seconds after which an examination has not been answered.
@@ -68,17 +68,17 @@ class Compare:
 
 
 class Comparer(Protocol):
-    """Tells whether an answer to an examination is the same picture as the one that is known."""
+    """Tells whether an answer to an examination agrees with the one that is known."""
 
     def agree(self, examination: Examination, answer: bytes) -> bool:
         """Tell whether it is.
 
         Raises:
-            ChunkError: it is no picture of its chunk in the first place.
+            ChunkError: it is no residual of its chunk in the first place.
         """
 
 
-class PictureComparer:
+class ResidualComparer:
     """Compares the answers to one session's chunks.  Without state: any thread may ask.
 
     Args:
@@ -91,17 +91,17 @@ class PictureComparer:
         self._chunks = chunks
 
     def agree(self, examination: Examination, answer: bytes) -> bool:
-        """Tell whether an answer is the same picture as the one that is known.
+        """Tell whether an answer agrees with the one that is known.
 
         Raises:
-            ChunkError: it is no picture of its chunk in the first place.
+            ChunkError: it is no residual of its chunk in the first place.
         """
         if answer == examination.known:
             return True
         chunk, source = self._chunks[examination.key[1]], examination.source
-        pixels = (
+        residual = (
             self._reader.decode(chunk, answer)
             if source is None
             else self._reader.read(chunk, answer, source)
         )
-        return same_picture(self._reader.decode(chunk, examination.known), pixels)
+        return same_residual(self._reader.decode(chunk, examination.known), residual)

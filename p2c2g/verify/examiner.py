@@ -200,11 +200,11 @@ class Examiner:
         return answers
 
     def failed(self, examination: Examination, now: float) -> None:
-        """Note that an examination was answered with an error, or with no picture at all."""
+        """Note that an examination was answered with an error, or with no residual at all."""
         self._condemn(examination.peer, now)
 
     def concluded(self, examination: Examination, *, agree: bool, now: float) -> None:
-        """Note whether an answer is the picture that was known."""
+        """Note whether an answer agrees with what was known."""
         peer, by = examination.peer, examination.by
         self.agreed += agree
         self.differed += not agree

@@ -17,7 +17,8 @@ from playwright.sync_api import expect
 from p2c2g.display.hub import Hub
 from p2c2g.display.web import ViewerServer
 from p2c2g.media.codecs import codec
-from p2c2g.media.frame import Chunk, FrameState, Picture, Pixels, Rect, Size, Tile
+from p2c2g.media.frame import Chunk, Pixels, Rect, Size
+from p2c2g.media.picture import FrameState, Picture, Tile
 from p2c2g_capture.sources.mirror import VIEWER_TITLE
 from p2c2g_capture.sources.pattern import PatternSource, stamp_layout
 from tests.pictures import shown_picture

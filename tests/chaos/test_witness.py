@@ -9,7 +9,8 @@ import pytest
 
 from p2c2g.media.chunker import Grid, compose, cut, plan_chunks
 from p2c2g.media.codecs import codec
-from p2c2g.media.frame import FrameState, Pixels, Size
+from p2c2g.media.frame import Pixels, Size
+from p2c2g.media.picture import FrameState
 from p2c2g.media.operations import Pipeline
 from p2c2g_capture.sources import open_source, shipped_clip
 from p2c2g_workers.processors import run

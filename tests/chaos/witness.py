@@ -17,7 +17,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from p2c2g.media.frame import FrameState, Picture, Pixels
+from p2c2g.media.frame import Pixels
+from p2c2g.media.picture import FrameState, Picture
 from p2c2g.media.operations import Plan
 from p2c2g_capture.sources.pattern import read_numbers
 from p2c2g_workers.processors import run

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from p2c2g.media.chunker import Grid
-from p2c2g.media.frame import FrameState, Size
+from p2c2g.media.frame import Size
+from p2c2g.media.picture import FrameState
 from p2c2g.media.operations import Pipeline
 from p2c2g.messaging.embedded import EmbeddedBroker
 from p2c2g.peers.messages import Enrolment, PeerState

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from p2c2g.media.chunker import Grid
-from p2c2g.media.frame import FrameState, Picture, Pixels, Size
+from p2c2g.media.frame import Pixels, Size
+from p2c2g.media.picture import FrameState, Picture
 from p2c2g.media.operations import Pipeline
 from p2c2g.messaging import names
 from p2c2g.messaging.blobs import Blobs

@@ -16,7 +16,8 @@ from p2c2g.display import recorder as recorder_module
 from p2c2g.display.hub import Hub
 from p2c2g.display.recorder import FORMATS, Recorder
 from p2c2g.errors import UnavailableError, UsageError
-from p2c2g.media.frame import FrameState, Picture, Pixels, Size
+from p2c2g.media.frame import Pixels, Size
+from p2c2g.media.picture import FrameState, Picture
 from p2c2g_capture.sources.pattern import PatternSource, read_numbers
 from tests.pictures import shown_picture
 

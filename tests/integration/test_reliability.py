@@ -14,7 +14,8 @@ import psutil
 import pytest
 from redis.exceptions import OutOfMemoryError
 
-from p2c2g.media.frame import FrameState, Size
+from p2c2g.media.frame import Size
+from p2c2g.media.picture import FrameState
 from p2c2g.messaging import names
 from p2c2g.messaging.dispatcher import DIRECT_LENGTH, QUEUE_LENGTH
 from p2c2g.messaging.embedded import HOST

@@ -14,7 +14,8 @@ from celery.result import AsyncResult
 
 from p2c2g.media.chunker import Grid
 from p2c2g.media.codecs import codec
-from p2c2g.media.frame import Frame, FrameState, Picture, Pixels, Size
+from p2c2g.media.frame import Frame, Pixels, Size
+from p2c2g.media.picture import FrameState, Picture
 from p2c2g.media.operations import Pipeline
 from p2c2g.messaging.broker import Broker
 from p2c2g.messaging.dispatcher import task_id

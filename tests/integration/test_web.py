@@ -24,7 +24,8 @@ from p2c2g.display.hub import Hub
 from p2c2g.display.web import MAX_VIEWERS, ViewerServer
 from p2c2g.errors import UsageError
 from p2c2g.media.codecs import codec
-from p2c2g.media.frame import Chunk, FrameState, Picture, Rect, Size, Tile
+from p2c2g.media.frame import Chunk, Rect, Size
+from p2c2g.media.picture import FrameState, Picture, Tile
 from p2c2g_capture.sources.pattern import PatternSource, read_numbers
 from tests.pictures import shown_picture
 

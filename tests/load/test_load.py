@@ -12,7 +12,7 @@ import pytest
 
 from p2c2g.celery import create_app
 from p2c2g.errors import UsageError
-from p2c2g.media.frame import FrameState
+from p2c2g.media.picture import FrameState
 from p2c2g.messaging.broker import Broker
 from p2c2g.messaging.client import redis_client
 from p2c2g.messaging.embedded import EmbeddedBroker

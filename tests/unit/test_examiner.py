@@ -20,7 +20,7 @@ from p2c2g.routing.policies import make
 from p2c2g.routing.router import Facts, Router
 from p2c2g.session.attempts import MAX_ATTEMPTS, Attempts
 from p2c2g.session.config import SessionConfig
-from p2c2g.verify.examination import TIMEOUT, BreakerTrial, Examination, PictureComparer
+from p2c2g.verify.examination import TIMEOUT, BreakerTrial, Examination, ResidualComparer
 from p2c2g.verify.examiner import MAX_UNDER_WAY, Examiner
 from p2c2g.verify.results import ResultReader
 from p2c2g_workers.processors import run
@@ -62,7 +62,7 @@ class Room:
             PLAN.answer_settings, self.breakers, self.trust, self.router, Random(3)
         )
         reader = ResultReader("raw", 85, PLAN.operations.resolve(SIZE))
-        self.comparer = PictureComparer(reader, PLAN.chunks)
+        self.comparer = ResidualComparer(reader, PLAN.chunks)
         self.frame = picture(1)
 
     def payload(self, index: int = 0) -> bytes:

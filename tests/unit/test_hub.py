@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from p2c2g.display.hub import Hub, Policy
-from p2c2g.media.frame import Picture
+from p2c2g.media.picture import Picture
 from tests.pictures import shown_picture
 
 PIXELS = np.zeros((2, 2, 3), np.uint8)

@@ -11,7 +11,8 @@ import pytest
 
 from p2c2g.errors import BrokerUnavailableError
 from p2c2g.media.chunker import Grid
-from p2c2g.media.frame import FrameState, Picture, Pixels, Size
+from p2c2g.media.frame import Pixels, Size
+from p2c2g.media.picture import FrameState, Picture
 from p2c2g.media.operations import Pipeline
 from p2c2g.media.wire import ResultHeader
 from p2c2g.messaging.dispatcher import task_id

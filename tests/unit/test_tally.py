@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from p2c2g.media.frame import FrameState
+from p2c2g.media.picture import FrameState
 from p2c2g.peers.peer_clock import PeerClock
 from p2c2g.session.attempts import Decision
 from p2c2g.session.frames import FrameInFlight, Part, Shown, stages_of

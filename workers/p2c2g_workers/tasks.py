@@ -1,4 +1,4 @@
-"""The peer's task: one chunk in, its enhanced part out.
+"""The peer's task: one chunk in, and out what it adds to that chunk's base.
 
 A peer reads what it was sent and writes its own result; it opens no file and no connection.
 """
@@ -63,7 +63,7 @@ def _forget_context(**_: Any) -> None:
 
 @shared_task(name="p2c2g.enhance", bind=True, throws=(ChunkError,), ignore_result=False)
 def enhance(self: Task, header: bytes, payload: bytes) -> EnhancedChunk:
-    """Decode a chunk, run its operations, encode the part that is wanted.
+    """Decode a chunk, run its operations, encode what they add to the part that is wanted.
 
     Args:
         header: a packed :class:`~p2c2g.media.wire.ChunkHeader`.
@@ -73,7 +73,6 @@ def enhance(self: Task, header: bytes, payload: bytes) -> EnhancedChunk:
         ChunkError: names the chunk and what was wrong with it.
     """
     request = self.request
-    delivery = request.delivery_info or {}
     peer = str(request.hostname or "local")
     chunk = ChunkHeader.unpack(header)
     rebind(
@@ -88,7 +87,6 @@ def enhance(self: Task, header: bytes, payload: bytes) -> EnhancedChunk:
             chunk,
             payload,
             peer=peer,
-            queue=str(delivery.get("routing_key") or ""),
             left=chunk.budget_us / 1e6 - _waited(request),
             turns=_turns(),
         )
@@ -100,7 +98,7 @@ def enhance(self: Task, header: bytes, payload: bytes) -> EnhancedChunk:
 
 
 def _enhance(
-    chunk: ChunkHeader, payload: bytes, *, peer: str, queue: str, left: float, turns: int
+    chunk: ChunkHeader, payload: bytes, *, peer: str, left: float, turns: int
 ) -> EnhancedChunk:
     started = monotonic_ns()
     asked = Pipeline.parse(chunk.operations)
@@ -108,7 +106,7 @@ def _enhance(
     megapixels = size.width * size.height / 1e6
     settled = settle(asked, chunk.frame_size, megapixels, engine, _chooser, left, turns)
     _check_memory(settled.plan, size)
-    done = engine.enhance(Work(settled.plan, chunk.codec, chunk.quality, payload, size, chunk.crop))
+    done = engine.enhance(Work(settled.plan, chunk.codec, payload, size, chunk.crop, chunk.form))
     if settled.rung is not None:
         _chooser.note(settled.rung, megapixels, done.process_us / 1e6)
     result = ResultHeader(
@@ -116,7 +114,6 @@ def _enhance(
         chunk=chunk.chunk,
         attempt=chunk.attempt,
         peer=peer,
-        queue=queue,
         started_us=started // 1000,
         decode_us=done.decode_us,
         process_us=done.process_us,

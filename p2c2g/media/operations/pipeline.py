@@ -8,6 +8,7 @@ from fractions import Fraction
 from functools import lru_cache
 
 from p2c2g.errors import UsageError
+from p2c2g.media.base import reach
 from p2c2g.media.frame import MAX_EDGE, Size
 from p2c2g.media.methods import ANY_NETWORK, DEFAULT_METHOD, METHODS, NETWORKS
 from p2c2g.media.operations.table import OPERATIONS, Call, read
@@ -103,7 +104,7 @@ class Pipeline:
         """Tell whether a peer that was asked for this may have done ``done``.
 
         Where the choice is the peer's, that is any net that was named, any of the pool's, or
-        bicubic; anything else has to be exactly what was asked for.
+        the base; anything else has to be exactly what was asked for.
         """
         return len(done.operations) == len(self.operations) and all(
             map(_allows, self.operations, done.operations)
@@ -192,5 +193,8 @@ def _resolve(pipeline: Pipeline, source: Size) -> Plan:
                 f"choose one that stays from 1x1 to {MAX_EDGE}x{MAX_EDGE}."
             )
         steps.append(step)
+    # The base of what it is added to is made at the peer, too.
+    need_x = max(need_x, Fraction(reach(scale_x)))
+    need_y = max(need_y, Fraction(reach(scale_y)))
     halo = (math.ceil(need_x / align_x) * align_x, math.ceil(need_y / align_y) * align_y)
     return Plan(tuple(steps), source, size, scale_x, scale_y, halo, (align_x, align_y))

@@ -1,6 +1,6 @@
 """What processes a chunk on this peer: the CPU, or a graphics card.
 
-An engine does all of it, from the encoded picture to the encoded result, since on a graphics
+An engine does all of it, from the encoded picture to the encoded residual, since on a graphics
 card the codec and the operations belong together.  A worker has one current engine; the CPU's is
 always available.
 """
@@ -12,28 +12,31 @@ from typing import Literal, Protocol
 
 from p2c2g.media.frame import Rect, Size
 from p2c2g.media.operations import Plan, Step
+from p2c2g.media.residual import Form
 
 Kind = Literal["cpu", "cuda", "metal", "opencl"]
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """One chunk: ``payload`` is a picture of ``size``, ``crop`` the wanted part of the result.
+    """One chunk: ``payload`` is a picture of ``size``, in a ``codec``.
 
-    Every step of ``plan`` names its method: no choice is left open.
+    ``crop`` is the part of the enhanced picture of which the residual is wanted, written as
+    ``form`` says; it begins at a cell.  Every step of ``plan`` names its method: no choice is
+    left open.
     """
 
     plan: Plan
     codec: str
-    quality: int
     payload: bytes
     size: Size
     crop: Rect
+    form: Form
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Done:
-    """The encoded result, and the microseconds that decoding and the steps took."""
+    """The encoded residual, and the microseconds that decoding and the steps took."""
 
     payload: bytes
     decode_us: int

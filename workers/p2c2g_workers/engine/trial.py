@@ -49,15 +49,13 @@ def differs(work: Work, got: Done, due: Done) -> str | None:
     """Return how a result differs from what is due, None where it is within the tolerance.
 
     Raises:
-        CodecError: a result is not a picture.
+        CodecError: a result is no residual of that size.
     """
-    how = codec(work.codec)
-    ours, theirs = how.decode(got.payload), how.decode(due.payload)
-    if ours.shape != theirs.shape:
-        return f"it gave a picture of {ours.shape} where one of {theirs.shape} is due"
-    apart = np.abs(ours.astype(np.int16) - theirs)
-    if how.lossless and apart.max() > LEVELS:
-        return f"its pixels are up to {apart.max()} levels off, where {LEVELS} are the most"
+    ours = work.form.decode(got.payload, work.crop.size)
+    theirs = work.form.decode(due.payload, work.crop.size)
+    apart = np.abs(ours - theirs)
+    if codec(work.form.codec).lossless and apart.max() > LEVELS:
+        return f"its levels are up to {apart.max()} levels off, where {LEVELS} are the most"
     if apart.mean() > MEAN:
-        return f"its pixels are {apart.mean():.1f} levels off on average, where {MEAN:g} are most"
+        return f"its levels are {apart.mean():.1f} levels off on average, where {MEAN:g} are most"
     return None

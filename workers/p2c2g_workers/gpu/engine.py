@@ -16,10 +16,13 @@ from dataclasses import dataclass
 from time import monotonic_ns
 
 from p2c2g.errors import WireError
+from p2c2g.media.base import base
+from p2c2g.media.cells import cell_of
 from p2c2g.media.codecs import codec
 from p2c2g.media.frame import Rect, Size
 from p2c2g.media.methods import NETWORKS
 from p2c2g.media.operations import Pipeline, Step
+from p2c2g.media.residual import difference
 from p2c2g_workers import nets
 from p2c2g_workers.engine import Done, Kind, Work
 from p2c2g_workers.gpu import ops
@@ -162,16 +165,24 @@ class TorchEngine:
             chosen.decode(work.payload, out=as_host(memory), limit=size)
             part = Part(memory)
         decoded = monotonic_ns()
-        stay = self._encoding is not None and work.codec == NAME
+        stay = False
         place = (work.plan, size, tuple(one.name for one in weights))
         job = _Job(_Key(place, here, stay), weights, part, work.crop)
         found = self._steps.submit(job).result()
         found.wait()  # errors of the card's work are raised here
         processed = monotonic_ns()
         if stay and self._encoding is not None:
-            encoded = self._encoding.submit(_Page(found, work.quality)).result()
+            encoded = self._encoding.submit(_Page(found, work.form.quality)).result()
         else:
-            encoded = chosen.encode(as_host(found.pixels), work.quality)
+            plan = work.plan
+            under = base(chosen.decode(work.payload), plan.scale_x, plan.scale_y, due)
+            residual = difference(
+                as_host(found.pixels),
+                work.crop.of(under),
+                cell_of(plan.scale_x, plan.scale_y),
+                in_colour=work.form.in_colour,
+            )
+            encoded = work.form.encode(residual)
         return Done(encoded, (decoded - started) // 1000, (processed - decoded) // 1000)
 
     def profile(

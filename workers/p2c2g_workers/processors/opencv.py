@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from p2c2g.media.base import base
 from p2c2g.media.frame import Pixels, Size
 from p2c2g.media.operations import Step
 from p2c2g_workers.processors.registry import register
@@ -26,10 +27,26 @@ _PILLOW = {
 }
 
 
-@register("pass")
-def leave(pixels: Pixels, _step: Step) -> Pixels:
-    """Do nothing."""
-    return pixels
+class Nothing:
+    """The processor of what adds nothing to the base layer."""
+
+    def __call__(self, pixels: Pixels, step: Step) -> Pixels:
+        """Make the base layer."""
+        size = step.output(Size.of(pixels))
+        if step.scale_x == step.scale_y == 1 and size == Size.of(pixels):
+            return pixels
+        return base(pixels, step.scale_x, step.scale_y, size)
+
+    @staticmethod
+    def added(pixels: Pixels, step: Step) -> NDArray[np.int16]:
+        """Add nothing."""
+        size = step.output(Size.of(pixels))
+        return np.zeros((size.height, size.width), np.int16)
+
+
+register("pass")(Nothing())
+register("upscale", "base")(Nothing())
+register("resize", "base")(Nothing())
 
 
 @register("upscale", "bilinear", "bicubic", "lanczos")

@@ -5,17 +5,22 @@ A processor is any function of pixels and a step.  It has to give a result of ex
 chunk as for the whole frame, since chunks are shown side by side.  Those of the CPU are exact in
 that; those of another device may be off by a few levels, which its module states.
 
+One that knows what it adds to the luma of the base layer, such as a net, has ``added`` besides:
+it takes the same, and gives whole levels, ``(height, width)`` int16, of its result's size.  Its
+result is the base and that, added to each colour.
+
 One whose work depends on more than operation and method, such as a net on its weights, has a
 ``check`` besides: it takes the step and raises ProcessorError where it cannot be done now.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Generic, TypeVar
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from p2c2g.errors import ProcessorError
 from p2c2g.media.frame import Pixels, Size
@@ -24,6 +29,8 @@ from p2c2g.media.operations import Plan, Step
 #: Takes ``(height, width, 3)`` BGR, which it must not change, and gives a new array of the
 #: same kind, or the very same array where there is nothing to do.
 Processor = Callable[[Pixels, Step], Pixels]
+#: Takes the same, and gives what is added to the base's luma.
+Adder = Callable[[Pixels, Step], NDArray[np.int16]]
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
@@ -110,9 +117,39 @@ class Registry(Functions[Processor]):
             )
         if pixels.shape[2] == 4:
             pixels = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGRA2BGR), np.uint8)
-        for step in plan.steps:
+        return self.carry_out(plan.steps, pixels)
+
+    def carry_out(self, steps: Iterable[Step], pixels: Pixels) -> Pixels:
+        """Carry out steps, one after the other; as :meth:`run`, with pixels of three channels."""
+        for step in steps:
             pixels = self._step(step, pixels)
         return pixels
+
+    def luma_added(self, plan: Plan, pixels: Pixels) -> NDArray[np.int16] | None:
+        """Return what a plan adds to the base's luma, where that is known without a picture.
+
+        Args:
+            plan: the plan of the whole frame.
+            pixels: as for :meth:`run`, of three channels.
+
+        Returns:
+            ``(height, width)`` int16 of the result's size; None where :meth:`run` has to tell.
+
+        Raises:
+            ProcessorError: the step failed.
+        """
+        if len(plan.steps) != 1:
+            return None
+        step = plan.steps[0]
+        work: Adder | None = getattr(self.processor(step), "added", None)
+        if work is None:
+            return None
+        try:
+            return work(pixels, step)
+        except ProcessorError:
+            raise
+        except Exception as error:
+            raise ProcessorError(f"{step.name} failed: {error}") from error
 
     def _step(self, step: Step, pixels: Pixels) -> Pixels:
         due = step.output(Size.of(pixels))
