@@ -130,6 +130,22 @@ def is_loopback(host: str) -> bool:
         return host.lower() == "localhost"
 
 
+def is_near(scope: Scope) -> bool:
+    """Tell whether a browser that asks is on this machine, as far as one can see.
+
+    A proxy or a tunnel on this machine asks in the name of one that is elsewhere.  It has another
+    name, or at least another port at its end.
+    """
+    client, server = scope.get("client"), scope.get("server")
+    headers = Headers(scope=scope)
+    pages = [f"//{headers.get('host', '')}", *headers.getlist("origin")]
+    if not (client and server and is_loopback(client[0])):
+        return False
+    return all(
+        is_loopback(_name_of(page) or "") and _port_of(page) == server[1] for page in pages
+    )
+
+
 def _advice(name: str | None) -> str:
     if name is None or not (_is_address(name) or _NAME.fullmatch(name)):
         return ""
@@ -169,5 +185,12 @@ def _name_of(url: str) -> str | None:
     """Return the name or address in a URL, in small letters and without the root's dot."""
     try:
         return (urlsplit(url).hostname or "").rstrip(".") or None
+    except ValueError:
+        return None
+
+
+def _port_of(url: str) -> int | None:
+    try:
+        return urlsplit(url).port
     except ValueError:
         return None

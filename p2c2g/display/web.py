@@ -1,7 +1,7 @@
 """The browser's viewer: one page and one WebSocket, served from a thread of the session.
 
-``guard`` says who may connect, ``connection`` what a connected viewer is sent, and ``message`` in
-which form.
+``guard`` says who may connect, ``connection`` what a connected viewer is sent, ``message`` in which
+form, and ``packer`` has it made.
 """
 
 from __future__ import annotations
@@ -14,9 +14,8 @@ from collections.abc import Callable, Sequence
 from importlib.resources import files
 
 from p2c2g.display.hub import Hub
-from p2c2g.display.message import PackedPicture, pack
+from p2c2g.display.packer import Packer
 from p2c2g.errors import UsageError
-from p2c2g.media.picture import Picture
 
 try:
     import uvicorn
@@ -28,7 +27,7 @@ try:
     from starlette.websockets import WebSocket
 
     from p2c2g.display.connection import Stats, ViewerConnection
-    from p2c2g.display.guard import Guard, allowed_name
+    from p2c2g.display.guard import Guard, allowed_name, is_near
 except ModuleNotFoundError as error:
     raise UsageError(
         f"The viewer's web server needs {error.name}, which is not installed: "
@@ -51,7 +50,10 @@ _PAGE = {
     "favicon.svg": ("favicon.svg", "image/svg+xml"),
     **{
         f"{name}.js": (f"{name}.js", "text/javascript")
-        for name in ("viewer", "check", "comparison", "frames", "link", "readout", "stage")
+        for name in (
+            "viewer", "check", "comparison", "composer", "frames", "link", "readout", "shaders",
+            "stage",
+        )
     },
 }
 _FOLDERS = ("", "/{folder:path}")
@@ -92,7 +94,7 @@ class ViewerServer:
         self._clock = clock
         self._connections: set[ViewerConnection] = set()
         self._dropped = 0
-        self._packed: PackedPicture | None = None
+        self._packer: Packer | None = None
         self._server: _Server | None = None
         self._thread: threading.Thread | None = None
 
@@ -152,6 +154,8 @@ class ViewerServer:
         # Do not wait for viewers that no longer read.
         self._server.force_exit = True
         self._thread.join()
+        if self._packer is not None:
+            self._packer.close()
 
     def __enter__(self) -> ViewerServer:
         self.start()
@@ -186,19 +190,18 @@ class ViewerServer:
         if len(self._connections) >= MAX_VIEWERS:
             await websocket.close(_TRY_LATER, f"{MAX_VIEWERS} viewers are connected already.")
             return
-        connection = ViewerConnection(websocket, self._hub, self._pack, self._stats, self._clock)
+        if self._packer is None:
+            self._packer = Packer(self._hub)
+        connection = ViewerConnection(
+            websocket, self._hub, self._packer, self._stats, self._clock,
+            near=is_near(websocket.scope),
+        )  # fmt: skip
         self._connections.add(connection)
         try:
             await connection.run()
         finally:
             self._connections.remove(connection)
             self._dropped += connection.dropped
-
-    def _pack(self, picture: Picture) -> PackedPicture:
-        # Viewers that keep up ask for the same picture one after the other.
-        if self._packed is None or self._packed.number != picture.number:
-            self._packed = pack(picture)
-        return self._packed
 
 
 class _Server(uvicorn.Server):

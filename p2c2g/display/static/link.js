@@ -17,6 +17,7 @@ const ENDED = new Set([1001, 1012]);
  * @property {() => void} open connected; picture numbers may start again
  * @property {(buffer: ArrayBuffer) => void} picture
  * @property {(stats: Record<string, unknown>) => void} stats
+ * @property {(terms: import("./composer.js").Terms) => void} terms of the pictures that follow
  * @property {(ended: boolean, reason: string) => void} closed
  * @property {(why: string) => void} refused something is in the way, and will stay there
  */
@@ -67,8 +68,10 @@ export class Link {
     });
     listen("message", ({ data }) => {
       this.silent = 0;
-      if (typeof data === "string") this.handlers.stats(JSON.parse(data));
-      else this.handlers.picture(data);
+      if (typeof data !== "string") return this.handlers.picture(data);
+      const said = JSON.parse(data);
+      if (said.terms) this.handlers.terms(said.terms);
+      else this.handlers.stats(said);
     });
     listen("close", ({ code, reason }) => this.lost(ENDED.has(code), reason, opened));
   }
@@ -101,10 +104,11 @@ export class Link {
   }
 
   /**
-   * Answer for a picture: the session sends no more than two without an answer.
-   * @param {{shown: number} | {failed: number}} answer
+   * Say what is wanted, or answer for a picture: the session sends no more than two without an
+   * answer.
+   * @param {{draws: boolean, base: boolean} | {shown: number} | {failed: number}} message
    */
-  answer(answer) {
-    if (this.socket?.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify(answer));
+  say(message) {
+    if (this.socket?.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify(message));
   }
 }
