@@ -5,7 +5,7 @@ carries two numbers a chunk, no broker, no task queue, no deadline.  In both the
 cut in the same way, and a fixed number of them is out all the time.
 
 with the codec
-    the session's process encodes each chunk and decodes each result, the worker the other way
+    the session's process encodes each chunk and decodes each residual, the worker the other way
     round: the same work as the pool's, so the ratio is the price of the broker and the tasks;
 without
     pixels lie in the shared memory as they are, which only works on one machine.
@@ -40,7 +40,9 @@ from p2c2g.media.frame import Chunk, Pixels, Size
 from p2c2g.media.operations import Pipeline
 from p2c2g.system.malloc import keep_freed_memory
 from p2c2g_capture.sources import open_source, shipped_clip
-from p2c2g_workers.processors import run
+from p2c2g_workers.engine import Work
+from p2c2g_workers.engine.adding import added
+from p2c2g_workers.engine.cpu import CpuEngine
 from tests.pool import Pool, used_seconds
 
 WORKERS = 2
@@ -61,12 +63,10 @@ class PlainProcesses:
     def __init__(self, order: PlayRequest, *, coded: bool) -> None:
         self._order = order
         self._coded = coded
-        self._codec = codec(order.codec)
+        self._codec, self._form = codec(order.codec), order.form
         self._chunks = _chunks(order)
         with open_source(f"video:{shipped_clip()}", Size.parse(order.size)) as source:
             self._reel = [source.grab(number).copy() for number in range(_REEL)]
-        output = Pipeline.parse(order.ops).resolve(Size.parse(order.size)).output
-        self._shape = (output.height, output.width, 3)
         self._stride = _stride(self._chunks)
         self._memory = SharedMemory(create=True, size=WINDOW * len(self._chunks) * 2 * self._stride)
         context = multiprocessing.get_context("spawn")
@@ -138,22 +138,18 @@ class PlainProcesses:
 
     def _collect(self, free: queue.SimpleQueue[int], finished: list[float]) -> None:
         missing: dict[int, int] = {}
-        canvases: dict[int, Pixels] = {}
         while True:
             slot, index, length = self._done.get()
             if slot < 0:
                 return
-            if slot not in canvases:
-                canvases[slot] = np.empty(self._shape, np.uint8)
-            target = self._chunks[index].target.of(canvases[slot])
             data = self._area(slot, index, 1)[:length]
             if self._coded:
-                self._codec.decode(data, out=target)
+                self._form.decode(data, self._chunks[index].target.size)
             else:
-                target[:] = np.frombuffer(data, np.uint8).reshape(target.shape)
+                np.frombuffer(data, np.int16).copy()
             missing[slot] = missing.get(slot, len(self._chunks)) - 1
             if not missing[slot]:
-                del missing[slot], canvases[slot]
+                del missing[slot]
                 finished.append(monotonic())
                 free.put(slot)
 
@@ -186,8 +182,8 @@ def _write(area: memoryview, data: Any) -> int:
     if isinstance(data, bytes):
         area[: len(data)] = data
         return len(data)
-    np.frombuffer(area, np.uint8, data.size).reshape(data.shape)[:] = data
-    return int(data.size)
+    np.frombuffer(area, data.dtype, data.size).reshape(data.shape)[:] = data
+    return int(data.nbytes)
 
 
 def _work(
@@ -204,22 +200,23 @@ def _work(
     chunks = _chunks(order)
     stride = _stride(chunks)
     plan = Pipeline.parse(order.ops).resolve(Size.parse(order.size))
-    chosen = codec(order.codec)
+    engine = CpuEngine()
     done.put("ready")
     while (task := tasks.get()) is not None:
         slot, index, length = task
         chunk = chunks[index]
         source = _area(memory, stride, len(chunks), slot, index, 0)[:length]
+        payload = bytes(source) if coded else b""
+        work = Work(plan, order.codec, payload, chunk.padded.size, chunk.crop, order.form)
+        result: Any
         if coded:
-            pixels = chosen.decode(source)
+            result = engine.enhance(work).payload
         else:
             shape = (chunk.padded.height, chunk.padded.width, 3)
-            pixels = np.frombuffer(source, np.uint8).reshape(shape)
-        wanted = chunk.crop.of(run(plan, pixels))
+            result = added(engine.registry, work, np.frombuffer(source, np.uint8).reshape(shape))
         target = _area(memory, stride, len(chunks), slot, index, 1)
-        result: Any = chosen.encode(wanted, order.quality) if coded else wanted
         done.put((slot, index, _write(target, result)))
-        del pixels, source, target  # views of the shared memory
+        del source, target, result  # views of the shared memory
     memory.close()
 
 

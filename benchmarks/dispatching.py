@@ -16,6 +16,7 @@ from typing import Any
 
 from benchmarks.contenders.celery import make_app
 from p2c2g.media.frame import Rect, Size
+from p2c2g.media.residual import USUAL_FORM
 from p2c2g.media.wire import ChunkHeader
 from p2c2g.messaging.dispatcher import Dispatcher, Message
 from tests.pool import Pool
@@ -36,7 +37,7 @@ def _messages(frame: int, payload: bytes) -> list[Message]:
             chunk=index,
             attempt=1,
             codec="jpeg",
-            quality=85,
+            form=USUAL_FORM,
             operations="upscale:2,sharpen:0.5",
             frame_size=Size(640, 360),
             padded=Rect(0, 0, 323, 183),

@@ -21,8 +21,9 @@ from benchmarks.child import Child, Parent
 from p2c2g.display.hub import Hub
 from p2c2g.media.chunker import Grid
 from p2c2g.media.frame import Frame, Size
-from p2c2g.media.picture import FrameState, Picture
 from p2c2g.media.operations import Pipeline
+from p2c2g.media.picture import FrameState, Picture
+from p2c2g.media.residual import Form
 from p2c2g.messaging.broker import Broker
 from p2c2g.session.config import SessionConfig
 from p2c2g.session.report import build_report
@@ -56,9 +57,15 @@ class PlayRequest:
     ops: str = "upscale:2,sharpen:0.5"
     grid: str = "2x1"
     codec: str = "jpeg"
-    quality: int = 85
+    quality: int = 80
+    residual_quality: int = 75
     deadline_ms: float = 100.0
     window: int | None = None
+
+    @property
+    def form(self) -> Form:
+        """Return that of the residuals: of the codec both ways."""
+        return Form(self.codec, self.residual_quality)
 
 
 class Player(Child):
@@ -97,6 +104,7 @@ def _config(order: PlayRequest, source: Source) -> SessionConfig:
         grid=Grid.parse(order.grid),
         codec=order.codec,
         quality=order.quality,
+        form=order.form,
         deadline=deadline,
         # Admission lets out as many frames as a deadline holds.
         fps=order.fps if order.window is None else order.window / deadline,

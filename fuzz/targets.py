@@ -14,6 +14,7 @@ import numpy as np
 from p2c2g.errors import ChunkError, CodecError, ProcessorError, WireError
 from p2c2g.media.codecs import CODECS, codec
 from p2c2g.media.frame import Rect, Size
+from p2c2g.media.residual import Form
 from p2c2g.media.wire import ChunkHeader, ResultHeader
 from p2c2g.messaging import envelope
 from p2c2g.messaging.channel import Channel
@@ -164,9 +165,19 @@ def _structure(file: bytes) -> list[int]:
 _NET = nets.shipped("ml-tiny").model
 _STRUCTURE = _structure(_NET)
 _HEADER = ChunkHeader(
-    "s", 1, 0, 1, "raw", 85, "upscale:2", _SIZE, Rect(0, 0, 48, 32), Rect(0, 0, 96, 64), 100_000
+    "s",
+    1,
+    0,
+    1,
+    "raw",
+    Form("raw", 100),
+    "upscale:2",
+    _SIZE,
+    Rect(0, 0, 48, 32),
+    Rect(0, 0, 96, 64),
+    100_000,
 ).pack()
-_RESULT = ResultHeader(1, 0, 1, "one@here", "cpu", 10, 1, 1, 20).pack()
+_RESULT = ResultHeader(1, 0, 1, "one@here", 10, 1, 1, 20).pack()
 _MESSAGE = envelope.pack(
     {
         "body": b"picture",

@@ -12,12 +12,12 @@ import numpy as np
 
 from p2c2g.media.chunker import Grid
 from p2c2g.media.frame import Size
-from p2c2g.media.picture import FrameState, Picture
 from p2c2g.media.operations import Pipeline
+from p2c2g.media.picture import FrameState, Picture
 from p2c2g.messaging.broker import Broker
 from p2c2g.session.config import SessionConfig
 from p2c2g.session.session import Session
-from p2c2g_workers.processors import run
+from tests.honest import EXACT, shown
 from tests.lane import settings
 from tests.sessions import PATIENCE, now_captured
 
@@ -44,7 +44,7 @@ class Gamer:
     ) -> None:
         pipeline = Pipeline.parse(ops)
         wanted = {"size": size, "operations": pipeline, "grid": Grid(2, 2), "codec": "raw",
-                  "deadline": 0.2, "fps": FPS, **plan}  # fmt: skip
+                  "form": EXACT, "deadline": 0.2, "fps": FPS, **plan}  # fmt: skip
         self.broker = Broker(settings(url))
         self.session = Session(self.broker, SessionConfig(**wanted), self._show)
         random = np.random.default_rng(7)
@@ -52,7 +52,7 @@ class Gamer:
         blocks = random.integers(0, 256, small, np.uint8)
         self.reel = [block.repeat(10, 0).repeat(10, 1) for block in blocks]
         whole = [Pipeline.parse(text).resolve(size) for text in allowed or (ops,)]
-        self._honest = [[run(each, pixels) for each in whole] for pixels in self.reel]
+        self._honest = [[shown(each, pixels) for each in whole] for pixels in self.reel]
         self.submitted = 0
         self.shown: list[FrameState] = []
         self.numbers: list[int] = []

@@ -20,7 +20,6 @@ import numpy as np
 from celery import signals
 from celery.exceptions import Ignore
 
-from p2c2g.media.codecs import codec
 from p2c2g.media.wire import ChunkHeader
 from p2c2g.messaging.dispatcher import parse_task_id
 from p2c2g.messaging.names import ENHANCE_TASK
@@ -128,16 +127,15 @@ class Peer:
                 if frame < chunk.frame and (index == chunk.chunk) is (lie == "stale"):
                     return payload
             return None  # Nothing to lie with yet.
-        used = codec(chunk.codec)
-        pixels = used.decode(truth, limit=chunk.crop.size)
+        levels = chunk.form.decode(truth, chunk.crop.size)
         if lie == "shifted":
-            pixels = np.roll(pixels, _SHIFT, axis=(1, 0))
+            levels = np.roll(levels, _SHIFT, axis=(1, 0))
         elif lie == "black":
-            pixels = np.zeros_like(pixels)
+            levels = np.full_like(levels, -128)
         else:
             noise = np.random.default_rng(self._random.getrandbits(32))
-            pixels = noise.integers(0, 256, pixels.shape, np.uint8)
-        return used.encode(np.ascontiguousarray(pixels), chunk.quality)
+            levels = noise.integers(-128, 128, levels.shape, np.int16)
+        return chunk.form.encode(levels)
 
 
 @signals.worker_init.connect

@@ -7,21 +7,21 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from p2c2g.media.chunker import Grid, compose, cut, plan_chunks
-from p2c2g.media.codecs import codec
+from p2c2g.media.base import base as base_layer
+from p2c2g.media.chunker import Grid, plan_chunks
 from p2c2g.media.frame import Pixels, Size
-from p2c2g.media.picture import FrameState
 from p2c2g.media.operations import Pipeline
+from p2c2g.media.picture import FrameState
+from p2c2g.media.residual import USUAL_FORM
 from p2c2g_capture.sources import open_source, shipped_clip
-from p2c2g_workers.processors import run
 from tests.chaos.witness import Witness
+from tests.honest import shown
 from tests.pictures import shown_picture
 
 SIZE = Size(320, 180)
-PLAN = Pipeline.parse("upscale:2").resolve(SIZE)
+PLAN = Pipeline.parse("upscale:2,sharpen:0.5").resolve(SIZE)
 CHUNKS = plan_chunks(PLAN, Grid(2, 1))
 RECTS = [(c.target.x, c.target.y, c.target.width, c.target.height) for c in CHUNKS]
-JPEG = codec("jpeg")
 NUMBER = 30
 
 
@@ -31,28 +31,20 @@ def source_frames(spec: str) -> list[Pixels]:
         return [np.ascontiguousarray(source.grab(n)[..., :3]) for n in (NUMBER, NUMBER + 30)]
 
 
-def through_jpeg(pixels: Pixels) -> Pixels:
-    return JPEG.decode(JPEG.encode(np.ascontiguousarray(pixels), 85), limit=Size.of(pixels))
-
-
 def honest(frame: Pixels) -> Pixels:
-    """What peers make of a frame: JPEG there and back."""
-    canvas = np.empty((PLAN.output.height, PLAN.output.width, 3), np.uint8)
-    for chunk in CHUNKS:
-        enhanced = run(PLAN, through_jpeg(cut(frame, chunk)))
-        chunk.target.of(canvas)[:] = through_jpeg(chunk.crop.of(enhanced))
-    return canvas
+    """What is made of a frame with the help of peers: JPEG there and back."""
+    return shown(PLAN, frame, CHUNKS, USUAL_FORM, "jpeg")
 
 
 def base(frame: Pixels) -> Pixels:
-    return compose(frame, {}, CHUNKS, PLAN)
+    return base_layer(frame, PLAN.scale_x, PLAN.scale_y, PLAN.output)
 
 
-def verdict(source: Pixels, shown: Pixels, *, numbered: bool) -> dict[int, str]:
+def verdict(source: Pixels, pixels: Pixels, *, numbered: bool) -> dict[int, str]:
     witness = Witness(PLAN, RECTS, numbered=numbered)
     witness.start()
     witness.captured(NUMBER, source)
-    witness(shown_picture(NUMBER, shown, FrameState.DEGRADED))
+    witness(shown_picture(NUMBER, pixels, FrameState.DEGRADED))
     witness.close()
     assert witness.crash is None
     return witness.wrong

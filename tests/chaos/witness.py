@@ -18,11 +18,11 @@ import cv2
 import numpy as np
 
 from p2c2g.media.frame import Pixels
-from p2c2g.media.picture import FrameState, Picture
 from p2c2g.media.operations import Plan
+from p2c2g.media.picture import FrameState, Picture
 from p2c2g_capture.sources.pattern import read_numbers
-from p2c2g_workers.processors import run
 from tests.chaos.events import Shown
+from tests.honest import shown
 
 #: Pictures that wait to be looked at.  Policy: one more is not looked at, and counted.
 WAITING = 256
@@ -87,7 +87,7 @@ class Witness:
                 captured=picture.captured_at,
                 shown=self._clock(),
                 complete=picture.state is FrameState.COMPLETE,
-                enhanced=tuple(tile.enhanced is not None for tile in picture.tiles),
+                enhanced=tuple(tile.residual is not None for tile in picture.tiles),
                 thread=threading.current_thread().name,
                 waited=_waited(),
             )
@@ -128,7 +128,7 @@ class Witness:
 
     def _differences(self, pixels: Pixels, source: Pixels) -> float:
         """Return the largest difference of a chunk from our own work, as a part of what may be."""
-        own = run(self._plan, source[..., :3])
+        own = shown(self._plan, source)
         largest = 0.0
         for x, y, width, height in self._chunks:
             ours = np.ascontiguousarray(own[y : y + height, x : x + width])

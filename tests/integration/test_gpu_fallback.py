@@ -13,17 +13,17 @@ import pytest
 
 from p2c2g.media.chunker import Grid
 from p2c2g.media.frame import Size
-from p2c2g.media.picture import FrameState
 from p2c2g.media.operations import Pipeline
+from p2c2g.media.picture import FrameState
 from p2c2g.messaging.embedded import EmbeddedBroker
 from p2c2g.peers.messages import Enrolment, PeerState
 from p2c2g.peers.registry import Registry
 from p2c2g.session.config import SessionConfig
 from p2c2g_workers import gpu
-from p2c2g_workers.processors import run
 from tests.forks import LEARNING
 from tests.gamer import Gamer
 from tests.gpu_app import BAD, CARD, DONE, FAULT, TORCH
+from tests.honest import EXACT, shown
 from tests.lane import PATIENCE, Lane, settings
 from tests.pool import MakeWorker, Worker
 from tests.sessions import Player
@@ -69,8 +69,8 @@ def play(lane: Lane, broker: EmbeddedBroker) -> Iterator[Play]:
         def frames(queue: str, count: int, levels: int = 0) -> None:
             if queue not in players:
                 config = SessionConfig(
-                    size=SIZE, operations=OPS, grid=Grid(1, 1), codec="raw", deadline=PATIENCE,
-                    paced=False, queue=queue,
+                    size=SIZE, operations=OPS, grid=Grid(1, 1), codec="raw", form=EXACT,
+                    deadline=PATIENCE, paced=False, queue=queue,
                 )  # fmt: skip
                 players[queue] = stack.enter_context(Player(settings(broker.url), config))
             for _ in range(count):
@@ -78,7 +78,7 @@ def play(lane: Lane, broker: EmbeddedBroker) -> Iterator[Play]:
                 pixels = random.integers(0, 256, (64, 96, 3), np.uint8)
                 picture = players[queue].play(pixels)
                 assert picture.state is FrameState.COMPLETE
-                apart = picture.pixels.astype(np.int16) - run(OPS.resolve(SIZE), pixels)
+                apart = picture.pixels.astype(np.int16) - shown(OPS.resolve(SIZE), pixels)
                 assert np.abs(apart).max() <= levels
 
         yield frames

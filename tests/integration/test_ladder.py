@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from p2c2g.media.picture import FrameState
 from p2c2g.media.methods import NETWORKS
+from p2c2g.media.picture import FrameState
 from p2c2g_workers import nets
 from tests.gamer import Gamer
 from tests.pool import Pool

@@ -10,8 +10,8 @@ import pytest
 
 from p2c2g.media.chunker import Grid
 from p2c2g.media.frame import Pixels, Size
-from p2c2g.media.picture import FrameState, Picture
 from p2c2g.media.operations import Pipeline
+from p2c2g.media.picture import FrameState, Picture
 from p2c2g.messaging import names
 from p2c2g.messaging.blobs import Blobs
 from p2c2g.messaging.embedded import EmbeddedBroker
@@ -19,7 +19,8 @@ from p2c2g.nets.store import NetStore, OwnNet
 from p2c2g.session.config import SessionConfig
 from p2c2g_capture.ownnets import LIFETIME, Loan, with_nets
 from p2c2g_workers import nets
-from p2c2g_workers.processors import network, run
+from p2c2g_workers.processors import network
+from tests.honest import EXACT, shown_by
 from tests.lane import Lane, settings
 from tests.nets import nudged
 from tests.pool import MakeWorker, Worker
@@ -71,7 +72,7 @@ def player(
     """A session of the game."""
     config = SessionConfig(
         size=SIZE, operations=with_nets(Pipeline.parse("upscale:2:ml"), GAME, own),
-        grid=Grid(2, 1), codec="raw", deadline=PATIENCE, paced=False,
+        grid=Grid(2, 1), codec="raw", form=EXACT, deadline=PATIENCE, paced=False,
     )  # fmt: skip
     with Player(settings(broker.url), config) as playing:
         yield playing
@@ -86,13 +87,13 @@ def parts(picture: Picture) -> list[tuple[slice, slice]]:
 def test_a_game_s_own_net_comes_and_makes_the_picture(
     lane: Lane, own: tuple[OwnNet, ...], here: str, player: Player, peer: Worker, tmp_path: Path
 ) -> None:
-    general = ["upscale:2:bicubic", *(f"upscale:2:{name}" for name in nets.SHAPES)]
+    general = ["upscale:2:base", *(f"upscale:2:{name}" for name in nets.SHAPES)]
     general = [text for text in general if "ml-" not in text or nets.is_shipped(text[10:])]
     # Nobody has put it at the broker yet: the pool's nets do it.
     pixels = art(0)
     picture = player.play(pixels)
     assert picture.state is FrameState.COMPLETE
-    made = [run(Pipeline.parse(text).resolve(SIZE), pixels) for text in general]
+    made = [shown_by(text, pixels) for text in general]
     for part in parts(picture):
         assert any(np.array_equal(picture.pixels[part], whole[part]) for whole in made)
     assert here not in player.ran()
@@ -118,10 +119,9 @@ def test_it_is_fetched_while_others_do_the_work(
         for number in range(5):
             pixels = art(FRAMES + number)
             picture = player.play(pixels)
-            expected = run(Pipeline.parse(here).resolve(SIZE), pixels)
-            np.testing.assert_array_equal(picture.pixels, expected)
+            np.testing.assert_array_equal(picture.pixels, shown_by(here, pixels))
         assert player.ran()[here] == before + 10
-        plain = run(Pipeline.parse("upscale:2:ml-tiny").resolve(SIZE), pixels)
+        plain = shown_by("upscale:2:ml-tiny", pixels)
         assert not np.array_equal(picture.pixels, plain), "the two nets do the same"
     (kept,) = tmp_path.glob("cache/**/*.onnx")
     assert kept.name == f"{own[0].name}.onnx"

@@ -12,17 +12,18 @@ import numpy as np
 import pytest
 from celery.result import AsyncResult
 
-from p2c2g.media.chunker import Grid
+from p2c2g.media.chunker import Grid, cut
 from p2c2g.media.codecs import codec
 from p2c2g.media.frame import Frame, Pixels, Size
-from p2c2g.media.picture import FrameState, Picture
 from p2c2g.media.operations import Pipeline
+from p2c2g.media.picture import FrameState, Picture
 from p2c2g.messaging.broker import Broker
 from p2c2g.messaging.dispatcher import task_id
 from p2c2g.messaging.embedded import EmbeddedBroker
 from p2c2g.session.config import SessionConfig
 from p2c2g.session.session import Session
-from p2c2g_workers.processors import run
+from tests import honest
+from tests.honest import EXACT
 from tests.lane import settings
 from tests.pool import HONEST, Pool, Worker
 from tests.sessions import Screen, now_captured
@@ -39,6 +40,7 @@ def new_session(link: Broker, sink: Callable[[Picture], None], **plan: Any) -> S
         "operations": PIPELINE,
         "grid": Grid(2, 2),
         "codec": "raw",
+        "form": EXACT,
         "deadline": PATIENCE,
         "paced": False,  # Else a picture is shown when its time has come.
         **plan,
@@ -102,7 +104,6 @@ def test_chunked_by_the_pool_equals_whole(pool: Pool, link: Broker, worker: Work
     for one in sent:
         session.submit(one)
     shown = [screen.next() for _ in sent]
-    assert isinstance(session.tables.attempts.accepted, dict)
     last = AsyncResult(task_id(session.id, 2, 3), app=pool.app)
     assert last.get(timeout=PATIENCE, disable_sync_subtasks=False).startswith("<frame 2 chunk 3")
     assert last.state == "SUCCESS"
@@ -112,8 +113,9 @@ def test_chunked_by_the_pool_equals_whole(pool: Pool, link: Broker, worker: Work
     whole = PIPELINE.resolve(SIZE)
     for source, picture in zip(sent, shown, strict=True):
         assert picture.state is FrameState.COMPLETE
-        np.testing.assert_array_equal(picture.pixels, run(whole, source.pixels))
-    assert session.tables.attempts.accepted == {1: 12}
+        np.testing.assert_array_equal(picture.pixels, honest.shown(whole, source.pixels))
+    # Once each; on a busy machine a second run may be the quicker.
+    assert session.tables.attempts.accepted.total() == 12
     assert len(session.tables.attempts) == 0
     # Who is there is the peers' to tell, and what was seen of them is for the next session.
     kept = (b"p2c2g.peers", b"p2c2g.beat.", b"p2c2g.health")
@@ -144,10 +146,11 @@ def test_the_report_has_the_bytes_of_what_was_sent_and_came_back(
     (tile,) = screen.next().tiles
     session.close(due=1)
     traffic = session.tally.summary()["bytes"]
-    assert tile.enhanced is not None
+    assert tile.residual is not None
+    sent = codec("raw").encode(cut(frame(0).pixels, tile.chunk), 80)
     # As often as it was run: a busy machine may need a second time.
-    assert traffic["up"]["total"] in {times * len(tile.base) for times in (1, 2, 3)}
-    assert traffic["down"]["total"] in {times * len(tile.enhanced) for times in (1, 2, 3)}
+    assert traffic["up"]["total"] in {times * len(sent) for times in (1, 2, 3)}
+    assert traffic["down"]["total"] in {times * len(tile.residual) for times in (1, 2, 3)}
 
 
 class CorruptingCodec:
@@ -174,7 +177,7 @@ def test_a_corrupt_chunk_is_run_three_times_then_painted_from_the_base_layer(
     session.close(due=1)
 
     assert picture.state is FrameState.DEGRADED
-    assert [tile.enhanced is None for tile in picture.tiles] == [False, False, True, False]
+    assert [tile.residual is None for tile in picture.tiles] == [False, False, True, False]
     assert session.tables.attempts.exhausted == 1
     assert session.tables.attempts.failed == 3
     told = re.findall(r"chunk (\d+) of frame (\d+), attempt (\d+)", worker.log())
@@ -185,11 +188,13 @@ def test_a_corrupt_chunk_is_run_three_times_then_painted_from_the_base_layer(
     assert state.state == "FAILURE"
     assert "chunk 2 of frame 0, attempt 3" in str(state.result)
 
-    # The base layer is the source, scaled here: close to the enhanced picture, and not black.
-    target = picture.tiles[2].chunk.target
-    whole = run(PIPELINE.resolve(SIZE), source.pixels)
-    difference = np.abs(target.of(picture.pixels).astype(int) - target.of(whole).astype(int)).mean()
-    assert 0 < difference < 60
+    # That chunk is the base layer, and the others are more.
+    whole = honest.shown(PIPELINE.resolve(SIZE), source.pixels)
+    for tile in picture.tiles:
+        at = tile.chunk.target
+        due = picture.base if tile.residual is None else whole
+        np.testing.assert_array_equal(at.of(picture.pixels), at.of(due))
+    assert not np.array_equal(whole, picture.base)
 
 
 def test_without_any_peer_every_frame_is_shown_from_the_base_layer(

@@ -143,11 +143,10 @@ class LightPeer:
         self._busy = 1
         task: str = message.headers["id"]
         request = SimpleNamespace(reply_to=message.properties.get("reply_to"), hostname=self._id)
-        queue: str = message.delivery_info["routing_key"]
         result: EnhancedChunk | ChunkError
         try:
             (header, payload), _, _ = message.decode()
-            result, state = self._enhance(header, payload, queue), states.SUCCESS
+            result, state = self._enhance(header, payload), states.SUCCESS
             self.served += 1
         except ChunkError as error:
             result, state = error, states.FAILURE
@@ -157,7 +156,7 @@ class LightPeer:
             self._writer.put(commands)
         self._busy = 0
 
-    def _enhance(self, header: bytes, payload: bytes, queue: str) -> EnhancedChunk:
+    def _enhance(self, header: bytes, payload: bytes) -> EnhancedChunk:
         """Pretend what ``p2c2g_workers.tasks.enhance`` does.
 
         Raises:
@@ -176,7 +175,6 @@ class LightPeer:
             chunk=chunk.chunk,
             attempt=chunk.attempt,
             peer=self._id,
-            queue=queue,
             started_us=started // 1000,
             decode_us=0,
             process_us=(done - started) // 1000,

@@ -110,7 +110,7 @@ def honest_answers(app: Celery, terms: Terms) -> dict[bytes, bytes]:
                 chunk=chunk.index,
                 attempt=1,
                 codec=plan.codec,
-                quality=plan.quality,
+                form=plan.form,
                 operations=plan.operations.text,
                 frame_size=plan.size,
                 padded=chunk.padded,

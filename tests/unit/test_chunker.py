@@ -8,8 +8,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from p2c2g.errors import UsageError
-from p2c2g.media.base import base
-from p2c2g.media.chunker import Grid, compose, cut, plan_chunks
+from p2c2g.media.chunker import Grid, cut, plan_chunks
 from p2c2g.media.frame import Chunk, Pixels, Rect, Size
 from p2c2g.media.operations import Pipeline, Plan
 
@@ -25,15 +24,15 @@ def test_two_chunks_one_above_the_other() -> None:
         Chunk(
             index=0,
             rect=Rect(0, 0, 640, 180),
-            padded=Rect(0, 0, 640, 182),
+            padded=Rect(0, 0, 640, 183),
             crop=Rect(0, 0, 1280, 360),
             target=Rect(0, 0, 1280, 360),
         ),
         Chunk(
             index=1,
             rect=Rect(0, 180, 640, 180),
-            padded=Rect(0, 178, 640, 182),
-            crop=Rect(0, 4, 1280, 360),
+            padded=Rect(0, 177, 640, 183),
+            crop=Rect(0, 6, 1280, 360),
             target=Rect(0, 360, 1280, 360),
         ),
     )
@@ -144,35 +143,6 @@ def test_a_cut_is_a_view_with_the_halo(picture: Pixels) -> None:
     part = cut(picture, chunk)
     assert np.shares_memory(part, picture)
     assert Size.of(part) == chunk.padded.size
-
-
-@pytest.mark.parametrize("text", ["pass", "upscale:2", "upscale:3/2,sharpen:1", "upscale:1/2"])
-@pytest.mark.parametrize("channels", [3, 4])
-def test_a_frame_is_its_results_and_the_base_layer_where_there_is_none(
-    picture: Pixels, text: str, channels: int
-) -> None:
-    source = np.full((*picture.shape[:2], channels), 77, np.uint8)
-    source[..., :3] = picture
-    plan = plan_of(text, Size.of(picture))
-    chunks = plan_chunks(plan, Grid(2, 2))
-    own = base(picture, plan.scale_x, plan.scale_y, plan.output)
-    came = {3: np.zeros((chunks[3].target.height, chunks[3].target.width, 3), np.uint8)}
-    whole = compose(source, came, chunks, plan)
-    assert not chunks[3].target.of(whole).any()
-    for chunk in chunks[:3]:
-        np.testing.assert_array_equal(chunk.target.of(whole), chunk.target.of(own))
-    np.testing.assert_array_equal(compose(source, {}, chunks, plan), own)
-
-
-def test_a_frame_of_which_all_came_is_its_results_alone(picture: Pixels) -> None:
-    plan = plan_of("upscale:2", Size.of(picture))
-    chunks = plan_chunks(plan, Grid(3, 4))
-    came = {
-        chunk.index: np.full((chunk.target.height, chunk.target.width, 3), chunk.index, np.uint8)
-        for chunk in chunks
-    }
-    whole = compose(picture, came, chunks, plan)
-    assert all((chunk.target.of(whole) == chunk.index).all() for chunk in chunks)
 
 
 @pytest.fixture

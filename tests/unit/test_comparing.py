@@ -15,8 +15,8 @@ from p2c2g.errors import UsageError
 from p2c2g.media.base import base
 from p2c2g.media.chunker import Grid
 from p2c2g.media.frame import Pixels, Size
-from p2c2g.media.picture import FrameState
 from p2c2g.media.operations import Pipeline
+from p2c2g.media.picture import FrameState
 from p2c2g.session.config import SessionConfig
 from p2c2g_capture import comparing
 from p2c2g_capture.comparing import (

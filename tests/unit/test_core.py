@@ -204,7 +204,7 @@ def test_a_frame_is_complete_with_its_last_part_and_shown_on_schedule() -> None:
     desk.answer((0, 1), "bob", 0.03)
     [shown] = desk.core.release(1.0)
     assert shown.complete
-    assert {index: part.picture for index, part in shown.parts.items()} == {
+    assert {index: part.residual for index, part in shown.parts.items()} == {
         0: "picture of 0", 1: "picture of 1",
     }  # fmt: skip
     assert shown.ready_at == 0.03

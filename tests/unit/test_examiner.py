@@ -23,10 +23,13 @@ from p2c2g.session.config import SessionConfig
 from p2c2g.verify.examination import TIMEOUT, BreakerTrial, Examination, ResidualComparer
 from p2c2g.verify.examiner import MAX_UNDER_WAY, Examiner
 from p2c2g.verify.results import ResultReader
-from p2c2g_workers.processors import run
+from tests import honest
+from tests.honest import EXACT
 
 SIZE = Size(320, 180)
-PLAN = SessionConfig(SIZE, Pipeline.parse("upscale:2,sharpen:0.5"), Grid(1, 2), codec="raw")
+PLAN = SessionConfig(
+    SIZE, Pipeline.parse("upscale:2,sharpen:0.5"), Grid(1, 2), codec="raw", form=EXACT
+)
 KEY = (0, 0)
 
 
@@ -39,9 +42,7 @@ def picture(seed: int) -> Pixels:
 
 
 def answer(frame: Pixels, index: int = 0, operations: str = "upscale:2,sharpen:0.5") -> bytes:
-    chunk = PLAN.chunks[index]
-    whole = run(Pipeline.parse(operations).resolve(SIZE), frame)
-    return codec("raw").encode(np.ascontiguousarray(chunk.target.of(whole)), 85)
+    return honest.answer(Pipeline.parse(operations).resolve(SIZE), frame, PLAN.chunks[index])
 
 
 class Room:
@@ -61,7 +62,7 @@ class Room:
         self.examiner = Examiner(
             PLAN.answer_settings, self.breakers, self.trust, self.router, Random(3)
         )
-        reader = ResultReader("raw", 85, PLAN.operations.resolve(SIZE))
+        reader = ResultReader(EXACT, PLAN.operations.resolve(SIZE))
         self.comparer = ResidualComparer(reader, PLAN.chunks)
         self.frame = picture(1)
 

@@ -16,7 +16,7 @@ from p2c2g_workers.ladder import PRODUCTS, Method, ladder, settle
 from p2c2g_workers.method_chooser import COLD, FORGOTTEN, MAX_METHODS, SHARE, MethodChooser, Rung
 
 LARGE, SMALL, TINY, FOOT = (
-    Rung(name, PRODUCTS[name]) for name in ("ml-large", "ml-small", "ml-tiny", "bicubic")
+    Rung(name, PRODUCTS[name]) for name in ("ml-large", "ml-small", "ml-tiny", "base")
 )
 RUNGS = [LARGE, SMALL, TINY, FOOT]
 OWN, OTHER = "a" * 32, "b" * 32
@@ -75,7 +75,7 @@ def test_an_unknown_net_is_reckoned_from_a_known_one() -> None:
     assert chooser.choose(RUNGS, 1.0, 0.8 * needed) is TINY
 
 
-def test_what_bicubic_takes_says_nothing_of_a_net() -> None:
+def test_what_the_base_takes_says_nothing_of_a_net() -> None:
     chooser = learnt({FOOT: 1.0})
     assert chooser.choose(RUNGS, 1.0, 0.1) is TINY
 
@@ -172,7 +172,7 @@ def test_a_games_own_net_comes_before_any_general_one() -> None:
         Method("ml-tiny", (OWN,)),
         Method("ml-small"),
         Method("ml-tiny"),
-        Method("bicubic"),
+        Method("base"),
     ]
 
 
@@ -180,8 +180,8 @@ def test_the_choice_is_made_among_what_is_here() -> None:
     engine = Bench({("ml-small", ()), ("ml-tiny", ())})
     assert settled("upscale:2:ml,sharpen:0.5", engine) == "upscale:2:ml-small,sharpen:0.5"
     assert settled("upscale:2:ml", engine, left=0.01) == "upscale:2:ml-tiny"
-    assert settled("upscale:2:ml", engine, left=0.0) == "upscale:2:bicubic"
-    assert settled("upscale:2:ml", Bench()) == "upscale:2:bicubic"
+    assert settled("upscale:2:ml", engine, left=0.0) == "upscale:2:base"
+    assert settled("upscale:2:ml", Bench()) == "upscale:2:base"
 
 
 def test_two_doublings_are_done_alike() -> None:
@@ -207,9 +207,9 @@ def test_what_leaves_no_choice_stays(text: str) -> None:
     ("asked", "ran", "is_allowed"),
     [
         ("upscale:2:ml", "upscale:2:ml-large", True),
-        ("upscale:2:ml", "upscale:2:bicubic", True),
+        ("upscale:2:ml", "upscale:2:base", True),
         ("upscale:2:ml", "upscale:2:bilinear", False),
-        ("upscale:2:ml", "upscale:1:bicubic", False),
+        ("upscale:2:ml", "upscale:1:base", False),
         ("upscale:2:ml", f"upscale:2:ml-tiny@{OWN}", False),
         ("upscale:2:ml", "pass", False),
         ("upscale:2:ml", "upscale:2:ml-tiny,pass", False),
@@ -219,9 +219,9 @@ def test_what_leaves_no_choice_stays(text: str) -> None:
         (f"upscale:2:ml@{OWN}", f"upscale:2:ml-tiny@{OTHER}", False),
         (f"upscale:2:ml-tiny@{OWN}", "upscale:2:ml-tiny", True),
         (f"upscale:2:ml-tiny@{OWN}", "upscale:2:ml-small", False),
-        (f"upscale:2:ml-tiny@{OWN}", "upscale:2:bicubic", False),
+        (f"upscale:2:ml-tiny@{OWN}", "upscale:2:base", False),
         ("upscale:2:ml-small", "upscale:2:ml-tiny", False),
-        ("upscale:2", "upscale:2:bicubic", True),
+        ("upscale:2", "upscale:2:base", True),
         ("upscale:2", "upscale:2:nearest", False),
     ],
 )

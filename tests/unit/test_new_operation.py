@@ -14,11 +14,13 @@ from p2c2g.media.chunker import Grid, cut, plan_chunks
 from p2c2g.media.codecs import codec
 from p2c2g.media.frame import Pixels, Rect, Size
 from p2c2g.media.operations import OPERATIONS, Call, Operation, Pipeline, Step, pipeline
+from p2c2g.media.residual import difference
 from p2c2g_workers.engine import Work
 from p2c2g_workers.engine.cpu import CpuEngine
 from p2c2g_workers.probe import speeds
 from p2c2g_workers.processors import CPU, known, register, run
 from p2c2g_workers.processors.opencl import OPENCL
+from tests.honest import EXACT
 
 #: Without a value, and without a look at any neighbour.
 INVERT = Operation(
@@ -114,8 +116,9 @@ def test_an_engine_does_it_and_the_probe_measures_it(monkeypatch: pytest.MonkeyP
     plan = Pipeline.parse("invert,mosaic:4").resolve(Size(32, 18))
     assert all(map(engine.can, plan.steps))
     payload = codec("raw").encode(pixels, 85)
-    done = engine.enhance(Work(plan, "raw", 85, payload, Size(32, 18), Rect(0, 0, 32, 18)))
-    np.testing.assert_array_equal(codec("raw").decode(done.payload), run(plan, pixels))
+    done = engine.enhance(Work(plan, "raw", payload, Size(32, 18), Rect(0, 0, 32, 18), EXACT))
+    due = difference(run(plan, pixels), pixels, Size(1, 1))
+    np.testing.assert_array_equal(EXACT.decode(done.payload, Size(32, 18)), due)
     assert {"invert", "mosaic"} <= set(known())
     assert {"invert", "mosaic"} <= speeds.processors(engine).keys()
 

@@ -18,11 +18,11 @@ FRAME = Size(640, 360)
 @pytest.mark.parametrize(
     ("text", "canonical"),
     [
-        ("upscale:2", "upscale:2:bicubic"),
-        (" upscale:2 , sharpen:0.50 ", "upscale:2:bicubic,sharpen:0.5"),
+        ("upscale:2", "upscale:2:base"),
+        (" upscale:2 , sharpen:0.50 ", "upscale:2:base,sharpen:0.5"),
         ("upscale:1.5:nearest", "upscale:3/2:nearest"),
-        ("upscale:4/3", "upscale:4/3:bicubic"),
-        ("upscale:1.3333", "upscale:4/3:bicubic"),
+        ("upscale:4/3", "upscale:4/3:base"),
+        ("upscale:1.3333", "upscale:4/3:base"),
         ("resize:1280X720:lanczos", "resize:1280x720:lanczos"),
         ("denoise:1", "denoise:1"),
         ("sharpen:0", "sharpen:0"),
@@ -52,7 +52,7 @@ def test_a_pipeline_is_spelled_out_in_full_and_reads_back(text: str, canonical: 
         ("upscale:1/0", "the form is upscale:FACTOR"),
         ("upscale:٢", "the form is upscale:FACTOR"),
         ("upscale:2:bicubic:3", "the form is upscale:FACTOR"),
-        ("upscale:2:cubic", "those known are nearest, bilinear, bicubic, lanczos"),
+        ("upscale:2:cubic", "those known are base, nearest, bilinear, bicubic, lanczos"),
         ("resize:12", "give WIDTHxHEIGHT"),
         ("resize:0x5", "give WIDTHxHEIGHT"),
         ("sharpen", "the form is sharpen:AMOUNT"),
@@ -85,7 +85,7 @@ def test_a_plan_has_the_size_the_scale_and_the_steps() -> None:
     assert plan.output == Size(960, 540)
     assert plan.scale_x == plan.scale_y == Fraction(3, 2)
     assert [(step.name, step.method, step.radius) for step in plan.steps] == [
-        ("upscale", "bicubic", 2),
+        ("upscale", "base", 2),
         ("sharpen", None, 1),
     ]
     assert plan.steps[1].amount == 0.5

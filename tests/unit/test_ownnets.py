@@ -46,7 +46,7 @@ def test_a_size_that_the_game_has_no_net_of_is_refused() -> None:
 
 
 def test_a_pipeline_without_a_net_is_refused() -> None:
-    with pytest.raises(UsageError, match=r"upscale:2:bicubic has no place for the nets of etr"):
+    with pytest.raises(UsageError, match=r"upscale:2:base has no place for the nets of etr"):
         with_nets(Pipeline.parse("upscale:2"), "etr", NETS)
 
 
@@ -68,6 +68,6 @@ def test_a_game_without_nets_is_told_how_to_have_one(tmp_path: Path) -> None:
 def test_the_pipeline_with_a_game_is_the_best_net() -> None:
     assert operations_from(None, None, "etr") == "upscale:2:ml"
     assert operations_from(None, "upscale:2:ml-tiny", "etr") == "upscale:2:ml-tiny"
-    assert operations_from(None, None) == "upscale:2,sharpen:0.5"
+    assert operations_from(None, None) == "upscale:2:ml"
     with pytest.raises(UsageError, match="--scale cannot be given with --game"):
         operations_from("2", None, "etr")

@@ -28,8 +28,8 @@ NAMES = {
         BrokerRefusesError SourceUnavailableError ChunkError WireError CodecError ProcessorError
         CheckError""",
     "p2c2g.celery": "Application create_app",
-    "p2c2g.media.frame": """
-        MAX_EDGE Pixels ChunkKey Size Rect Frame Chunk FrameState Tile Picture""",
+    "p2c2g.media.frame": "MAX_EDGE Pixels ChunkKey Size Rect Frame Chunk",
+    "p2c2g.media.picture": "FrameState Tile Picture",
     "p2c2g.media.wire": "VERSION ChunkHeader ResultHeader",
     "p2c2g.messaging.broker": "Broker",
     "p2c2g.messaging.client": """
@@ -55,7 +55,7 @@ def made_names(module: ModuleType) -> set[str]:
 
 #: The public face, word for word: what one's own programs import from ``p2c2g``.
 FACE = """
-    Broker BrokerUnavailableError ChunkError Frame FrameState Grid Observer P2C2GError Picture
+    Broker BrokerUnavailableError ChunkError Form Frame FrameState Grid Observer P2C2GError Picture
     Pipeline Session SessionConfig Settings Size UnavailableError UsageError __version__"""
 
 

@@ -55,6 +55,7 @@ def test_every_setting_has_its_variable(monkeypatch: pytest.MonkeyPatch) -> None
         "P2C2G_WORKER_BEAT_INTERVAL": "0.5",
         "P2C2G_SESSION_DEADLINE_MS": "33.5",
         "P2C2G_SESSION_QUALITY": "70",
+        "P2C2G_SESSION_RESIDUAL_QUALITY": "60",
         "P2C2G_SESSION_QUEUE": "gpu",
         "P2C2G_SESSION_POLICY": "predictive",
         "P2C2G_LOG_LEVEL": "debug",
@@ -83,7 +84,13 @@ def test_every_setting_has_its_variable(monkeypatch: pytest.MonkeyPatch) -> None
             "gpu_half": True,
             "beat_interval": 0.5,
         },
-        "session": {"deadline_ms": 33.5, "quality": 70, "queue": "gpu", "policy": "predictive"},
+        "session": {
+            "deadline_ms": 33.5,
+            "quality": 70,
+            "residual_quality": 60,
+            "queue": "gpu",
+            "policy": "predictive",
+        },
         "log": {"level": "DEBUG", "dir": Path("logs"), "megabytes": 0.5, "backups": 7},
     }
     assert len(variables) == sum(map(len, settings.model_dump().values()))
@@ -106,6 +113,7 @@ def test_a_variable_that_is_set_to_nothing_is_not_set(monkeypatch: pytest.Monkey
         ("P2C2G_SESSION_DEADLINE_MS", "nan", "less than or equal to 60000"),
         ("P2C2G_SESSION_DEADLINE_MS", "inf", "less than or equal to 60000"),
         ("P2C2G_SESSION_QUALITY", "101", "less than or equal to 100"),
+        ("P2C2G_SESSION_RESIDUAL_QUALITY", "0", "greater than or equal to 1"),
         ("P2C2G_BROKER_VERIFY", "perhaps", "valid boolean"),
         ("P2C2G_BROKER_PREFIX", "a.b", "match pattern"),
         ("P2C2G_BROKER_PREFIX", "a:b", "match pattern"),

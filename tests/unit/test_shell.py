@@ -12,8 +12,9 @@ import pytest
 from p2c2g.errors import BrokerUnavailableError
 from p2c2g.media.chunker import Grid
 from p2c2g.media.frame import Pixels, Size
-from p2c2g.media.picture import FrameState, Picture
 from p2c2g.media.operations import Pipeline
+from p2c2g.media.picture import FrameState, Picture
+from p2c2g.media.residual import Residual
 from p2c2g.media.wire import ResultHeader
 from p2c2g.messaging.dispatcher import task_id
 from p2c2g.messaging.inbox import Arrival
@@ -52,10 +53,10 @@ class StuckReader:
     def __init__(self) -> None:
         self.began, self.go_on = threading.Event(), threading.Event()
 
-    def read(self, *_: object) -> Pixels:
+    def read(self, *_: object) -> Residual:
         self.began.set()
         assert self.go_on.wait(PATIENCE)
-        return np.zeros((64, 64, 3), np.uint8)
+        return np.zeros((64, 64, 1), np.int16)
 
 
 class Threads:
@@ -92,7 +93,7 @@ class Threads:
 
 def arrival(number: int) -> Arrival:
     header = ResultHeader(
-        frame=number, chunk=0, attempt=1, peer="one@here", queue="cpu", started_us=0,
+        frame=number, chunk=0, attempt=1, peer="one@here", started_us=0,
         decode_us=1, process_us=1, done_us=2,
     )  # fmt: skip
     return Arrival(task_id("s", number, 0), True, header.pack(), b"any", "", "")

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from p2c2g.errors import ChunkError, WireError
 from p2c2g.logs import rebind
-from p2c2g.media.chunker import Grid, compose, cut
+from p2c2g.media.chunker import Grid
 from p2c2g.media.codecs import CODECS, codec
 from p2c2g.media.frame import Frame, Pixels, Rect, Size
 from p2c2g.media.operations import Pipeline
@@ -34,10 +34,10 @@ from p2c2g.session.attempts import MAX_ATTEMPTS
 from p2c2g.session.config import SessionConfig
 from p2c2g.session.session import Session
 from p2c2g.settings import Settings
-from p2c2g_workers.engine import cpu
-from p2c2g_workers.processors import run
+from p2c2g_workers.engine import decoding
 from p2c2g_workers.tasks import MAX_PIXELS, EnhancedChunk, enhance
 from tests.effort import examples
+from tests.honest import EXACT, answer
 
 SPEED = settings(
     deadline=None,
@@ -123,7 +123,7 @@ def test_json_a_hundred_thousand_deep_is_a_wire_error() -> None:
 
 def chunk_header(**changes: Any) -> bytes:
     fields: dict[str, Any] = {
-        "session": "s", "frame": 1, "chunk": 0, "attempt": 1, "codec": "raw", "quality": 85,
+        "session": "s", "frame": 1, "chunk": 0, "attempt": 1, "codec": "raw", "form": EXACT,
         "operations": "upscale:2", "frame_size": SIZE, "padded": Rect(0, 0, 96, 64),
         "crop": Rect(0, 0, 192, 128), "budget_us": 100_000,
     }  # fmt: skip
@@ -183,14 +183,14 @@ def task_gives_a_result_or_a_chunk_error(header: bytes, payload: bytes) -> None:
         return
     assert isinstance(result, EnhancedChunk)
     asked = ChunkHeader.unpack(header)
-    assert codec(asked.codec).size_of(result.payload) == asked.crop.size
+    assert Size.of(asked.form.decode(result.payload, asked.crop.size)) == asked.crop.size
 
 
 def test_a_chunk_that_would_take_too_much_memory_is_refused_unread(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Its payload, a picture of that size, is never looked at."""
-    monkeypatch.setattr(cpu, "codec", lambda name: codec("png") if name == "png" else None)
+    monkeypatch.setattr(decoding, "codec", lambda name: codec("png") if name == "png" else None)
     whole = Rect(0, 0, 16_384, 16_384)
     for operations, padded in (("pass", whole), ("upscale:4", Rect(0, 0, 4096, 4096))):
         header = chunk_header(
@@ -227,17 +227,14 @@ class Desk:
     """A session that is fed by hand: no thread of it runs, and what it sends goes nowhere."""
 
     def __init__(self) -> None:
-        plan = SessionConfig(SIZE, PIPELINE, Grid(2, 1), codec="png", deadline=1e6)
+        plan = SessionConfig(SIZE, PIPELINE, Grid(2, 1), codec="png", form=EXACT, deadline=1e6)
         self.session = Session(Broker(Settings()), plan, lambda _: None)
         self.plan = plan
         self.frame = picture(3)
         now = monotonic()
         self.session.submit(Frame(0, self.frame, now, now))
         whole = PIPELINE.resolve(SIZE)
-        encode = codec("png").encode
-        self.good = [
-            encode(chunk.crop.of(run(whole, cut(self.frame, chunk))), 1) for chunk in plan.chunks
-        ]
+        self.good = [answer(whole, self.frame, chunk) for chunk in plan.chunks]
 
     def take(self, arrival: Arrival) -> None:
         self.session._collector.take(arrival, monotonic())
@@ -264,7 +261,7 @@ def desk(connected: None) -> Iterator[Desk]:
 
 def result_header(chunk: int, **changes: Any) -> bytes:
     fields: dict[str, Any] = {
-        "frame": 0, "chunk": chunk, "attempt": 1, "peer": "one@here", "queue": "cpu",
+        "frame": 0, "chunk": chunk, "attempt": 1, "peer": "one@here",
         "started_us": 10, "decode_us": 1, "process_us": 1, "done_us": 20,
     }  # fmt: skip
     return ResultHeader(**(fields | changes)).pack()
@@ -333,9 +330,9 @@ def test_an_honest_result_is_accepted(desk: Desk) -> None:
         desk.take(arrival(chunk, payload))
     assert desk.session.tables.attempts.accepted == {1: 2}
     [pending] = desk.session.tables.frames.flush()
-    results = {index: part.picture for index, part in pending.parts.items()}
-    whole = compose(desk.frame, results, desk.plan.chunks, PIPELINE.resolve(SIZE))
-    np.testing.assert_array_equal(whole, run(PIPELINE.resolve(SIZE), desk.frame))
+    for index, part in pending.parts.items():
+        due = EXACT.decode(desk.good[index], desk.plan.chunks[index].target.size)
+        np.testing.assert_array_equal(part.residual, due)
 
 
 def test_a_lie_is_a_failed_attempt_of_its_peer(desk: Desk) -> None:

@@ -37,8 +37,10 @@ def added(registry: Registry, work: Work, pixels: Pixels) -> Residual:
         return levelled(crop.of(luma), cell)
     under = base(pixels, plan.scale_x, plan.scale_y, enhanced_size)
     first, *others = plan.steps
-    if first.method == BASE and first.output(Size.of(pixels)) == enhanced_size and not any(
-        step.method for step in others
+    if (
+        first.method == BASE
+        and first.output(Size.of(pixels)) == enhanced_size
+        and not any(step.method for step in others)
     ):
         # What follows the base layer begins with what was just made.
         enhanced = registry.carry_out(others, under)
