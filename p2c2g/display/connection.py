@@ -147,8 +147,8 @@ class ViewerConnection:
             if isinstance(said, Wish):
                 before, self._wish = self._wish, said
                 more = said.base and not said.draws
-                self._anew |= before is None or before.draws != said.draws or (
-                    more and not before.base
+                self._anew |= (
+                    before is None or before.draws != said.draws or (more and not before.base)
                 )
             elif said is not None:
                 while self._unanswered and self._unanswered[0] <= said:

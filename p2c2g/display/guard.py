@@ -141,9 +141,7 @@ def is_near(scope: Scope) -> bool:
     pages = [f"//{headers.get('host', '')}", *headers.getlist("origin")]
     if not (client and server and is_loopback(client[0])):
         return False
-    return all(
-        is_loopback(_name_of(page) or "") and _port_of(page) == server[1] for page in pages
-    )
+    return all(is_loopback(_name_of(page) or "") and _port_of(page) == server[1] for page in pages)
 
 
 def _advice(name: str | None) -> str:

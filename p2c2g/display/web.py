@@ -51,7 +51,14 @@ _PAGE = {
     **{
         f"{name}.js": (f"{name}.js", "text/javascript")
         for name in (
-            "viewer", "check", "comparison", "composer", "frames", "link", "readout", "shaders",
+            "viewer",
+            "check",
+            "comparison",
+            "composer",
+            "frames",
+            "link",
+            "readout",
+            "shaders",
             "stage",
         )
     },

@@ -22,7 +22,7 @@ FLAGS = [
     "--host-resolver-rules=MAP play.test 127.0.0.1",
 ]
 
-#: Reads every stamp from the visible canvas at the moment at which a frame is shown.
+#: Reads every stamp from the canvas that is seen at the moment at which a frame is shown.
 READER = """(layout) => {
   window.seen = [];
   const crc = (number) => {
@@ -35,8 +35,13 @@ READER = """(layout) => {
     }
     return check ^ 0x55;
   };
-  const screen = document.getElementById("screen");
-  const context = screen.getContext("2d");
+  const context = new OffscreenCanvas(1, 1).getContext("2d", {willReadFrequently: true});
+  const look = () => {
+    const screen = document.querySelector(".picture canvas:not([hidden])");
+    context.canvas.width = screen.width;
+    context.canvas.height = screen.height;
+    context.drawImage(screen, 0, 0);
+  };
   const read = ({cell, bits}) => {
     const {data} = context.getImageData(cell.x, cell.y, cell.width, cell.height);
     let code = 0;
@@ -56,6 +61,7 @@ READER = """(layout) => {
     return crc(number) === code % 256 ? number : null;
   };
   window.addEventListener("p2c2g:shown", ({detail}) => {
+    if (layout.length) look();
     window.seen.push({...detail, stamps: layout.map(read)});
   });
 }"""
