@@ -6,9 +6,13 @@ from collections.abc import Iterator
 from contextlib import closing
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from p2c2g.system.processes import find
+
+#: Milliseconds for what is waited for: enough for a busy machine; well ones take none of it.
+PATIENCE = 60_000
+expect.set_options(timeout=PATIENCE)
 
 FLAGS = [
     "--headless",

@@ -17,8 +17,6 @@ from .test_viewer import STATS, plain
 
 pytestmark = pytest.mark.needs("chromium")
 
-#: Milliseconds; nothing here waits as long where all is well.
-PATIENCE = 60_000
 ADVICE = "If that is your own proxy or name, start the session with --allow-host play.test."
 
 
@@ -36,7 +34,7 @@ def viewer(hub: Hub, request: pytest.FixtureRequest) -> Iterator[ViewerServer]:
 def is_live(page: Page, hub: Hub, number: int) -> None:
     """Wait until the page shows this picture."""
     hub.publish(plain(number))
-    expect(page.locator("#overlay")).to_be_hidden(timeout=PATIENCE)
+    expect(page.locator("#overlay")).to_be_hidden()
 
 
 def port_of(viewer: ViewerServer) -> int:
@@ -96,7 +94,7 @@ def test_a_page_by_another_name_says_what_was_refused_and_what_to_do(
     port = port_of(viewer)
     with Proxy(port, as_the_proxy_has_it).running() as proxy:
         page.goto(f"http://play.test:{proxy.port}/")
-        expect(page.locator("#overlay-title")).to_have_text("Not connected", timeout=PATIENCE)
+        expect(page.locator("#overlay-title")).to_have_text("Not connected")
         expect(page.locator("#overlay-text")).to_have_text(
             f"This viewer answers only to its own page, and this one is of 'play.test'. {ADVICE}"
         )
@@ -120,7 +118,7 @@ def test_a_proxy_that_keeps_sockets_from_coming_through_is_named(
     with Proxy(port_of(viewer), rewrite).running() as proxy:
         page.goto(f"http://127.0.0.1:{proxy.port}/")
         text = page.locator("#overlay-text")
-        expect(text).to_contain_text("no WebSocket comes through", timeout=PATIENCE)
+        expect(text).to_contain_text("no WebSocket comes through")
         passes = True
         is_live(page, hub, 1)
 
@@ -133,7 +131,7 @@ def test_a_way_that_dies_without_a_word_is_noticed_and_a_new_one_is_found(
         is_live(page, hub, 1)
         proxy.go_silent()
         expect(page.locator("#overlay-text")).to_contain_text(
-            "Nothing has come from the session for some seconds.", timeout=PATIENCE
+            "Nothing has come from the session for some seconds."
         )
         expect(page.get_by_role("button", name="Try now")).to_be_visible()
         proxy.come_back()
@@ -151,7 +149,7 @@ def test_statistics_alone_keep_a_connection(hub: Hub, page: Page) -> None:
         page.goto(f"http://127.0.0.1:{proxy.port}/")
         for turn in range(10):
             stats["fps"] = turn
-            expect(page.locator("#fps")).to_have_text(f"{turn}.0", timeout=PATIENCE)
+            expect(page.locator("#fps")).to_have_text(f"{turn}.0")
             page.clock.run_for(1000)
         expect(page.locator("body")).to_have_attribute("data-link", "live")
         assert proxy.sockets == 1

@@ -168,11 +168,7 @@ def test_the_base_comes_along_where_it_is_shown_also_of_a_picture_that_was_sent(
         message = client.next_picture()
         assert message.number == 1
         assert read_numbers(message.image(message.header["picture"])) == [5] * 16
-        assert cv2.absdiff(message.image(message.header["base"]), shown.base).mean() < 6  # it is noisy
-        client.answer(1)
-        client.wish(base=False)
-        serving.hub.publish(picture(2))
-        assert client.next_picture().header["base"] is None
+        assert cv2.absdiff(message.image(message.header["base"]), shown.base).mean() < 6
 
 
 def test_a_viewer_that_draws_gets_terms_once_and_what_came_as_it_came(serving):
