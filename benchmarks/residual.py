@@ -39,16 +39,18 @@ from p2c2g.media.base import base
 from p2c2g.media.cells import cell_of
 from p2c2g.media.composition import Composition
 from p2c2g.media.frame import Pixels, Rect, Size
+from p2c2g.media.methods import NETWORKS
 from p2c2g.media.operations import Pipeline
 from p2c2g.media.residual import Form, Residual, difference
 from p2c2g.system.malloc import keep_freed_memory
+from p2c2g_training.fsr import fsr
 from p2c2g_training.measure import psnr
 from p2c2g_workers.processors import run
 
 TWO = Fraction(2)
 CELL = cell_of(TWO, TWO)
-OPERATIONS = ("upscale:2:bicubic,sharpen:0.5", "upscale:2:ml-tiny", "upscale:2:ml-small")
-USUAL_UP, USUAL_DOWN = 85, 75
+OPERATIONS = ("upscale:2:bicubic,sharpen:0.5", *(f"upscale:2:{net}" for net in NETWORKS))
+USUAL_UP, USUAL_DOWN = 80, 75
 #: What the sweep runs, the ways up, and the ways down.
 SWEPT = "upscale:2:ml-small"
 UP, SUBSAMPLINGS = (30, 50, 60, 70, 80, 85, 92), ("420", "444")
@@ -138,6 +140,7 @@ def free(pair: Pair) -> Iterator[tuple[str, Pixels, int, int]]:
     yield "bicubic", np.asarray(cubic, np.uint8), 0, 0
     yield "lanczos", enhanced("upscale:2:lanczos", pair.small), 0, 0
     yield "bicubic + sharpen", enhanced("upscale:2:bicubic,sharpen:0.5", pair.small), 0, 0
+    yield "FSR", fsr(pair.small), 0, 0
     yield "base", based(pair.small), 0, 0
 
 

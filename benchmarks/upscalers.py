@@ -1,12 +1,15 @@
-"""Every way of doubling a picture: how near it comes to the large one, and how long it takes.
+"""What a gamer sees with each way of doubling a picture, against what their own machine makes.
 
-Frames of free games, drawn at 1280x720, are scaled down by area to 640x360, as they are or
-compressed by JPEG 85 4:2:0 as chunks are, and doubled again by each processor of a peer and, where
-their wheels are installed, by public upscalers.  PSNR, SSIM and SSIMULACRA2 are against the frame
-as it was drawn; milliseconds are the median of a processor's own time, on one thread, so that what
-else the machine does counts little.  The frames are the last part of each recording
-(``python -m training record GAME``), which no net of ours learnt from; a net of one game is
-measured on that game alone.
+Frames of free games, drawn at 1280x720, are scaled down by area to 640x360.  A recording with a
+folder ``small`` has what the game itself drew at that size instead: a *true pair*.  What costs
+nothing is made of the undamaged small frame.  A net gets it by JPEG as a chunk carries it, and what
+it adds travels back as a residual and is composed with the base of the undamaged frame: through
+the codecs, as in the product.  So do public upscalers, where their wheels are installed.
+
+PSNR and SSIMULACRA2 are against the frame as it was drawn; milliseconds are the median of a
+processor's own time, on one thread, so that what else the machine does counts little, and without
+any codec.  The frames are the last part of each recording (``python -m training record GAME``),
+which no net of ours learnt from; a net of one game is measured on that game alone.
 
 SSIMULACRA2 (Sneyers, Cloudinary, 2023) is made for what a person sees: 100 is the same picture,
 90 looks so, 70 is high quality, 50 medium, and there is no lowest.
@@ -22,7 +25,8 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,24 +36,28 @@ from PIL import Image
 
 from benchmarks.options import Parser, whole
 from p2c2g.errors import P2C2GError, UsageError
+from p2c2g.media.codecs import codec
 from p2c2g.media.frame import Pixels, Size
 from p2c2g.media.methods import NETWORKS
-from p2c2g.media.operations import Pipeline
-from p2c2g_training.measure import psnr, ssim
-from p2c2g_training.pairs import Pair, pair
+from p2c2g.media.residual import Residual, difference
+from p2c2g_training.measure import psnr
+from p2c2g_training.pairs import CELL, Pair, based, shown
+from p2c2g_training.rivals import BASE, FORM, QUALITY, RIVALS, doubled, drawn, judged
 from p2c2g_workers import nets
-from p2c2g_workers.processors import network, run
-from training.record import load
+from p2c2g_workers.processors import network
+from training.record import load, load_small
 
 #: A way of doubling a picture: (h, w, 3) to (2h, 2w, 3) BGR.
 Upscaler = Callable[[Pixels], Pixels]
+#: What a peer adds to the base of a picture: (h, w, 3) to (2h, 2w, 1).
+Adder = Callable[[Pixels], Residual]
 
-PIPELINES = {
-    "nearest": "upscale:2:nearest",
-    "bilinear": "upscale:2:bilinear",
-    "bicubic": "upscale:2:bicubic",
-    "bicubic + sharpen": "upscale:2:bicubic,sharpen:0.5",
-    "lanczos": "upscale:2:lanczos",
+#: What the gamer's own machine makes for nothing.
+FREE: dict[str, Upscaler] = {
+    "nearest": partial(doubled, text="upscale:2:nearest"),
+    "bilinear": partial(doubled, text="upscale:2:bilinear"),
+    "bicubic": partial(doubled, text="upscale:2:bicubic"),
+    **RIVALS,
 }
 #: The part of a recording that the nets have not seen; as in ``training.__main__``.
 HELD = 0.2
@@ -59,61 +67,78 @@ RUNS, SLOW = 7, 0.4
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One upscaler's mean over one game's frames."""
+    """One way's mean over one game's frames; ``up`` and ``down`` are KiB a frame."""
 
     game: str
-    quality: int | None
     name: str
     psnr: float
-    ssim: float
     ssimulacra2: float
+    up: float
+    down: float
     ms: float
 
 
-def processors(weights: Path | None) -> dict[str, Upscaler]:
-    """Return what a peer has, and the nets of single games found in a folder of runs."""
-    found: dict[str, Upscaler] = {}
-    texts = dict(PIPELINES)
-    if not network.MISSING:
-        texts |= {name: f"upscale:2:{name}" for name in NETWORKS if nets.is_shipped(name)}
-    for name, text in texts.items():
-        found[name] = _by(text)
+def learnt(runs: Path | None) -> dict[str, Adder]:
+    """Return the nets that a peer has, and those of single games found in a folder of runs."""
+    if network.MISSING:
+        return {}
+    found = {
+        name: _by_net(network.Network(nets.shipped(name)))
+        for name in NETWORKS
+        if nets.is_shipped(name)
+    }
     for size in NETWORKS:
-        for path in sorted(weights.glob(f"{size}-*/*.onnx")) if weights else []:
+        for path in sorted(runs.glob(f"{size}-*/*.onnx")) if runs else []:
             own = network.Network(nets.read(path.read_bytes()))
             found[f"own {size} of {path.stem}"] = _by_net(own)
     return found
 
 
-def public() -> dict[str, Upscaler]:
+def public() -> dict[str, Adder]:
     """Return the public upscalers whose wheels are installed, on the CPU with one thread."""
-    found: dict[str, Upscaler] = {}
+    found: dict[str, Adder] = {}
     for name, make in (
         ("anime4k arnet-hdn", _anime4k),
         ("waifu2x upconv_7_photo", _waifu2x),
         ("realesr-animevideov3", _realesrgan),
     ):
         try:
-            found[name] = make()
+            found[name] = _adding(make())
         except (ImportError, OSError) as error:
             print(f"{name} is left out: {error}", file=sys.stderr)
     return found
 
 
 def measure(
-    games: Mapping[str, Sequence[Pixels]],
-    upscalers: Mapping[str, Upscaler],
-    frames: int,
-    known: Collection[tuple[str, int | None, str]] = (),
+    games: Mapping[str, Sequence[Pair]],
+    adders: Mapping[str, Adder],
+    known: Collection[tuple[str, str]] = (),
 ) -> Iterator[Row]:
-    """Measure each upscaler on the same ``frames`` of each game, but for rows that are known."""
-    for game, pictures in games.items():
-        for quality in (None, 85):
-            pairs = [pair(one, quality) for one in _spread(pictures, frames)]
-            for name, upscaler in upscalers.items():
-                other = name.startswith("own ") and not name.endswith(f" of {game}")
-                if not other and (game, quality, name) not in known:
-                    yield _row(game, quality, name, upscaler, pairs)
+    """Measure each way on each game's pairs, but for rows that are known."""
+    for game, pairs in games.items():
+        for name, way in FREE.items():
+            if (game, name) not in known:
+                pictures = [(way(one.own), one.large) for one in pairs]
+                yield _row(game, name, pictures, (0, 0), partial(way, pairs[0].own))
+        for name, adder in adders.items():
+            other = name.startswith("own ") and not name.endswith(f" of {game}")
+            if not other and (game, name) not in known:
+                yield _answered(game, name, adder, pairs)
+
+
+def answered(adder: Adder, one: Pair) -> Pixels:
+    """Return what a gamer sees who has a peer's answer, through the codecs both ways."""
+    under = based(one.own)
+    answer = FORM.encode(adder(one.arrived))
+    return shown(under, FORM.decode(answer, Size.of(under)))
+
+
+def _answered(game: str, name: str, adder: Adder, pairs: Sequence[Pair]) -> Row:
+    """Measure what a peer adds, through the codecs both ways."""
+    pictures = [(answered(adder, one), one.large) for one in pairs]
+    down = sum(len(FORM.encode(adder(one.arrived))) for one in pairs)
+    up = sum(len(codec("jpeg").encode(one.own, QUALITY)) for one in pairs)
+    return _row(game, name, pictures, (up, down), partial(adder, pairs[0].own))
 
 
 def perceived(found: Pixels, large: Pixels) -> float:
@@ -129,24 +154,25 @@ def perceived(found: Pixels, large: Pixels) -> float:
 
 
 def _row(
-    game: str, quality: int | None, name: str, upscaler: Upscaler, pairs: Sequence[Pair]
+    game: str,
+    name: str,
+    pictures: Sequence[tuple[Pixels, Pixels]],
+    sizes: tuple[int, int],
+    work: Callable[[], object],
 ) -> Row:
-    results = [(upscaler(one.small), one.large) for one in pairs]
-
     def mean(measured: Callable[[Pixels, Pixels], float]) -> float:
-        return statistics.fmean(measured(found, large) for found, large in results)
+        return statistics.fmean(measured(found, large) for found, large in pictures)
 
-    took = _milliseconds(upscaler, pairs[0].small)
-    return Row(game, quality, name, mean(psnr), mean(ssim), mean(perceived), took)
+    up, down = (size / 1024 / len(pictures) for size in sizes)
+    return Row(game, name, mean(psnr), mean(perceived), up, down, _milliseconds(work))
 
 
-def _milliseconds(upscaler: Upscaler, small: Pixels) -> float:
-    """Return the median of some runs on 640x360, the first of which is not counted."""
-    whole_frame = np.asarray(cv2.resize(small, (640, 360)), np.uint8)
+def _milliseconds(work: Callable[[], object]) -> float:
+    """Return the median of some runs, the first of which is not counted."""
     taken: list[float] = []
     while len(taken) <= RUNS:
         began = time.process_time()
-        upscaler(whole_frame)
+        work()
         taken.append(time.process_time() - began)
         if taken[-1] > SLOW:
             return taken[-1] * 1e3
@@ -155,40 +181,55 @@ def _milliseconds(upscaler: Upscaler, small: Pixels) -> float:
 
 def table(rows: Sequence[Row]) -> str:
     """Return the means over the games as a table in Markdown, and the gains game by game."""
-    lines = [
-        "| upscaler | clean: dB | SSIM | SSIMULACRA2 | JPEG 85: dB | SSIM | SSIMULACRA2 | ms |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
+    lines = ["| way | dB | SSIMULACRA2 | KiB up | KiB down | ms |", "|---|---|---|---|---|---|"]
     for name in dict.fromkeys(row.name for row in rows if not row.name.startswith("own ")):
-        cells = [name]
-        for quality in (None, 85):
-            own = [row for row in rows if row.name == name and row.quality == quality]
-            cells += [
-                f"{statistics.fmean(row.psnr for row in own):.2f}",
-                f"{statistics.fmean(row.ssim for row in own):.4f}",
-                f"{statistics.fmean(row.ssimulacra2 for row in own):.1f}",
-            ]
-        mine = [row.ms for row in rows if row.name == name]
-        lines.append(f"| {' | '.join(cells)} | {statistics.median(mine):.1f} |")
-    lines += ["", *_by_game(rows, "dB over bicubic, JPEG 85", "psnr", "+.2f")]
-    lines += ["", *_by_game(rows, "SSIMULACRA2 over bicubic, JPEG 85", "ssimulacra2", "+.1f")]
+        own = [row for row in rows if row.name == name]
+        cells = [
+            f"{statistics.fmean(getattr(row, value) for row in own):{form}}"
+            for value, form in (
+                ("psnr", ".2f"), ("ssimulacra2", ".1f"), ("up", ".1f"), ("down", ".1f"),
+            )
+        ]  # fmt: skip
+        milliseconds = statistics.median(row.ms for row in own)
+        lines.append(f"| {name} | {' | '.join(cells)} | {milliseconds:.1f} |")
+    best = {game: max(row.psnr for row in rows if _is_free(row, game)) for game in _games(rows)}
+    base = {row.game: row.ssimulacra2 for row in rows if row.name == BASE}
+    lines += ["", *_by_game(rows, "dB over the best that costs nothing", "psnr", best, "+.2f")]
+    lines += ["", *_by_game(rows, "SSIMULACRA2 over the base", "ssimulacra2", base, "+.1f")]
     return "\n".join(lines)
 
 
-def _by_game(rows: Sequence[Row], title: str, value: str, form: str) -> Iterator[str]:
-    games = list(dict.fromkeys(row.game for row in rows))
+def _games(rows: Sequence[Row]) -> list[str]:
+    return list(dict.fromkeys(row.game for row in rows))
+
+
+def _is_free(row: Row, game: str) -> bool:
+    return row.game == game and row.name in FREE
+
+
+def _by_game(
+    rows: Sequence[Row], title: str, value: str, over: Mapping[str, float], form: str
+) -> Iterator[str]:
+    games = _games(rows)
     yield f"| {title} | {' | '.join(games)} |"
     yield "|---" * (len(games) + 1) + "|"
-    lossy = [row for row in rows if row.quality == 85]
-    base = {row.game: getattr(row, value) for row in lossy if row.name == "bicubic"}
-    for label in dict.fromkeys(_label(row.name) for row in lossy if row.name != "bicubic"):
+    for label in dict.fromkeys(_label(row.name) for row in rows):
         gains = {
-            row.game: getattr(row, value) - base[row.game]
-            for row in lossy
+            row.game: getattr(row, value) - over[row.game]
+            for row in rows
             if _label(row.name) == label
         }
         cells = [f"{gains[game]:{form}}" if game in gains else "–" for game in games]
         yield f"| {label} | {' | '.join(cells)} |"
+
+
+def recorded(folder: Path, frames: int) -> list[Pair]:
+    """Return pairs of a recording's last part, evenly over it; true ones where it has them."""
+    large = load(folder)
+    if (folder / "small").is_dir():
+        small = load_small(folder, len(large))
+        return drawn(_spread(small, frames), _spread(large, frames))
+    return judged(_spread(large[round(len(large) * (1 - HELD)) :], frames))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -203,27 +244,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     cv2.setNumThreads(1)
     try:
-        games = {}
-        for folder in sorted(options.recordings.glob("*/")):
-            pictures = load(folder)
-            games[folder.name] = pictures[round(len(pictures) * (1 - HELD)) :]
-        if not any(games.values()):
+        folders = sorted(options.recordings.glob("*/"))
+        games = {folder.name: recorded(folder, options.frames) for folder in folders}
+        games = {name: pairs for name, pairs in games.items() if pairs}
+        if not games:
             raise UsageError(
                 f"There are no recordings in {options.recordings}: "
                 "python -m training record crispy-doom."
             )
-        upscalers = processors(options.runs) | (public() if options.public else {})
+        adders = learnt(options.runs) | (public() if options.public else {})
         file = options.out / "upscalers.json"
         kept = json.loads(file.read_text())["rows"] if options.keep and file.is_file() else []
         rows = [Row(**one) for one in kept]
-        known = {(row.game, row.quality, row.name) for row in rows}
-        for row in measure(games, upscalers, options.frames, known):
-            print(f"{row.game} {row.quality or 'clean'} {row.name}: {row.psnr:.2f} dB "
-                  f"{row.ssim:.4f} {row.ssimulacra2:.1f} {row.ms:.1f} ms", flush=True)  # fmt: skip
+        known = {(row.game, row.name) for row in rows}
+        for row in measure(games, adders, known):
+            print(f"{row.game} {row.name}: {row.psnr:.2f} dB {row.ssimulacra2:.1f} "
+                  f"{row.up:.1f}+{row.down:.1f} KiB {row.ms:.1f} ms", flush=True)  # fmt: skip
             rows.append(row)
-            # In the order of the upscalers, whenever each was measured.
-            order = {name: place for place, name in enumerate(upscalers)}
-            rows.sort(key=lambda one: (one.game, one.quality or 0, order.get(one.name, -1)))
+            # In the order of the ways, whenever each was measured.
+            order = {name: place for place, name in enumerate([*FREE, *adders])}
+            rows.sort(key=lambda one: (one.game, order.get(one.name, -1)))
             _write(rows, file)
     except P2C2GError as error:
         print(error, file=sys.stderr)
@@ -232,28 +272,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from benchmarks import upscalers_plot  # only who draws needs matplotlib
 
     upscalers_plot.plot(rows, options.out / "upscalers.png")
-    upscalers_plot.crops(games, upscalers, options.out / "upscalers-crops.png")
-    upscalers_plot.lettering(games, upscalers, options.out / "upscalers-text.png")
-    print(f"{options.out}/upscalers.json, upscalers.png, upscalers-crops.png, upscalers-text.png")
+    upscalers_plot.crops(games, adders, options.out / "upscalers-crops.png")
+    print(f"{options.out}/upscalers.json, upscalers.png, upscalers-crops.png")
     return 0
 
 
 def _write(rows: Sequence[Row], file: Path) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
-    report = {"rows": [{name: getattr(row, name) for name in Row.__slots__} for row in rows]}
+    report = {"rows": [asdict(row) for row in rows]}
     file.write_text(json.dumps(report, indent=1) + "\n")
 
 
-def _by(text: str) -> Upscaler:
-    def double(pixels: Pixels) -> Pixels:
-        return run(Pipeline.parse(text).resolve(Size.of(pixels)), pixels)
-
-    return double
+def _by_net(net: network.Network) -> Adder:
+    return lambda pixels: net.added(pixels)[:, :, None]
 
 
-def _by_net(net: network.Network) -> Upscaler:
-    step = Pipeline.parse("upscale:2:ml-tiny").resolve(Size(2, 2)).steps[0]
-    return lambda pixels: net.double(pixels, step)
+def _adding(upscaler: Upscaler) -> Adder:
+    """Return what an upscaler that makes pictures adds to the base of what it got."""
+    return lambda pixels: difference(upscaler(pixels), based(pixels), CELL)
 
 
 def _label(name: str) -> str:

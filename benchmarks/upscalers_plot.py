@@ -3,52 +3,40 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import cv2
 import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
+from benchmarks.upscalers import FREE, Adder, Row, answered
 from p2c2g.media.frame import Pixels, Rect
+from p2c2g.media.methods import NETWORKS
 from p2c2g_training.measure import psnr
-from p2c2g_training.pairs import Pair, pair
-
-if TYPE_CHECKING:
-    from benchmarks.upscalers import Row
+from p2c2g_training.pairs import Pair
+from p2c2g_training.rivals import BASE
 
 _OURS, _SOFT, _COOL = "#d1495b", "#6b7a86", "#30638e"
 #: Large pixels along a crop's edge.
 _EDGE = 128
 #: What a page shows, in this order, where it was measured.
-_SHOWN = (
-    "bicubic",
-    "bicubic + sharpen",
-    "waifu2x upconv_7_photo",
-    "ml-tiny",
-    "ml-small",
-    "ml-large",
-)
-#: Where games always write something, in large pixels.
-_TEXT = {
-    "crispy-doom": Rect(1120, 592, _EDGE, _EDGE),
-    "etr": Rect(40, 0, _EDGE, _EDGE),
-    "frozen-bubble": Rect(24, 48, _EDGE, _EDGE),
-    "openttd": Rect(0, 56, _EDGE, _EDGE),
-}
+_SHOWN = ("Lanczos", "FSR", BASE, "waifu2x upconv_7_photo", *NETWORKS)
 
 
 def plot(rows: Sequence[Row], path: Path) -> None:
-    """Draw dB over bicubic, at JPEG 85, against milliseconds: each game's dot and their mean."""
-    base = {row.game: row.psnr for row in rows if (row.name, row.quality) == ("bicubic", 85)}
+    """Draw dB over the best that costs nothing against milliseconds: games' dots and their mean."""
+    best: dict[str, float] = {}
+    for row in rows:
+        if row.name in FREE:
+            best[row.game] = max(best.get(row.game, 0), row.psnr)
     points: dict[str, list[tuple[float, float]]] = {}
     for row in rows:
-        if row.quality == 85 and row.name != "nearest":
+        if row.name not in ("nearest", "bilinear"):
             own = row.name.startswith("own ")
             name = f"the game's own {row.name.split()[1]}" if own else row.name
-            points.setdefault(name, []).append((row.ms, row.psnr - base[row.game]))
+            points.setdefault(name, []).append((row.ms, row.psnr - best[row.game]))
     with mpl.rc_context({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False}):
         figure = Figure(figsize=(9, 5), layout="constrained")
         axes = figure.add_subplot()
@@ -66,56 +54,32 @@ def plot(rows: Sequence[Row], path: Path) -> None:
             axes.annotate(name, (ms, mean), xytext=(7, -3), textcoords="offset points")
         axes.set_xscale("log")
         axes.set_xlabel("milliseconds for 640x360 to 1280x720, one thread (logarithmic)")
-        axes.set_ylabel("PSNR over bicubic, dB (input JPEG 85 4:2:0)")
+        axes.set_ylabel("PSNR over the best that costs nothing, dB")
         axes.set_title("What it gains and what it costs: small dots are games, large ones means",
                        loc="left")  # fmt: skip
         figure.savefig(path, dpi=110)
 
 
-def crops(
-    games: Mapping[str, Sequence[Pixels]],
-    upscalers: Mapping[str, Callable[[Pixels], Pixels]],
-    path: Path,
-) -> None:
-    """Draw, for the last frame of each game, its most detailed corner by each upscaler."""
-    pairs = {game: pair(pictures[-1], 85) for game, pictures in games.items()}
-    where = {game: _detailed(one.large) for game, one in pairs.items()}
-    _page(pairs, where, upscalers, path)
-
-
-def lettering(
-    games: Mapping[str, Sequence[Pixels]],
-    upscalers: Mapping[str, Callable[[Pixels], Pixels]],
-    path: Path,
-) -> None:
-    """Draw, for the last frame of each game that always writes somewhere, that place."""
-    pairs = {game: pair(pictures[-1], 85) for game, pictures in games.items() if game in _TEXT}
-    if pairs:
-        _page(pairs, _TEXT, upscalers, path)
-
-
-def _page(
-    pairs: Mapping[str, Pair],
-    where: Mapping[str, Rect],
-    upscalers: Mapping[str, Callable[[Pixels], Pixels]],
-    path: Path,
-) -> None:
-    columns = ["as drawn", *(name for name in _SHOWN if name in upscalers), "own net"]
-    figure = Figure(figsize=(1.75 * len(columns), 2.0 * len(pairs)), layout="constrained")
-    grid = figure.subplots(len(pairs), len(columns), squeeze=False)
-    for line, (game, one) in zip(grid, pairs.items(), strict=True):
+def crops(games: Mapping[str, Sequence[Pair]], adders: Mapping[str, Adder], path: Path) -> None:
+    """Draw, for the last frame of each game, its most detailed corner by each way."""
+    columns = ["as drawn", *(name for name in _SHOWN if name in FREE or name in adders), "own net"]
+    figure = Figure(figsize=(1.75 * len(columns), 2.0 * len(games)), layout="constrained")
+    grid = figure.subplots(len(games), len(columns), squeeze=False)
+    for line, (game, pairs) in zip(grid, games.items(), strict=True):
+        one = pairs[-1]
+        place = _detailed(one.large)
         for axes, name in zip(line, columns, strict=True):
             axes.set_axis_off()
             key = f"own ml-tiny of {game}" if name == "own net" else name
             if name == "as drawn":
                 axes.set_title(f"{game}\nas drawn", fontsize=7)
-                shown = one.large
-            elif key in upscalers:
-                shown = upscalers[key](one.small)
-                axes.set_title(f"{name}\n{psnr(shown, one.large):.2f} dB (frame)", fontsize=7)
+                picture = one.large
+            elif key in FREE or key in adders:
+                picture = FREE[key](one.own) if key in FREE else answered(adders[key], one)
+                axes.set_title(f"{name}\n{psnr(picture, one.large):.2f} dB (frame)", fontsize=7)
             else:
                 continue
-            crop = where[game].of(shown)[:, :, ::-1]
+            crop = place.of(picture)[:, :, ::-1]
             axes.imshow(np.ascontiguousarray(crop), interpolation="nearest")
     figure.savefig(path, dpi=110, pil_kwargs={"optimize": True})
 

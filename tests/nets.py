@@ -60,7 +60,7 @@ def nudged(file: bytes, by: int = 9) -> bytes:
 
 
 def computed(parts: tuple[Layer, ...], cells: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Run a net in whole numbers, as :class:`Layer` says: (h, w, 12) to (h', w', 48)."""
+    """Run a net in whole numbers, as :class:`Layer` says: (h, w, 12) to (h', w', 16)."""
     value = cells.astype(np.int64)
     for layer in parts:
         kernel = layer.weight.shape[2]

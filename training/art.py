@@ -37,6 +37,14 @@ ART = {
     "colobot-common-textures": "GPL-3.0-or-later",
     "blobwars-data": "GPL-2.0-or-later, CC-BY-3.0 and CC-BY-SA-3.0",
 }
+#: By package of Debian 12, the licence of its pictures for a desktop: photographs and drawings.
+PICTURES = {
+    "lomiri-wallpapers-16.04": "CC-BY-4.0 and CC-BY-SA-4.0",
+    "lomiri-wallpapers-20.04": "CC-BY-4.0 and CC-BY-SA-4.0",
+    "mate-backgrounds": "GPL-2.0-or-later and CC-BY-SA-4.0",
+    "plasma-workspace-wallpapers": "LGPL-3.0 and CC-BY-SA-4.0",
+    "ukui-wallpapers": "CC-BY-SA-3.0",
+}
 #: Most pictures of one package: the largest have thousands, nearly alike.
 LIMIT = 500
 #: A collage's size.
@@ -107,6 +115,17 @@ def gather(folder: Path, seed: int) -> Art:
         if max(image.shape[:2]) <= _SPRITE:
             art.sprites.append(image)
     return art
+
+
+def pictures(folder: Path) -> list[Pixels]:
+    """Read the large pictures below a folder, such as those of :data:`PICTURES`."""
+    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in {".png", ".jpg"})
+    found = (_read(path) for path in files if path.is_file() and not path.is_symlink())
+    return [
+        np.ascontiguousarray(one[..., :3])
+        for one in found
+        if one is not None and min(one.shape[:2]) >= SIZE.height
+    ]
 
 
 def collages(arts: Sequence[Art], count: int, seed: int) -> NDArray[np.uint8]:

@@ -56,16 +56,12 @@ def _origins(old: int, new: int) -> list[int | None]:
 
 def _copy(old: Any, new: Any) -> None:
     """Copy an old convolution's numbers into a new one; its further numbers have no effect yet."""
-    assert isinstance(old, Fold)
-    assert isinstance(new, Fold)
     fed = old.inner.shape[1]
     new.bias.zero_()
     new.bias[: len(old.bias)] = old.bias
+    new.get_buffer("same")[: len(old.bias), :fed] = old.get_buffer("same")
     # No weight reads the new channels yet.
     new.inner[:, fed:] = 0
-    if old.outer is None or new.outer is None:
-        new.inner.zero_()
-        new.inner[: len(old.inner), :fed] = old.inner
-    else:
-        new.inner[:, :fed] = old.inner
+    new.inner[:, :fed] = old.inner
+    if isinstance(old, Fold):
         new.outer[: len(old.outer)] = old.outer

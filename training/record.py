@@ -9,11 +9,27 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from p2c2g.errors import UsageError
+from p2c2g.media.frame import Pixels
 from p2c2g.system.files import write_whole
 from p2c2g_training.recording import Sieve, load, save
 from training.games import SIZE, Game, playing
 
-__all__ = ["load", "record"]
+__all__ = ["load", "load_small", "record"]
+
+
+def load_small(folder: Path, frames: int) -> list[Pixels]:
+    """Return the frames that a game drew at half the size, where a recording has them.
+
+    They are in its folder ``small``, under the same names.
+
+    Raises:
+        UsageError: they are not as many as ``frames``.
+    """
+    found = load(folder / "small")
+    if len(found) != frames:
+        raise UsageError(f"{folder / 'small'} has {len(found)} frames where {frames} are due.")
+    return found
 
 
 def record(game: Game, folder: Path, seconds: float, seed: int = 1, settle: float = 3.0) -> int:

@@ -22,14 +22,20 @@ INTERVAL = 60.0
 
 
 def nets_of(game: str, store: NetStore) -> tuple[OwnNet, ...]:
-    """Return a game's nets.
+    """Return a game's nets, but for those of an earlier version.
 
     Raises:
         UsageError: it has none; the sentence says how one is made and which games have some.
     """
     found = store.find(game)
+    usable = tuple(net for net in found if not net.is_earlier)
+    if usable:
+        return usable
     if found:
-        return found
+        raise UsageError(
+            f"The nets of {game} were made for an earlier version, whose nets gave whole pictures: "
+            f"train one again with p2c2g train --game {game}."
+        )
     games = store.games()
     others = f"there are nets of {', '.join(games)}" if games else "there are none of any game yet"
     raise UsageError(

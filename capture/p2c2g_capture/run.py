@@ -126,7 +126,7 @@ def run(options: RunOptions, settings: Settings, console: Console) -> None:
         if not options.headless:
             viewer = ViewerServer(
                 hub,
-                lambda: {**session.live(), "notice": source.notice()},
+                lambda: _live(session, source),
                 host=options.host,
                 port=options.port,
                 allowed=options.allow_hosts,
@@ -286,6 +286,12 @@ class Ending:
             self._console.print(*told, sep="\n")
 
 
+def _live(session: Session, source: Source) -> dict[str, Any]:
+    """Return the figures of the last seconds, with what there is to say of source and session."""
+    live = session.live()
+    return {**live, "notice": ". ".join(filter(None, (source.notice(), live["notice"])))}
+
+
 def _play(session: Session, pacer: Pacer, console: Console) -> None:
     # What was loaded until now stays: a full collection of it takes tens of milliseconds.
     gc.collect()
@@ -294,6 +300,7 @@ def _play(session: Session, pacer: Pacer, console: Console) -> None:
         with LiveLine(console, session.live):
             for frame in pacer:
                 session.submit(frame)
+                pacer.every = session.every
     finally:
         session.close(pacer.due)
 

@@ -68,21 +68,22 @@ def base(
     """Return the base layer of a frame, or of the padded part of a chunk.
 
     Args:
-        pixels: ``(height, width, 3 or 4)`` uint8, BGR; a view will do.
+        pixels: ``(height, width, 3 or 4)`` uint8, BGR, or ``(height, width)``, one plane such as
+            luma; a view will do.
         scale_x: the whole pipeline's, across; a part has to begin where its plan is aligned.
         scale_y: the same, down.
         size: of the result, as the pipeline would give it.
         out: is filled, where it is given: of the result's shape, each row in one piece.
 
     Returns:
-        ``(size.height, size.width, 3)`` uint8, BGR.
+        ``(size.height, size.width, 3)`` uint8, BGR; of a plane, ``(size.height, size.width)``.
     """
     if out is None:
-        out = np.empty((size.height, size.width, 3), np.uint8)
+        out = np.empty((size.height, size.width, 3)[: pixels.ndim], np.uint8)
     if scale_x == scale_y == 1 and Size.of(pixels) == size:
-        out[:] = pixels[:, :, :3]
+        out[:] = pixels[..., :3] if pixels.ndim == 3 else pixels
         return out
-    if pixels.shape[2] == 4:
+    if pixels.shape[2:] == (4,):
         pixels = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGRA2BGR), np.uint8)
     _Scaler(kernel(scale_x), kernel(scale_y), size).run(pixels, out)
     return out
@@ -105,7 +106,7 @@ def _most(across: Kernel) -> int:
 class _Scaler:
     """Old pixels to new ones, a band of rows at a time.
 
-    A band is ``(rows, 3 * columns)``: of each row the three colours side by side, each with its
+    A band is ``(rows, colours * columns)``: of each row the colours side by side, each with its
     border.  So a step aside, or down, is a step in memory, and numpy runs over whole bands.
     What a row's filter makes of the borders means nothing and is cut off in the end.
     """
@@ -132,10 +133,13 @@ class _Scaler:
                 if not part.size:  # the last period may be cut short
                     break
                 planes = list(colours[: part.shape[0], :, : size.width].transpose(1, 0, 2))
-                cv2.merge(planes, dst=part)
+                if len(planes) == 1:
+                    part[:] = planes[0]
+                else:
+                    cv2.merge(planes, dst=part)
 
     def _band(self, pixels: Pixels, rows: int) -> Iterator[Pixels]:
-        """Give, phase by phase down, ``(rows, 3, columns)`` of a band and what is around it."""
+        """Give, phase by phase down, ``(rows, colours, columns)`` of a band with its halo."""
         across, down = self._across, self._down
         view = _across(pixels, across)
         nearest = [view(at) for at in across.nearest]
@@ -172,24 +176,25 @@ class _Scaler:
             _fit([one for row in parts for one in row], rows_of(sixteenths[0])(0))
         for row in parts:
             levels = [_levels(one, is_within=is_exact) for one in row]
-            yield _interleaved(levels).reshape(rows, 3, -1)
+            yield _interleaved(levels).reshape(rows, 3 if pixels.ndim == 3 else 1, -1)
 
 
 def _across(pixels: Pixels, filters: Kernel) -> _View:
-    """Return the view along the rows of a band: ``(rows, 3 * periods)`` each."""
+    """Return the view along the rows of a band: ``(rows, colours * periods)`` each."""
     step, before = filters.inputs, filters.before
     rows, columns = pixels.shape[0], pixels.shape[1] // step
+    planes = cv2.split(pixels)
     # Room behind for the steps aside of the last row.
     room = before + filters.after
-    apart = np.zeros((step, rows * 3 * columns + room), np.int16)
+    apart = np.zeros((step, rows * len(planes) * columns + room), np.int16)
     for first in range(step):
-        colours = apart[first, : apart.shape[1] - room].reshape(rows, 3, columns)
-        for number, colour in enumerate(cv2.split(pixels)):
+        colours = apart[first, : apart.shape[1] - room].reshape(rows, -1, columns)
+        for number, colour in enumerate(planes):
             colours[:, number] = colour[:, first::step]
 
     def view(at: int) -> _Whole:
         begin, first = divmod(before + at, step)
-        return apart[first, begin:][: rows * 3 * columns].reshape(rows, -1)
+        return apart[first, begin:][: rows * len(planes) * columns].reshape(rows, -1)
 
     return view
 

@@ -6,6 +6,8 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
+from kombu.utils.json import dumps
+
 from p2c2g.messaging import envelope, names
 from p2c2g.messaging.errors import BROKER_ERRORS
 from p2c2g.messaging.pipelining import CommandStream
@@ -16,6 +18,9 @@ logger = logging.getLogger(__name__)
 
 #: Seconds for which the broker keeps answers to remote control: who asked may have been killed.
 REPLY_LIFETIME = 60
+
+#: Seconds for which a channel that closes waits for the reply to its last batches.
+CLOSE_PATIENCE = 2.0
 
 
 class Channel(ReadingChannel):
@@ -35,6 +40,11 @@ class Channel(ReadingChannel):
             self._stream = CommandStream(lambda: self.pool, busy_after=self.busy_after)
         return self._stream
 
+    @property
+    def supports_batch_publish(self) -> bool:
+        """Tell that there are batches: ours leave once, however often the pool's commands do."""
+        return True
+
     def create_publish_batch(self, max_size: int) -> Batch:
         """Return the batch that ``producer.batch()`` fills."""
         return Batch(self, max_size)
@@ -48,6 +58,7 @@ class Channel(ReadingChannel):
 
     def _put(self, queue: str, message: dict[str, Any], **kwargs: Any) -> None:
         if not isinstance(message["body"], bytes):
+            self._decode(dumps(message).encode())  # A reader would throw it away.
             super()._put(queue, message, **kwargs)
             if names.is_control_reply(queue):
                 with self.conn_or_acquire() as client:
@@ -72,7 +83,7 @@ class Channel(ReadingChannel):
         if stream is None:
             return
         try:
-            stream.collect(leave=0)
+            stream.collect(leave=0, patience=CLOSE_PATIENCE)
         except BROKER_ERRORS as error:
             logger.warning("The last messages may not have left: %s", error)
         finally:

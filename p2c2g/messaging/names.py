@@ -16,6 +16,8 @@ DEFAULT_PREFIX: Final = "p2c2g"
 ENHANCE_TASK: Final = "p2c2g.enhance"
 #: Queues by capability.
 CAPABILITIES: Final = ("gpu", "cpu")
+#: The queue of orders to train.
+TRAIN_QUEUE: Final = "train"
 
 #: The exchange of Celery's remote control.
 _PIDBOX = "celery.pidbox"
@@ -56,6 +58,11 @@ def peers() -> str:
 def banned() -> str:
     """Return the key of the hash of all bans."""
     return f"{ours()}banned"
+
+
+def spoken() -> str:
+    """Return the key of the versions that sessions speak, of the one that told last."""
+    return f"{ours()}spoken"
 
 
 def beat(peer: str) -> str:

@@ -26,6 +26,8 @@ from p2c2g.system.files import write_together
 MAX_NAME = 64
 #: Bytes of a net's file and of a card at most.
 MAX_MODEL, MAX_CARD = 512 * 1024, 64 * 1024
+#: What nets give, as their cards say: residuals; those of the first form gave whole pictures.
+FORM = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,11 @@ class OwnNet:
     name: str
     path: Path
     card: dict[str, Any]
+
+    @property
+    def is_earlier(self) -> bool:
+        """Tell whether it was made for an earlier version, and no peer can run it any more."""
+        return self.card.get("form") != FORM
 
 
 class NetStore:
@@ -68,7 +75,7 @@ class NetStore:
         if not 0 < len(model) <= MAX_MODEL:
             raise UsageError(f"A net of {len(model)} bytes cannot be kept: 1 to {MAX_MODEL} can.")
         path = place / f"{method}.onnx"
-        told = {**card, "sha256": hashlib.sha256(model).hexdigest()}
+        told = {**card, "form": FORM, "sha256": hashlib.sha256(model).hexdigest()}
         text = json.dumps(told, indent=1) + "\n"
         if len(text) > MAX_CARD:
             raise UsageError(f"A card of {len(text)} bytes cannot be kept: at most {MAX_CARD} can.")

@@ -151,7 +151,7 @@ class Maintenance:
             try:
                 agree = self._around.comparer.agree(compare.examination, compare.answer)
             except ChunkError as error:
-                logger.warning("Peer %s failed an examination: %s", compare.examination.peer, error)
+                logger.info("Peer %s failed an examination: %s", compare.examination.peer, error)
             with self._shell as core:
                 core.compared(compare, agree, self._clock())
 

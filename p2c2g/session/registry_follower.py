@@ -119,7 +119,7 @@ class RegistryFollower:
             BrokerUnavailableError: the broker does not answer.
         """
         for peer in self._registry.sweep(dead):
-            logger.warning("Peer %s has died.", peer)
+            logger.info("Peer %s has died.", peer)
             self._drop(peer)
 
     def _asked(self, pool: Collection[str]) -> list[str]:
@@ -141,11 +141,11 @@ class RegistryFollower:
         if beat is None or beat.instance != enrolment.instance:
             self._drop(peer)
             return None
+        serves = self._config.queue in enrolment.queues
         return Facts(
             id=peer,
-            ready=beat.state is PeerState.READY
-            and self._config.queue in enrolment.queues
-            and peer not in banned,
+            serves=serves,
+            ready=serves and beat.state is PeerState.READY and peer not in banned,
             slots=enrolment.slots,
             busy=beat.in_flight + pulse.waiting,
             rtt=rtt + beat.rtt,

@@ -149,6 +149,11 @@ class Session:
         with self._shell as core:
             return core.frames_in_flight
 
+    @property
+    def every(self) -> int:
+        """Return of how many ticks of the source one is to be captured: 1 where there is time."""
+        return self.tables.rate.every
+
     def live(self) -> dict[str, Any]:
         """Return the figures of the last seconds."""
         return self.tally.live(self._clock(), self.frames_in_flight)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from p2c2g.errors import ProcessorError
+from p2c2g.media.base import base
 from p2c2g.media.frame import Pixels, Size
 from p2c2g.media.methods import METHODS, NETWORKS
 from p2c2g.media.operations import OPERATIONS, Pipeline, Plan, Step
@@ -130,6 +131,17 @@ def test_the_smallest_pictures_work(device: Registry, text: str, size: Size) -> 
     assert Size.of(device.run(plan, pixels)) == plan.output
 
 
+@pytest.mark.parametrize("text", [text for text in SMOOTH if "base" in text])
+def test_the_base_is_the_gamers_own_to_the_level(
+    device: Registry, text: str, picture: Pixels
+) -> None:
+    """Residuals are added to a base that another machine made."""
+    for pixels in (picture, np.where(picture > 127, np.uint8(255), np.uint8(0))):
+        plan = plan_for(text, pixels)
+        due = base(pixels, plan.scale_x, plan.scale_y, plan.output)
+        np.testing.assert_array_equal(device.run(plan, pixels), due)
+
+
 def test_nearest_repeats_the_pixel_that_holds_the_centre(device: Registry) -> None:
     row = np.arange(4, dtype=np.uint8)[None, :, None].repeat(3, 2)
     twice = device.run(plan_for("upscale:2:nearest", row), row)
@@ -247,7 +259,7 @@ def test_a_result_of_another_size_is_refused(picture: Pixels) -> None:
         return pixels
 
     with pytest.raises(ProcessorError, match="where a picture of 106x82 is due"):
-        run(plan_for("upscale:2", picture), picture)
+        run(plan_for("upscale:2:bicubic", picture), picture)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The engine of a card, by way of PyTorch's CPU device: the CPU engine's very results."""
+"""The engine of a card, by way of PyTorch's CPU device: the CPU engine's very residuals."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from importlib.util import find_spec
 
+import numpy as np
 import pytest
 
 from p2c2g.errors import (
@@ -21,9 +22,11 @@ from p2c2g.errors import (
     UsageError,
     WireError,
 )
+from p2c2g.media.cells import cell_of
 from p2c2g.media.codecs import codec
 from p2c2g.media.frame import Rect, Size
 from p2c2g.media.operations import Pipeline
+from p2c2g.media.residual import Form
 from p2c2g_workers import nets
 from p2c2g_workers.engine import Work
 from p2c2g_workers.engine.cpu import CpuEngine
@@ -43,15 +46,35 @@ from tests.unit.test_gpu_ops import picture
 CPU = torch.device("cpu")
 SOON = 30.0
 SIZE = Size(48, 40)
-PIPELINES = ["upscale:2", "denoise:0.3,upscale:2:lanczos,sharpen:0.5", "pass"]
+#: One that adds something to the base, another that begins with it, and so on.
+UPSCALE = "upscale:2:bicubic"
+PIPELINES = [
+    UPSCALE,
+    "upscale:2",
+    "upscale:2,sharpen:0.7",
+    "sharpen:0.7,upscale:2",
+    "denoise:0.3,upscale:2:lanczos,sharpen:0.5",
+    "upscale:3/2:lanczos",
+    "resize:70x59:lanczos",
+    "upscale:1/2:lanczos",
+    "sharpen:1",
+    "pass",
+]
 needs_nets = pytest.mark.skipif(nets.MISSING, reason="needs onnx: pip install 'p2c2g[ml]'")
 
 
-def work(text: str, *, how: str = "raw", seed: int = 1, size: Size = SIZE) -> Work:
+def work(
+    text: str, *, how: str = "raw", seed: int = 1, size: Size = SIZE, form: Form | None = None
+) -> Work:
+    """A chunk in a codec, of which the residual is wanted in the same but where told otherwise."""
     pixels = picture(size, seed, "soft")
     plan = Pipeline.parse(text).resolve(size)
-    crop = Rect(4, 6, plan.output.width - 9, plan.output.height - 8)
-    return Work(plan, how, 85, codec(how).encode(pixels, 85), size, crop)
+    cell = cell_of(plan.scale_x, plan.scale_y)
+    x, y = 4 * cell.width, 6 * cell.height
+    # The right edge cuts a cell.
+    crop = Rect(x, y, plan.output.width - x - 1, plan.output.height - y - 2)
+    payload = codec(how).encode(pixels, 85)
+    return Work(plan, how, payload, size, crop, form or Form(how, 85))
 
 
 @pytest.fixture
@@ -126,6 +149,40 @@ def test_the_result_is_the_cpu_engines(engine: TorchEngine, text: str, how: str)
     assert done.process_us > 0
 
 
+@pytest.mark.parametrize("text", PIPELINES)
+@pytest.mark.parametrize(
+    "form",
+    [
+        Form("raw", 85, in_colour=True),
+        Form("jpeg", 85, in_colour=True),
+        Form("jpeg", 60, 4),
+        Form("webp", 90, 8),
+    ],
+    ids=str,
+)
+def test_the_residual_is_the_cpu_engines_in_every_form(
+    engine: TorchEngine, text: str, form: Form
+) -> None:
+    given = work(text, form=form)
+    assert engine.enhance(given).payload == CpuEngine().enhance(given).payload
+
+
+@pytest.mark.parametrize("form", [Form("raw", 85), Form("jpeg", 95, 8)], ids=str)
+def test_levels_that_no_byte_holds_are_kept_or_cut_off_as_by_the_cpu(
+    engine: TorchEngine, form: Form
+) -> None:
+    size = Size(48, 48)
+    dots = np.zeros((48, 48, 3), np.uint8)
+    dots[1::3, 1::3] = 255  # just what the nearest pixels are, and a ninth of the area
+    plan = Pipeline.parse("upscale:1/3:nearest").resolve(size)
+    payload = codec("raw").encode(dots, 85)
+    given = Work(plan, "raw", payload, size, Rect(0, 0, 16, 16), form)
+    done = engine.enhance(given)
+    assert done.payload == CpuEngine().enhance(given).payload
+    if codec(form.codec).lossless:
+        assert (form.decode(done.payload, Size(16, 16)) == 255 - 28).all()
+
+
 @needs_nets
 def test_a_net_is_the_cpu_engines_too(engine: TorchEngine) -> None:
     given = work("upscale:2:ml-tiny,sharpen:0.2", how="jpeg")
@@ -136,7 +193,7 @@ def test_a_net_is_the_cpu_engines_too(engine: TorchEngine) -> None:
 def test_several_wait_and_go_as_one_batch() -> None:
     gate = Gate()
     engine = TorchEngine(carrier=gate, max_batch=3)
-    works = [work("upscale:2", seed=seed) for seed in range(6)]
+    works = [work(UPSCALE, seed=seed) for seed in range(6)]
     due = [CpuEngine().enhance(one).payload for one in works]
     assert gathered(engine, gate, works) == due
     assert gate.batches == [1, 3, 2]
@@ -147,22 +204,25 @@ def test_another_plan_or_size_is_another_batch() -> None:
     gate = Gate()
     engine = TorchEngine(carrier=gate)
     works = [
-        work("upscale:2"),
-        work("upscale:2", seed=2),
+        work(UPSCALE),
+        work(UPSCALE, seed=2),
         work("sharpen:1"),
-        work("upscale:2", size=Size(30, 40)),
-        replace(work("upscale:2", how="jpeg", seed=3), crop=Rect(0, 0, 20, 10), quality=50),
+        work(UPSCALE, size=Size(30, 40)),
+        replace(work(UPSCALE, how="png", seed=3), crop=Rect(0, 0, 20, 10)),
+        work(UPSCALE, how="jpeg"),
+        work(UPSCALE, how="png", form=Form("webp", 40, 3)),
+        work(UPSCALE, form=Form("raw", 85, in_colour=True)),
     ]
     due = [CpuEngine().enhance(one).payload for one in works]
     assert gathered(engine, gate, works) == due
-    assert gate.batches == [1, 2, 1, 1]
+    assert gate.batches == [1, 2, 1, 1, 2, 1]
     engine.close()
 
 
 def test_without_memory_for_all_it_is_half_of_them_from_then_on() -> None:
     gate, told = Gate(most=2), []
     engine = TorchEngine(carrier=gate, shrunk=told.append)
-    works = [work("upscale:2", seed=seed) for seed in range(8)]
+    works = [work(UPSCALE, seed=seed) for seed in range(8)]
     due = [CpuEngine().enhance(one).payload for one in works]
     assert gathered(engine, gate, works) == due
     # Seven at once, four, two and two, and then by twos at once.
@@ -179,9 +239,9 @@ def test_what_finds_no_memory_alone_is_told_and_the_engine_goes_on() -> None:
     gate.go.set()
     engine = TorchEngine(carrier=gate)
     with pytest.raises(OutOfMemory, match="no memory for one chunk: CUDA out of memory"):
-        engine.enhance(work("upscale:2"))
+        engine.enhance(work(UPSCALE))
     gate.most = 1
-    given = work("upscale:2")
+    given = work(UPSCALE)
     assert engine.enhance(given).payload == CpuEngine().enhance(given).payload
     engine.close()
 
@@ -190,7 +250,7 @@ def test_a_shape_is_recorded_when_it_is_warm_and_replayed_after() -> None:
     gate = Gate()
     gate.go.set()
     engine = TorchEngine(carrier=gate)
-    given = work("upscale:2")
+    given = work(UPSCALE)
     due = CpuEngine().enhance(given).payload
     for _ in range(stock.WARM + 4):
         assert engine.enhance(given).payload == due
@@ -200,20 +260,20 @@ def test_a_shape_is_recorded_when_it_is_warm_and_replayed_after() -> None:
 
 
 def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stock, "MAX_CHAINS", 2)
+    monkeypatch.setattr(stock, "MAX_PLANS", 2)
     monkeypatch.setattr(stock, "MAX_GRAPHS", 3)
     gate = Gate()
     gate.go.set()
     engine = TorchEngine(carrier=gate)
     for width in (20, 21, 22, 23, 24):
         for _ in range(stock.WARM + 2):
-            engine.enhance(work("upscale:2", size=Size(width, 20)))
-    assert len(engine._stock._chains) == 2
+            engine.enhance(work(UPSCALE, size=Size(width, 20)))
+    assert len(engine._stock._plans) == 2
     assert len(engine._stock._graphs) <= 3
-    assert {place[1].width for place in engine._stock._chains} == {23, 24}
-    assert {place[1].width for place, _ in engine._stock._graphs} == {23, 24}
+    assert {place.size.width for place in engine._stock._plans} == {23, 24}
+    assert {place.size.width for place, _ in engine._stock._graphs} == {23, 24}
     engine.close()
-    assert not engine._stock._chains
+    assert not engine._stock._plans
 
 
 def test_what_a_card_says_of_itself_is_a_device_error(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -226,17 +286,19 @@ def test_what_a_card_says_of_itself_is_a_device_error(monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(gate, "together", broken)
     with pytest.raises(DeviceError, match="illegal memory access") as caught:
-        engine.enhance(work("upscale:2"))
+        engine.enhance(work(UPSCALE))
     assert not isinstance(caught.value, OutOfMemory)
     engine.close()
 
 
 def test_a_chunk_that_is_not_what_was_announced_is_refused(engine: TorchEngine) -> None:
-    given = work("upscale:2")
+    given = work(UPSCALE)
     with pytest.raises(WireError, match="its picture is 48x40 where its header says 48x41"):
         engine.enhance(replace(given, size=Size(48, 41)))
     with pytest.raises(WireError, match="crop lies outside"):
         engine.enhance(replace(given, crop=Rect(0, 0, 97, 10)))
+    with pytest.raises(WireError, match="begins inside a cell of 2x2 pixels"):
+        engine.enhance(replace(given, crop=Rect(2, 1, 20, 10)))
     with pytest.raises(CodecError, match="damaged"):
         engine.enhance(replace(given, payload=given.payload[:60]))
     with pytest.raises(ProcessorError, match="no processor for upscale:ml"):

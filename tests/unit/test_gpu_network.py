@@ -114,7 +114,7 @@ def test_products_of_matrices_give_the_same(method: str) -> None:
     pixels = np.stack([picture(Size(70, 81), seed, "noise") for seed in (1, 2)])
     given, held = ops.as_pictures(torch.from_numpy(pixels)), ops.Tables(CPU)
     net = TorchNet(weights, CPU)
-    assert torch.equal(net._double(given, held, True), net.double(given, held))
+    assert torch.equal(net._added(given, held, True), net.added(given, held))
     assert net.prove(given, held)
 
 

@@ -13,6 +13,7 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from p2c2g.errors import ProcessorError, UsageError
+from p2c2g.media.base import base
 from p2c2g.media.chunker import Grid, cut, plan_chunks
 from p2c2g.media.frame import Pixels, Size
 from p2c2g.media.operations import Pipeline, Plan
@@ -32,6 +33,12 @@ CPU = torch.device("cpu")
 
 #: To the very pixels, and within ``ops.BICUBIC_TOLERANCE``.
 EXACT = [
+    "upscale:2:base",
+    "upscale:3:base",
+    "upscale:3/2:base",
+    "upscale:4/3:base",
+    "upscale:2/3:base",
+    "resize:70x61:base",
     "upscale:2:nearest",
     "upscale:4/3:nearest",
     "upscale:1/3:nearest",
@@ -175,11 +182,12 @@ def test_weights_are_a_partition_and_repeat_with_the_phase(factor: Fraction, sou
         np.testing.assert_array_equal(again, taps.weight[:, : again.shape[1]])
 
 
-def test_the_cubic_over_cells_is_the_cubic() -> None:
-    """Its weights sum to one, and 8 bits are enough for each half of them."""
-    cells = tables.cubic_cells()
-    assert (cells.sum((1, 2, 3)) == 1 << 16).all()
-    high = (cells + 128) >> 8
-    low = cells - (high << 8)
-    assert np.abs(high).max() < 256
-    assert np.abs(low).max() <= 128
+@given(sizes, st.integers(0, 2**31), kinds)
+@settings(max_examples=EXAMPLES)
+@example(Size(1, 1), 1, "hard")
+def test_the_base_layer_is_that_of_the_cpu(size: Size, seed: int, kind: str) -> None:
+    pixels = picture(size, seed, kind)
+    due = base(pixels, Fraction(2), Fraction(2), Size(2 * size.width, 2 * size.height))
+    given = ops.as_pictures(torch.from_numpy(pixels[None]))
+    found = ops.as_pixels(ops.doubled(given, ops.Tables(CPU)))[0].numpy()
+    np.testing.assert_array_equal(found, due)

@@ -6,7 +6,7 @@ import logging
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
@@ -171,11 +171,9 @@ def test_a_chunks_own_error_is_raised_and_does_not_count() -> None:
     strange = chunk("upscale:2", "raw", Size(16, 16))
     for _ in range(2 * FAILURES):
         with pytest.raises(WireError, match="where its header says 9x9"):
-            scene.engine.enhance(
-                Work(strange.plan, "raw", 85, strange.payload, Size(9, 9), strange.crop)
-            )
+            scene.engine.enhance(replace(strange, size=Size(9, 9)))
         with pytest.raises(CodecError, match="are not raw"):
-            scene.engine.enhance(Work(strange.plan, "raw", 85, b"none", strange.size, strange.crop))
+            scene.engine.enhance(replace(strange, payload=b"none"))
     assert scene.engine.well
     assert scene.lost == []
 

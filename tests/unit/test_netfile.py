@@ -63,8 +63,8 @@ def test_it_reckons_as_is_stated(method: str) -> None:
     cells = filled.reshape(tall, 2, wide, 2, 3).transpose(0, 2, 1, 3, 4).reshape(tall, wide, 12)
     large = computed(weights.layers, cells)
     tall, wide = large.shape[:2]
-    due = large.reshape(tall, wide, 4, 4, 3).transpose(0, 2, 1, 3, 4).reshape(48, 60, 3)
-    np.testing.assert_array_equal(network.Network(weights).correction(pixels), due)
+    due = large.reshape(tall, wide, 4, 4).transpose(0, 2, 1, 3).reshape(48, 60).astype(int) - 128
+    np.testing.assert_array_equal(network.Network(weights).added(pixels), due)
     assert np.ptp(due) > 40, "the net does nothing here, so this says nothing"
 
 
@@ -211,10 +211,10 @@ def _scale(value: float) -> bytes:
     return _with(1, scale=np.full(32, value, np.float32))
 
 
-def _of_width(width: int) -> bytes:
-    """Return a net of three convolutions, as wide as asked for."""
+def _of_width(width: int, out: int = netfile.CELL_OUT) -> bytes:
+    """Return a net of three convolutions, as wide as asked for, that gives so many numbers."""
     made, before = [], 12
-    for after, kernel in ((width, 3), (width, 3), (width, 3), (48, 1)):
+    for after, kernel in ((width, 3), (width, 3), (width, 3), (out, 1)):
         zeros = np.zeros((after, before, kernel, kernel), np.int8)
         made.append(
             Layer(
@@ -233,6 +233,11 @@ WRONG: dict[str, tuple[Callable[[], bytes], str]] = {
     "too long": (lambda: SOUND + bytes(netfile.MAX_MODEL), f"more than {netfile.MAX_MODEL}"),
     "renamed": (lambda: _changed(_renamed), "it has no 'bias1'"),
     "shorter": (lambda: _changed(_shorter), "'weight1' has 9215 bytes where 9216 are due"),
+    "whole pictures": (
+        lambda: _of_width(32, 48),
+        "made for an earlier version, whose nets gave whole pictures: train it again with p2c2g",
+    ),
+    "another number of results": (lambda: _of_width(32, 20), "'weight3' has 640 bytes where 512"),
     "another shape": (lambda: _of_width(33), "33 channels wide for 3 convolutions"),
     "too many layers": (lambda: write([*layers(), layers()[-1]]), "32 channels wide for 4"),
     "weights of eight bits": (

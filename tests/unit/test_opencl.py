@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 
 from p2c2g.errors import WireError
 from p2c2g.media.chunker import Grid, cut, plan_chunks
-from p2c2g.media.codecs import codec
 from p2c2g.media.frame import Pixels, Size
 from p2c2g.media.operations import Pipeline
 from p2c2g_workers.engine.cpu import CpuEngine
@@ -33,16 +32,19 @@ PIPELINES = [
     *(f"upscale:{factor}:bicubic" for factor in ("2", "4/3", "4", "8/3", "3/2")),
     *(f"upscale:{factor}:bilinear" for factor in ("2", "4/3", "3", "1.25")),
     "resize:240x150:bilinear",
+    "upscale:2",
+    "denoise:1,upscale:3/2,sharpen:1",
     "sharpen:0.5",
     "sharpen:0.37",
     "sharpen:4",
     "denoise:0.3",
-    "upscale:2,sharpen:0.5",
-    "denoise:1,upscale:2,sharpen:1",
+    "upscale:2:bicubic,sharpen:0.5",
+    "denoise:1,upscale:2:bicubic,sharpen:1",
 ]
 #: Sharpening makes what was off before it more so: once around, and by its amount.
-AFTER = {"upscale:2,sharpen:0.5": 2, "denoise:1,upscale:2,sharpen:1": 3}
-EXACT = ("sharpen:", "denoise:")
+AFTER = {"upscale:2:bicubic,sharpen:0.5": 2, "denoise:1,upscale:2:bicubic,sharpen:1": 3}
+#: All else, such as the base layer, is exact.
+KERNELS = (":bicubic", ":bilinear")
 
 
 @pytest.fixture(autouse=True)
@@ -62,7 +64,7 @@ def apart(ours: Pixels, theirs: Pixels) -> int:
 def allowed(text: str) -> int:
     if text in AFTER:
         return AFTER[text]
-    return 0 if text.startswith(EXACT) else LEVELS
+    return LEVELS if any(kernel in text for kernel in KERNELS) else 0
 
 
 @pytest.mark.parametrize("text", PIPELINES)
@@ -76,7 +78,9 @@ def test_it_is_the_cpus_picture_within_the_tolerance(
     assert apart(OPENCL.run(plan, pixels), run(plan, pixels)) <= allowed(text)
 
 
-@pytest.mark.parametrize("text", ["upscale:2", "upscale:4/3", "upscale:1.25:bilinear"])
+@pytest.mark.parametrize(
+    "text", ["upscale:2:bicubic", "upscale:4/3:bicubic", "upscale:1.25:bilinear"]
+)
 def test_far_from_the_edge_it_is_no_worse(text: str) -> None:
     pixels = noise(1, 4000, 6)
     plan = Pipeline.parse(text).resolve(Size.of(pixels))
@@ -96,7 +100,7 @@ def test_chunks_are_the_whole_frame_within_the_tolerance(text: str) -> None:
 def test_threads_get_the_same_pixels_as_one() -> None:
     pictures = [noise(seed, 160 + seed, 90) for seed in range(8)]
     plans = [
-        Pipeline.parse("upscale:2,sharpen:0.5,denoise:0.3").resolve(Size.of(each))
+        Pipeline.parse("upscale:2:bicubic,sharpen:0.5,denoise:0.3").resolve(Size.of(each))
         for each in pictures
     ]
     alone = [OPENCL.run(plan, each) for plan, each in zip(plans, pictures, strict=True)]
@@ -125,6 +129,14 @@ def test_the_engine_can_do_what_the_cpu_can() -> None:
     assert not engine.can(replace(step, name="dream"))
 
 
+@pytest.mark.parametrize("how", ["raw", "jpeg"])
+@pytest.mark.parametrize("text", ["upscale:2", "upscale:2,sharpen:0.5", "sharpen:1", "denoise:0.3"])
+def test_what_it_adds_is_what_the_cpu_adds(text: str, how: str) -> None:
+    """The base, to which it is added, is the gamer's to the level; so is what is exact."""
+    work = chunk(text, how, Size(96, 54))
+    assert OpenClEngine().enhance(work).payload == CpuEngine().enhance(work).payload
+
+
 def test_the_engine_refuses_what_is_not_what_it_says() -> None:
     engine, work = OpenClEngine(), chunk("upscale:2", "raw", Size(32, 18))
     with pytest.raises(WireError, match="its picture is 32x18 where its header says 31x18"):
@@ -132,7 +144,7 @@ def test_the_engine_refuses_what_is_not_what_it_says() -> None:
     with pytest.raises(WireError, match="its crop lies outside"):
         engine.enhance(replace(work, crop=replace(work.crop, x=1)))
     done = engine.enhance(work)
-    assert Size.of(codec("raw").decode(done.payload)) == Size(64, 36)
+    assert work.form.decode(done.payload, Size(64, 36)).shape == (36, 64, 1)
 
 
 SCRIPT = """
@@ -146,7 +158,7 @@ try:
     OpenClEngine({device!r})
 except UnavailableError as error:
     raise SystemExit(str(error))
-for text in ("upscale:2", "upscale:2:bilinear", "sharpen:0.5", "denoise:0.5"):
+for text in ("upscale:2:bicubic", "upscale:2:bilinear", "sharpen:0.5", "denoise:0.5"):
     pixels = np.zeros((90, 160, 3), np.uint8)
     OPENCL.run(Pipeline.parse(text).resolve(Size.of(pixels)), pixels)
 """

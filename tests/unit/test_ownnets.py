@@ -65,6 +65,23 @@ def test_a_game_without_nets_is_told_how_to_have_one(tmp_path: Path) -> None:
     assert [net.method for net in nets_of("openttd", store)] == ["ml-tiny"]
 
 
+def test_nets_of_an_earlier_version_are_refused_in_a_sentence(tmp_path: Path) -> None:
+    store = NetStore(tmp_path)
+    for method in ("ml-tiny", "ml-small"):
+        store.put("etr", method, b"x", {})
+    card = tmp_path / "etr" / "ml-tiny.json"
+    card.write_text(card.read_text().replace('"form": 2,', ""))
+    assert [net.is_earlier for net in store.find("etr")] == [True, False]
+    assert [net.method for net in nets_of("etr", store)] == ["ml-small"]
+    (tmp_path / "etr" / "ml-small.onnx").unlink()
+    with pytest.raises(UsageError) as refused:
+        nets_of("etr", store)
+    assert str(refused.value) == (
+        "The nets of etr were made for an earlier version, whose nets gave whole pictures: train "
+        "one again with p2c2g train --game etr."
+    )
+
+
 def test_the_pipeline_with_a_game_is_the_best_net() -> None:
     assert operations_from(None, None, "etr") == "upscale:2:ml"
     assert operations_from(None, "upscale:2:ml-tiny", "etr") == "upscale:2:ml-tiny"

@@ -34,7 +34,7 @@ from p2c2g.session.attempts import MAX_ATTEMPTS
 from p2c2g.session.config import SessionConfig
 from p2c2g.session.session import Session
 from p2c2g.settings import Settings
-from p2c2g_workers.engine import decoding
+from p2c2g_workers.engine import checking
 from p2c2g_workers.tasks import MAX_PIXELS, EnhancedChunk, enhance
 from tests.effort import examples
 from tests.honest import EXACT, answer
@@ -190,7 +190,7 @@ def test_a_chunk_that_would_take_too_much_memory_is_refused_unread(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Its payload, a picture of that size, is never looked at."""
-    monkeypatch.setattr(decoding, "codec", lambda name: codec("png") if name == "png" else None)
+    monkeypatch.setattr(checking, "codec", lambda name: codec("png") if name == "png" else None)
     whole = Rect(0, 0, 16_384, 16_384)
     for operations, padded in (("pass", whole), ("upscale:4", Rect(0, 0, 4096, 4096))):
         header = chunk_header(

@@ -74,8 +74,8 @@ def result_headers(draw: st.DrawFn) -> ResultHeader:
 
 CHUNK = ChunkHeader(
     session="5f1c", frame=7, chunk=2, attempt=1, codec="jpeg", form=USUAL_FORM,
-    operations="upscale:2", frame_size=Size(640, 360), padded=Rect(0, 100, 328, 96), crop=Rect(0, 16, 640, 160),
-    budget_us=95_000,
+    operations="upscale:2", frame_size=Size(640, 360), padded=Rect(0, 100, 328, 96),
+    crop=Rect(0, 16, 640, 160), budget_us=95_000,
 )  # fmt: skip
 RESULT = ResultHeader(
     frame=7, chunk=2, attempt=1, peer="gpu@host",

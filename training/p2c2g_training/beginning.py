@@ -1,7 +1,7 @@
 """A net that begins with shipped weights, to be trained further.
 
 The package ships whole numbers and no state of training.  So a kernel is the value of the shipped
-one, ``weight * scale``, held fixed, and beside it a wide path whose last factor is zero: the net
+one, ``weight * scale``, held fixed, and beside it a path whose last factor is zero: the net
 begins as exactly what is shipped, and what is learnt is the difference (as in LoRA, Hu et al.,
 2021, here of full rank, so that every kernel can be reached).
 """
@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from p2c2g.errors import UsageError
-from p2c2g_training.nets import SHAPES, Fold, Net
+from p2c2g_training.nets import SHAPES, Fold, Last, Net
 from p2c2g_workers.nets import Weights
 
 #: The learning rate from there: the path whose last factor begins at zero learns slowly at first.
@@ -38,14 +38,11 @@ def begun(weights: Weights) -> Net:
     peaks: Any = net.peaks
     with torch.no_grad():
         for index, (fold, layer) in enumerate(zip(net.folds, weights.layers, strict=True)):
-            assert isinstance(fold, Fold)
+            assert isinstance(fold, Fold | Last)
             scale = torch.from_numpy(layer.scale.copy())
             kernel = torch.from_numpy(layer.weight.copy()).float() * scale[:, None, None, None]
-            if fold.outer is None:
-                fold.inner.copy_(kernel)
-            else:
-                fold.outer.zero_()
-                fold.get_buffer("same").copy_(kernel)
+            (fold.outer if isinstance(fold, Fold) else fold.inner).zero_()
+            fold.get_buffer("same").copy_(kernel)
             bias = torch.from_numpy(layer.bias.copy()).float()
             fold.bias.copy_(bias * scale * layer.in_scale)
             if index < shape.depth:

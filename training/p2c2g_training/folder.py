@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -13,10 +12,11 @@ import torch
 from p2c2g.errors import UsageError
 from p2c2g.media.frame import Pixels
 from p2c2g.system.files import write_together
+from p2c2g_training.home import STATE
 from p2c2g_training.nets import Net
-from p2c2g_training.train import Batches, Point, Terms, TrainingRun, drive, unpacked
+from p2c2g_training.train import Batches, Point, Terms, TrainingRun, drive
 
-STATE, CURVE = "state.pt", "curve.csv"
+CURVE = "curve.csv"
 
 
 def keep(run: TrainingRun, folder: Path) -> None:
@@ -59,7 +59,7 @@ def train(
     held: Sequence[Pixels],
     folder: Path,
     *,
-    begin: Path | None = None,
+    net: Net | None = None,
     tell: Callable[[str], None] = print,
 ) -> Net:
     """Train a net and return it with rounding on; goes on from the folder's state if there is one.
@@ -69,16 +69,11 @@ def train(
         frames: large frames to learn from, by game, or a source of patches.
         held: held-out large frames, on which only the curve is measured.
         folder: the run's own.
-        begin: another run's ``state.pt`` of the same shape, to start from.
+        net: where to begin; else at chance.
         tell: called with a line at every point of the curve, before it is kept.
     """
     torch.manual_seed(terms.seed)
-    net = Net(terms.shape)
-    if begin is not None:
-        net.load_state_dict(unpacked(begin.read_bytes())["net"])
-        # At the full rate it would lose what it has learnt already.
-        terms = replace(terms, rate=terms.rate / 2)
-    run = TrainingRun(net, frames, held, terms)
+    run = TrainingRun(Net(terms.shape) if net is None else net, frames, held, terms)
     resume(run, folder)
 
     def kept(run: TrainingRun) -> None:

@@ -3,10 +3,11 @@
 A cell is 12 numbers (2x2 pixels of three colours), so the convolutions run at a quarter of the
 places (the inverse of the "pixel shuffle" of Shi et al., ESPCN, CVPR 2016).  Each convolution
 is plain and followed by ReLU, as in SRVGG (Wang et al., Real-ESRGAN, 2021) and QuickSRNet
-(Berger et al., CVPRW 2023); the last one, 1x1, gives what is to be added to each of a cell's
-4x4 large pixels of the bicubic base.  During training, a 3x3 convolution is a wide 3x3 and a
-1x1 with an identity beside them, folded to one kernel at each step (collapsible linear blocks:
-Bhardwaj et al., SESR, MLSys 2022).
+(Berger et al., CVPRW 2023); the last one, 1x1, gives the luma that is to be added to each of a
+cell's 4x4 large pixels of the base.  The composition takes the mean of each 2x2 of them out, so
+that is taken out of the last convolution itself.  During training, a 3x3 convolution is a wide
+3x3 and a 1x1 with an identity beside them, folded to one kernel at each step (collapsible linear
+blocks: Bhardwaj et al., SESR, MLSys 2022).
 
 The later part of the training rounds as the peer will (Jacob et al., CVPR 2018; straight-through
 gradients): weights of 7 bits a channel, so that no 16-bit sum of an AVX2 machine can saturate,
@@ -26,9 +27,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from p2c2g_workers import netfile
+from p2c2g_workers.netfile import CELL_IN, CELL_OUT
 
-#: Numbers in a cell of 2x2 pixels going in, and of 4x4 pixels coming out.
-CELL_IN, CELL_OUT = 12, 48
 #: Largest size of a rounded weight: with 8-bit activations, two products fit 16 bits.
 WEIGHT_LIMIT = 63
 #: Largest size of a rounded bias: with all that weights can add, sums stay below 2**24.
@@ -69,28 +69,43 @@ class Layer:
 
 
 class Fold(nn.Module):
-    """A convolution that is wide during training and one kernel when it runs."""
+    """A 3x3 convolution that is wide during training and one kernel when it runs."""
 
-    def __init__(self, before: int, after: int, kernel: int, wide: int = 96) -> None:
+    def __init__(self, before: int, after: int, wide: int = 96) -> None:
         super().__init__()
-        first = nn.Conv2d(before, wide if kernel > 1 else after, kernel)
-        self.inner = first.weight
+        self.inner = nn.Conv2d(before, wide, 3).weight
         self.bias = nn.Parameter(torch.zeros(after))
-        self.outer: nn.Parameter | None = None
-        same = torch.zeros(after, before, kernel, kernel)
-        if kernel > 1:
-            self.outer = nn.Parameter(torch.randn(after, wide) * wide**-0.5)
-            for channel in range(min(before, after)):
-                same[channel, channel, kernel // 2, kernel // 2] = 1.0
+        self.outer = nn.Parameter(torch.randn(after, wide) * wide**-0.5)
+        same = torch.zeros(after, before, 3, 3)
+        for channel in range(min(before, after)):
+            same[channel, channel, 1, 1] = 1.0
         self.register_buffer("same", same)
 
-    def kernel(self) -> Tensor:
-        """Return the one kernel, (after, before, k, k)."""
-        if self.outer is None:
-            return self.inner
+    def convolution(self) -> tuple[Tensor, Tensor]:
+        """Return the one kernel, (after, before, 3, 3), and the bias."""
         same: Any = self.same
         folded: Tensor = torch.einsum("ow,wikl->oikl", self.outer, self.inner)
-        return folded.add(same)
+        return folded.add(same), self.bias
+
+
+class Last(nn.Module):
+    """The 1x1 convolution at the end: what it learns has no means over blocks of 2x2 pixels.
+
+    ``same`` is what it begins with.
+    """
+
+    def __init__(self, before: int) -> None:
+        super().__init__()
+        self.inner = nn.Parameter(nn.Conv2d(before, CELL_OUT, 1).weight.detach() * 0.1)
+        self.bias = nn.Parameter(torch.zeros(CELL_OUT))
+        self.register_buffer("same", torch.zeros_like(self.inner))
+        self.register_buffer("levelling", _levelling(), persistent=False)
+
+    def convolution(self) -> tuple[Tensor, Tensor]:
+        """Return the kernel, (16, before, 1, 1), and the bias."""
+        levelling: Any = self.levelling
+        same: Any = self.same
+        return torch.einsum("oc,cikl->oikl", levelling, self.inner) + same, levelling @ self.bias
 
 
 class Net(nn.Module):
@@ -100,33 +115,30 @@ class Net(nn.Module):
         super().__init__()
         self.shape = shape
         widths = [CELL_IN, *[shape.width] * shape.depth]
-        folds = [Fold(a, b, 3) for a, b in pairwise(widths)]
-        last = Fold(shape.width, CELL_OUT, 1)
-        with torch.no_grad():
-            last.inner.mul_(0.1)
-        self.folds = nn.ModuleList([*folds, last])
+        folds = [Fold(a, b) for a, b in pairwise(widths)]
+        self.folds = nn.ModuleList([*folds, Last(shape.width)])
         self.register_buffer("peaks", torch.zeros(shape.depth))
         self.rounding = False
 
     def forward(self, cells: Tensor) -> Tensor:
-        """Take (n, 12, h, w) levels; give (n, 48, h-2*depth, w-2*depth) levels to be added."""
+        """Take (n, 12, h, w) levels; give (n, 16, h-2*depth, w-2*depth) levels to be added."""
         # Each convolution gets whole steps, and the scale is applied after it: half precision
         # holds 8 bits exactly, but not 8 bits times a scale.
         value: Tensor = cells
         scale: Any = LEVEL
         peaks: Any = self.peaks
         for index, fold in enumerate(self.folds):
-            assert isinstance(fold, Fold)
-            kernel = fold.kernel()
+            assert isinstance(fold, Fold | Last)
+            kernel, bias = fold.convolution()
             if self.rounding:
                 weight_scale = kernel.detach().abs().amax((1, 2, 3), keepdim=True) / WEIGHT_LIMIT
                 weight_scale = weight_scale + 1e-12
                 kernel = _rounded(kernel, weight_scale, -WEIGHT_LIMIT, WEIGHT_LIMIT)
                 value = functional.conv2d(value, kernel)
                 value = value * (weight_scale.view(1, -1, 1, 1) * scale)
-                value = value + fold.bias.view(1, -1, 1, 1)
+                value = value + bias.view(1, -1, 1, 1)
             else:
-                value = functional.conv2d(value, kernel * scale, fold.bias)
+                value = functional.conv2d(value, kernel * scale, bias)
                 scale = 1.0
             if index == self.shape.depth:
                 break
@@ -150,13 +162,13 @@ class Net(nn.Module):
         scales = [LEVEL, *(float(peak) / 255 for peak in peaks), LEVEL]
         layers = []
         for index, fold in enumerate(self.folds):
-            assert isinstance(fold, Fold)
-            kernel = fold.kernel()
+            assert isinstance(fold, Fold | Last)
+            kernel, offset = fold.convolution()
             scale = kernel.abs().amax((1, 2, 3)) / WEIGHT_LIMIT + 1e-12
             # A channel with a bias and hardly any weight: coarser steps keep it exact.
-            scale = torch.maximum(scale, fold.bias.abs() / (scales[index] * BIAS_LIMIT)).float()
+            scale = torch.maximum(scale, offset.abs() / (scales[index] * BIAS_LIMIT)).float()
             weight = (kernel / scale[:, None, None, None]).round()
-            bias = (fold.bias / (scale * scales[index])).round()
+            bias = (offset / (scale * scales[index])).round()
             layers.append(
                 Layer(
                     weight.clamp(-WEIGHT_LIMIT, WEIGHT_LIMIT).to(torch.int8).numpy(),
@@ -175,11 +187,18 @@ def cells(pixels: NDArray[np.uint8]) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(parts.reshape(n, 12, h // 2, w // 2))).float()
 
 
-def large_cells(pixels: NDArray[np.uint8]) -> Tensor:
-    """Return (n, h, w, 3) as cells of 4x4: (n, 48, h/4, w/4) of levels."""
-    n, h, w, _ = pixels.shape
-    parts = pixels.reshape(n, h // 4, 4, w // 4, 4, 3).transpose(0, 2, 4, 5, 1, 3)
-    return torch.from_numpy(np.ascontiguousarray(parts.reshape(n, 48, h // 4, w // 4))).float()
+def large_cells(levels: NDArray[np.int16]) -> Tensor:
+    """Return (n, h, w) as cells of 4x4: (n, 16, h/4, w/4) of levels."""
+    n, h, w = levels.shape
+    parts = levels.reshape(n, h // 4, 4, w // 4, 4).transpose(0, 2, 4, 1, 3)
+    return torch.from_numpy(np.ascontiguousarray(parts.reshape(n, 16, h // 4, w // 4))).float()
+
+
+def _levelling() -> Tensor:
+    """Return the (16, 16) that takes the mean of each 2x2 out of the 4x4 numbers of a cell."""
+    places = torch.arange(CELL_OUT)
+    block = places // 8 * 2 + places % 4 // 2
+    return torch.eye(CELL_OUT) - (block[:, None] == block) / 4
 
 
 def _rounded(value: Tensor, scale: Tensor, low: int, high: int) -> Tensor:

@@ -1,9 +1,9 @@
 """Training one net: seeded, can be continued at any step, on a CPU or a graphics card.
 
-What is optimised is the mean PSNR of patches, by Adam with a warmed-up cosine; for the last
-``ROUNDED`` part of the run the net rounds as it will at the peer.  A run lasts for a number of
-steps or a span of time, whichever ends first.  By steps alone, the same seed, frames and number
-of threads give the same net, whether or not the run was interrupted.
+What is optimised is the mean PSNR of the luma of patches, by Adam with a warmed-up cosine; for
+the last ``ROUNDED`` part of the run the net rounds as it will at the peer.  A run lasts for a
+number of steps or a span of time, whichever ends first.  By steps alone, the same seed, frames and
+number of threads give the same net, whether or not the run was interrupted.
 
 Nothing here opens a file: :mod:`p2c2g_training.folder` keeps a run on disk, and
 :mod:`p2c2g_training.tasks` at the broker.
@@ -21,12 +21,14 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from p2c2g.errors import UsageError
 from p2c2g.media.frame import Pixels
+from p2c2g.media.residual import Residual
 from p2c2g_training.measure import psnr
-from p2c2g_training.nets import CELL_IN, Net, Shape, cells, large_cells
-from p2c2g_training.pairs import MARGIN, Patches, doubled, pair
+from p2c2g_training.nets import Net, Shape, cells, large_cells
+from p2c2g_training.pairs import MARGIN, Patches, based, pair, shown
 
 #: Steps between two points of the curve, at most.
 EVERY = 250
@@ -43,8 +45,8 @@ ENDLESS = 10_000_000
 
 #: The part of the run, at its end, that is never in half precision.
 _PRECISE = 0.07
-#: Frames that the curve is measured on.
-_WATCHED = 4
+#: Frames that the curve is measured on, and the quality in which they arrive.
+_WATCHED, _QUALITY = 4, 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,7 @@ class Terms:
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One point of a curve: the mean loss since the last one, and dB over bicubic."""
+    """One point of a curve: the mean loss since the last one, and dB over the base."""
 
     step: int
     loss: float
@@ -86,8 +88,8 @@ class Batches(Protocol):
 
     state: dict[str, object]
 
-    def batch(self, count: int) -> tuple[Pixels, Pixels, Pixels]:
-        """Return small with a margin of ``MARGIN``, base and large, as ``Patches`` does."""
+    def batch(self, count: int) -> tuple[Pixels, NDArray[np.int16]]:
+        """Return what arrives, with ``MARGIN`` around, and what to add, as ``Patches`` does."""
 
 
 class TrainingRun:
@@ -122,8 +124,9 @@ class TrainingRun:
         self._patches: Batches = (
             Patches(frames, terms.seed) if isinstance(frames, Sequence) else frames
         )
-        watched = [pair(one, 85) for one in held[:: max(1, len(held) // _WATCHED)]][:_WATCHED]
-        self._watched = [(one, doubled(one.small)) for one in watched]
+        watched = held[:: max(1, len(held) // _WATCHED)][:_WATCHED]
+        pairs = [pair(one, _QUALITY) for one in watched]
+        self._watched = [(one, based(one.own)) for one in pairs]
         self._loss_sum = 0.0
         self._told = (0, 0.0)
 
@@ -168,8 +171,8 @@ class TrainingRun:
         """Measure the gain on the held-out frames, and begin the stretch to the next point."""
         began = self._clock()
         gains = [
-            psnr(corrected(self.net, one.small, base), one.large) - psnr(base, one.large)
-            for one, base in self._watched
+            psnr(shown(under, added(self.net, one.arrived)), one.large) - psnr(under, one.large)
+            for one, under in self._watched
         ]
         loss = self._loss_sum / max(1, self.step - self._told[0])
         self.points.append(Point(self.step, loss, float(np.mean(gains)) if gains else math.nan))
@@ -264,31 +267,28 @@ def drive(
     return True
 
 
-def corrected(net: Net, small: Pixels, base: Pixels) -> Pixels:
-    """Return what a net makes of a picture whose edges are whole cells, by PyTorch."""
+def added(net: Net, arrived: Pixels) -> Residual:
+    """Return what a net adds to a picture whose edges are whole cells, by PyTorch."""
     border = 2 * net.shape.depth
-    padded = np.pad(small, ((border, border), (border, border), (0, 0)), mode="edge")
+    padded = np.pad(arrived, ((border, border), (border, border), (0, 0)), mode="edge")
     with torch.no_grad():
-        added = net(cells(padded[None]).to(_device(net)))[0].cpu().numpy()
-    tall, wide = added.shape[1:]
-    large = added.reshape(4, 4, 3, tall, wide).transpose(3, 0, 4, 1, 2)
-    large = large.reshape(4 * tall, 4 * wide, 3)
-    return np.asarray(np.clip(np.rint(base + large), 0, 255), np.uint8)
+        found = net(cells(padded[None]).to(_device(net)))[0].cpu().numpy()
+    tall, wide = found.shape[1:]
+    large = found.reshape(4, 4, tall, wide).transpose(2, 0, 3, 1).reshape(4 * tall, 4 * wide, 1)
+    return np.asarray(np.rint(large), np.int16)
 
 
 def _loss(
-    net: Net, quiet: float, half: bool, small: Pixels, base: Pixels, large: Pixels
+    net: Net, quiet: float, half: bool, arrived: Pixels, wanted: NDArray[np.int16]
 ) -> torch.Tensor:
     device = _device(net)
-    wanted = (large_cells(large) - large_cells(base)).to(device)
     margin = MARGIN // 2 - net.shape.depth
-    inner = cells(small).to(device)
+    inner = cells(arrived).to(device)
     if margin:
         inner = inner[:, :, margin:-margin, margin:-margin]
-    assert inner.shape[1] == CELL_IN
     with torch.autocast(device.type, torch.bfloat16, enabled=half):
         found: torch.Tensor = net(inner)
-    squares = (found - wanted).square().mean((1, 2, 3))
+    squares = (found - large_cells(wanted).to(device)).square().mean((1, 2, 3))
     # In decibels, so that a patch of noise counts no more than a patch of a quiet wall.
     loss: torch.Tensor = 10 * (squares + quiet).log10().mean()
     return loss

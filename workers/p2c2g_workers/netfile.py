@@ -30,8 +30,12 @@ from p2c2g.media.methods import NETWORKS
 MISSING = importlib.util.find_spec("onnx") is None
 #: By method: channels of the 3x3 convolutions, and how many there are; a 1x1 follows them.
 SHAPES = {"ml-tiny": (32, 3), "ml-small": (48, 6), "ml-large": (64, 10)}
-#: Numbers in a cell of 2x2 pixels going in, and of 4x4 pixels coming out.
-CELL_IN, CELL_OUT = 12, 48
+#: Numbers in a cell: of 2x2 pixels in three colours going in, the luma of 4x4 pixels coming out.
+CELL_IN, CELL_OUT = 12, 16
+#: What to do about a net of an earlier version.
+AGAIN = "train it again with p2c2g train"
+#: What came out of nets that gave whole pictures: 4x4 pixels in three colours.
+_COLOURS_OUT = 48
 #: One level of the picture, where black is 0 and white 1; in a net's result, what is added.
 LEVEL = float(np.float32(1 / 255))
 #: In a net's result, this stands for "nothing to add".
@@ -115,7 +119,7 @@ def read(model: bytes) -> Weights:
 def write(layers: Sequence[Layer]) -> bytes:
     """Return a net as an ONNX file, with the operators of opset 17.
 
-    It takes ``cells`` ``(1, h, w, 12)`` uint8 and gives ``added`` ``(1, h', w', 48)`` uint8.
+    It takes ``cells`` ``(1, h, w, 12)`` uint8 and gives ``added`` ``(1, h', w', 16)`` uint8.
     Nothing is checked here; :func:`read` does that.
     """
     return bytes(_message(layers).SerializeToString(deterministic=True))
@@ -136,6 +140,10 @@ def _layers(graph: Any) -> tuple[str, tuple[Layer, ...]]:
         raise ProcessorError(
             f"The net cannot be read: it is {width} channels wide for {depth} convolutions, "
             f"which is none of {known}."
+        )
+    if len(_raw(tensors, f"bias{depth}")) == 4 * _COLOURS_OUT:
+        raise ProcessorError(
+            f"The net was made for an earlier version, whose nets gave whole pictures: {AGAIN}."
         )
     layers = []
     before, in_scale = CELL_IN, LEVEL

@@ -7,8 +7,9 @@ from time import monotonic_ns
 from p2c2g.errors import ProcessorError
 from p2c2g.media.operations import Step
 from p2c2g_workers.engine import Done, Kind, Work
-from p2c2g_workers.engine.adding import added
-from p2c2g_workers.engine.decoding import decoded
+from p2c2g_workers.engine.adding import way
+from p2c2g_workers.engine.checking import check
+from p2c2g_workers.engine.decoding import decoded, luma_of
 from p2c2g_workers.processors import CPU
 from p2c2g_workers.processors.registry import Registry
 
@@ -34,9 +35,11 @@ class CpuEngine:
             ChunkError: the picture is not what its header says, or a step failed.
         """
         started = monotonic_ns()
-        pixels = decoded(work)
+        check(work)
+        chosen = way(self.registry, work)
+        pixels = luma_of(work) if chosen.of_luma else decoded(work)
         begun = monotonic_ns()
-        residual = added(self.registry, work, pixels)
+        residual = chosen.add(pixels)
         processed = monotonic_ns()
         encoded = work.form.encode(residual)
         return Done(encoded, (begun - started) // 1000, (processed - begun) // 1000)

@@ -5,8 +5,8 @@
 while a third is worked on, through memory that the driver can copy from by itself (pinned), and
 records work of fixed shapes as graphs, which start as one.
 
-A stage is a part of the work that one thread does (``decode``, ``steps``, ``encode``): each has
-its stream.  What a stage hands on carries an event, on which the next one waits, on the card.
+A stage is a part of the work that one thread does (``decode``, ``steps``): each has its stream.
+What a stage hands on carries an event, on which the next one waits, on the card.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ logger = logging.getLogger(__name__)
 
 #: PyTorch's types leave much of it out.
 _cuda: Any = torch.cuda
-#: What takes and gives (n, h, w, 3) uint8.
+#: What takes (n, h, w, 3) uint8 and gives as many results.
 Work = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Part:
-    """One picture ``(h, w, 3)`` that is ready when its event has happened."""
+    """One picture ``(h, w, 3)``, or residual, that is ready when its event has happened."""
 
     pixels: Tensor
     event: Any = None
@@ -82,9 +82,9 @@ class Device:
         """Return pictures, all of this machine or all of the device, as (n, h, w, 3) there."""
         return torch.stack([part.pixels.to(self.device) for part in parts])
 
-    def down(self, pictures: Sequence[Tensor]) -> list[Part]:
-        """Begin to bring pictures down into this machine's memory."""
-        return [Part(one.contiguous().cpu()) for one in pictures]
+    def down(self, results: Sequence[Tensor]) -> list[Part]:
+        """Begin to bring results down into this machine's memory."""
+        return [Part(one.contiguous().cpu()) for one in results]
 
     def record(self, _work: Work, _example: Tensor) -> Work | None:
         """Return work on just this shape as a graph; None where there are none."""
@@ -178,15 +178,15 @@ class CudaDevice(Device):
         found.record_stream(here)
         return found
 
-    def down(self, pictures: Sequence[Tensor]) -> list[Part]:
-        """Begin to bring pictures down into pinned memory."""
+    def down(self, results: Sequence[Tensor]) -> list[Part]:
+        """Begin to bring results down into pinned memory."""
         down = self._stream("down")
         down.wait_stream(torch.cuda.current_stream(self.device))
         found = []
         with torch.cuda.stream(down):
-            for one in pictures:
+            for one in results:
                 one.record_stream(down)
-                place = self.host(Size(one.shape[1], one.shape[0]))
+                place = torch.empty(one.shape, dtype=one.dtype, pin_memory=True)
                 found.append(place.copy_(one, non_blocking=True))
             event = self._event()
         return [Part(place, event) for place in found]

@@ -1,8 +1,8 @@
-"""The engine for a graphics card: a chunk in, its enhanced part out, by way of the card.
+"""The engine for a graphics card: a chunk in, the residual of its wanted part out.
 
 Any number of the worker's threads bring chunks.  What the CPU does well stays on their threads:
-reading headers and, where the card has no JPEG, decoding and encoding.  The card's work is done
-by one thread a stage, in batches of what waits at that moment.
+reading headers, encoding the residual and, where the card has no JPEG, decoding.  The card's work
+is done by one thread a stage, in batches of what waits at that moment.
 
 A chunk for which there is no memory is tried in smaller batches, down to itself alone; then
 :class:`~p2c2g_workers.gpu.errors.OutOfMemory` is raised, and another engine does the chunk.
@@ -13,21 +13,23 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from time import monotonic_ns
 
-from p2c2g.errors import WireError
-from p2c2g.media.base import base
+import numpy as np
+
 from p2c2g.media.cells import cell_of
 from p2c2g.media.codecs import codec
 from p2c2g.media.frame import Rect, Size
 from p2c2g.media.methods import NETWORKS
 from p2c2g.media.operations import Pipeline, Step
-from p2c2g.media.residual import difference
+from p2c2g.media.residual import Residual
 from p2c2g_workers import nets
 from p2c2g_workers.engine import Done, Kind, Work
+from p2c2g_workers.engine.checking import check
 from p2c2g_workers.gpu import ops
+from p2c2g_workers.gpu.adding import Adding
 from p2c2g_workers.gpu.batching import Batcher
-from p2c2g_workers.gpu.chain import Chain
 from p2c2g_workers.gpu.codec import NAME, JpegOnDevice, on_device
 from p2c2g_workers.gpu.device import Device, Part, as_host, open_device, out_of_memory
 from p2c2g_workers.gpu.errors import DeviceError, OutOfMemory
@@ -46,7 +48,6 @@ class _Key:
 
     place: Place
     here: bool  # decoded on the card
-    stay: bool  # to be encoded there
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,14 +56,6 @@ class _Job:
     weights: tuple[Weights, ...]
     part: Part
     crop: Rect
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Page:
-    """A picture to be encoded on the card."""
-
-    part: Part
-    quality: int
 
 
 class TorchEngine:
@@ -90,7 +83,7 @@ class TorchEngine:
             memory_limit: bytes of the card that this process may take; all where None.
             shrunk: told the size of batches that is tried from now on, each time that there was
                 no memory for more; called on the engine's thread.
-            jpeg: JPEG on the device; found out where None.
+            jpeg: the device's decoder of JPEG; found out where None.
             jpeg_on_device: whether it is used.
             compiled: whether ``torch.compile`` is tried on the nets' rounding.
             carrier: the device itself where it is open already; then ``device`` and
@@ -110,13 +103,10 @@ class TorchEngine:
             self._carry_out, max_batch, key=lambda job: job.key, name="graphics card"
         )
         self._decoding: Batcher[bytes, Part | None] | None = None
-        self._encoding: Batcher[_Page, bytes] | None = None
         if self._jpeg is not None:
-            self._decoding = Batcher(self._decode, max_batch, name="graphics card's decoder")
-            self._encoding = Batcher(
-                self._encode, max_batch, key=lambda page: page.quality,
-                name="graphics card's encoder",
-            )  # fmt: skip
+            self._decoding = Batcher(
+                partial(self._decode, self._jpeg), max_batch, name="graphics card's decoder"
+            )
 
     @property
     def kind(self) -> Kind:
@@ -125,7 +115,7 @@ class TorchEngine:
 
     @property
     def codec_on_device(self) -> bool:
-        """Tell whether JPEG is done on the card."""
+        """Tell whether JPEG is decoded on the card."""
         return self._jpeg is not None
 
     def can(self, step: Step) -> bool:
@@ -148,41 +138,26 @@ class TorchEngine:
 
     def _enhance(self, work: Work) -> Done:
         started = monotonic_ns()
-        chosen = codec(work.codec)
-        size = chosen.size_of(work.payload)
-        if size != work.size:
-            raise WireError(f"its picture is {size} where its header says {work.size}.")
-        due = work.plan.output_of(size)
-        if work.crop.right > due.width or work.crop.bottom > due.height:
-            raise WireError("its crop lies outside its enhanced picture.")
-        weights = tuple(nets.find(step) for step in work.plan.steps if step.method in NETWORKS)
+        check(work)
+        plan, size, form = work.plan, work.size, work.form
+        weights = tuple(nets.find(step) for step in plan.steps if step.method in NETWORKS)
         part = None
         if self._decoding is not None and work.codec == NAME:
             part = self._decoding.submit(work.payload).result()
         here = part is not None and part.pixels.shape == (size.height, size.width, 3)
         if part is None or not here:
             memory = self._device.host(size)
-            chosen.decode(work.payload, out=as_host(memory), limit=size)
+            codec(work.codec).decode(work.payload, out=as_host(memory), limit=size)
             part = Part(memory)
         decoded = monotonic_ns()
-        stay = False
-        place = (work.plan, size, tuple(one.name for one in weights))
-        job = _Job(_Key(place, here, stay), weights, part, work.crop)
-        found = self._steps.submit(job).result()
+        place = Place(
+            plan, size, tuple(one.name for one in weights),
+            in_colour=form.in_colour, is_narrow=not codec(form.codec).lossless,
+        )  # fmt: skip
+        found = self._steps.submit(_Job(_Key(place, here), weights, part, work.crop)).result()
         found.wait()  # errors of the card's work are raised here
         processed = monotonic_ns()
-        if stay and self._encoding is not None:
-            encoded = self._encoding.submit(_Page(found, work.form.quality)).result()
-        else:
-            plan = work.plan
-            under = base(chosen.decode(work.payload), plan.scale_x, plan.scale_y, due)
-            residual = difference(
-                as_host(found.pixels),
-                work.crop.of(under),
-                cell_of(plan.scale_x, plan.scale_y),
-                in_colour=work.form.in_colour,
-            )
-            encoded = work.form.encode(residual)
+        encoded = form.encode(_levels(found, cell_of(plan.scale_x, plan.scale_y)))
         return Done(encoded, (decoded - started) // 1000, (processed - decoded) // 1000)
 
     def profile(
@@ -199,33 +174,30 @@ class TorchEngine:
 
     def close(self) -> None:
         """Finish what waits and release what is held."""
-        for batcher in (self._decoding, self._steps, self._encoding):
+        for batcher in (self._decoding, self._steps):
             if batcher is not None:
                 batcher.close()
         self._stock.clear()
 
     # -- the stages, each on its thread
 
-    def _decode(self, payloads: Sequence[bytes]) -> Sequence[Part | Exception | None]:
+    def _decode(
+        self, jpeg: JpegOnDevice, payloads: Sequence[bytes]
+    ) -> Sequence[Part | Exception | None]:
         with self._device.stage("decode"):
-            pictures = self._on_jpeg().decode(payloads)
+            pictures = jpeg.decode(payloads)
             return [None if one is None else self._device.mark(one) for one in pictures]
-
-    def _encode(self, pages: Sequence[_Page]) -> Sequence[bytes | Exception]:
-        with self._device.stage("encode"):
-            pictures = [self._device.here(page.part) for page in pages]
-            return list(self._on_jpeg().encode(pictures, pages[0].quality))
 
     def _carry_out(self, jobs: Sequence[_Job]) -> Sequence[Part | Exception]:
         with self._device.stage("steps"):
-            chain = self._stock.chain(jobs[0].key.place, jobs[0].weights)
+            plan = self._stock.plan(jobs[0].key.place, jobs[0].weights)
         found: list[Part | Exception] = []
         while len(found) < len(jobs):
-            most = min(chain.most or len(jobs), len(jobs) - len(found))
-            found += self._fit(chain, jobs[len(found) : len(found) + most])
+            most = min(plan.most or len(jobs), len(jobs) - len(found))
+            found += self._fit(plan, jobs[len(found) : len(found) + most])
         return found
 
-    def _fit(self, chain: Chain, jobs: Sequence[_Job]) -> list[Part | Exception]:
+    def _fit(self, plan: Adding, jobs: Sequence[_Job]) -> list[Part | Exception]:
         """Run jobs at once, or half of them and then the others where there is no memory."""
         try:
             with self._device.stage("steps"):
@@ -239,27 +211,29 @@ class TorchEngine:
         if len(jobs) == 1:
             return [OutOfMemory(f"The graphics card has no memory for one chunk: {why}")]
         half = (len(jobs) + 1) // 2
-        chain.most = half
+        plan.most = half
         logger.warning(
             "No memory on the graphics card for %d chunks of %s at once: it is %d from now on.",
-            len(jobs), jobs[0].key.place[1], half,
+            len(jobs), jobs[0].key.place.size, half,
         )  # fmt: skip
         self._shrunk(half)
-        return [*self._fit(chain, jobs[:half]), *self._fit(chain, jobs[half:])]
+        return [*self._fit(plan, jobs[:half]), *self._fit(plan, jobs[half:])]
 
     def _run(self, jobs: Sequence[_Job]) -> Sequence[Part]:
-        key = jobs[0].key
         pixels = self._device.together([job.part for job in jobs])
-        result = self._stock.run(key.place, pixels)
-        wanted = [
-            one[job.crop.y : job.crop.bottom, job.crop.x : job.crop.right]
-            for one, job in zip(result, jobs, strict=True)
-        ]
-        if key.stay:
-            return [self._device.mark(one) for one in wanted]
-        return self._device.down(wanted)
+        result = self._stock.run(jobs[0].key.place, pixels)
+        return self._device.down(
+            [
+                one[job.crop.y : job.crop.bottom, job.crop.x : job.crop.right]
+                for one, job in zip(result, jobs, strict=True)
+            ]
+        )
 
-    def _on_jpeg(self) -> JpegOnDevice:
-        if self._jpeg is None:
-            raise DeviceError("The graphics card has no JPEG here.")
-        return self._jpeg
+
+def _levels(part: Part, cell: Size) -> Residual:
+    """Return a residual that came down; 0 where the part that was wanted cuts a cell."""
+    levels = np.asarray(part.pixels.numpy(), np.int16)
+    height, width = levels.shape[:2]
+    levels[height - height % cell.height :] = 0
+    levels[:, width - width % cell.width :] = 0
+    return levels

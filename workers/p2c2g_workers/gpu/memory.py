@@ -20,7 +20,7 @@ from p2c2g.media.frame import Size
 from p2c2g.media.methods import NETWORKS
 from p2c2g.media.operations import Plan
 from p2c2g_workers import nets
-from p2c2g_workers.gpu.chain import Chain
+from p2c2g_workers.gpu.adding import Adding
 from p2c2g_workers.gpu.device import Device, out_of_memory
 from p2c2g_workers.gpu.network import TorchNet
 
@@ -107,11 +107,10 @@ def _measured(device: Device, plan: Plan, size: Size, batch: int, half: bool) ->
         before = torch.cuda.memory_allocated(device.device)
     count = Count()
     with device.stage("steps"), count:
-        chain = Chain(
-            plan, device.device, [TorchNet(one, device.device, half=half) for one in weights]
-        )
-        chain(torch.zeros((batch, size.height, size.width, 3), dtype=torch.uint8,
-                          device=device.device))  # fmt: skip
+        made = [TorchNet(one, device.device, half=half) for one in weights]
+        work = Adding(plan, device.device, made, is_narrow=True)
+        work(torch.zeros((batch, size.height, size.width, 3), dtype=torch.uint8,
+                         device=device.device))  # fmt: skip
     device.drain()
     peak = torch.cuda.max_memory_allocated(device.device) - before if told else count.peak
     return Memory(size, batch, peak, told)

@@ -12,9 +12,6 @@ filtering, Fourier transforms).  Which one it takes depends on the shape, so eac
 proved on its first pictures (:meth:`TorchNet.prove`), and where it differs, products of matrices
 do the work from there on.
 
-The bicubic base is one more convolution over cells: its weights have 16 bits, so it is made of
-two with 8 bits each, which is exact for the same reason.
-
 In half precision, activations and weights are still exact, and so are the sums, in float32; only
 a convolution's result is rounded, once.  So chunked still equals whole, and nearly all of a
 result is at most :data:`HALF_TOLERANCE` off.  ``benchmarks/gpu.py`` measures whether that is worth
@@ -32,7 +29,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from p2c2g_workers.gpu import ops, tables
+from p2c2g_workers.gpu import ops
 from p2c2g_workers.netfile import NOTHING, Weights
 
 logger = logging.getLogger(__name__)
@@ -97,12 +94,16 @@ class TorchNet:
         self._layers = tuple(made)
         #: Cells to each side that the layers use up.
         self._border = sum(layer.weight.shape[-1] // 2 for layer in made)
-        self._base, self._middle = self._bicubic_weights()
         self._settle = torch.compile(_settle, dynamic=True) if compiled else _settle
 
     def double(self, pictures: Tensor, held: ops.Tables) -> Tensor:
-        """Return (n, 3, h, w) uint8 as (n, 3, 2h, 2w): bicubic, and the net's correction added."""
-        return self._double(pictures, held, tuple(pictures.shape) in self._unproved)
+        """Return (n, 3, h, w) uint8 as (n, 3, 2h, 2w): the base, and the levels added to it."""
+        found = ops.doubled(pictures, held).to(torch.int16).add_(self.added(pictures, held))
+        return found.clamp_(0, 255).to(torch.uint8)
+
+    def added(self, pictures: Tensor, held: ops.Tables) -> Tensor:
+        """Return of (n, 3, h, w) uint8 the levels (n, 1, 2h, 2w) int16 to add to each colour."""
+        return self._added(pictures, held, tuple(pictures.shape) in self._unproved)
 
     def prove(self, pictures: Tensor, held: ops.Tables) -> bool:
         """Tell whether this device's convolutions are exact for pictures of this shape.
@@ -112,9 +113,9 @@ class TorchNet:
         """
         if self._half:
             return True
-        found = self._double(pictures, held, False)
+        found = self._added(pictures, held, False)
         for index, one in enumerate(found):
-            if not torch.equal(one, self._double(pictures[index : index + 1], held, True)[0]):
+            if not torch.equal(one, self._added(pictures[index : index + 1], held, True)[0]):
                 self._unproved.add(tuple(pictures.shape))
                 logger.warning(
                     "Convolutions of %s are not exact on %s for %s: products of matrices do them.",
@@ -125,22 +126,17 @@ class TorchNet:
                 return False
         return True
 
-    def _double(self, pictures: Tensor, held: ops.Tables, by_products: bool) -> Tensor:
+    def _added(self, pictures: Tensor, held: ops.Tables, by_products: bool) -> Tensor:
         height, width = pictures.shape[2:]
-        cells = self._cells(pictures, held)
-        inner = cells[:, :, self._border - 1 : cells.shape[2] - self._border + 1]
-        inner = inner[:, :, :, self._border - 1 : cells.shape[3] - self._border + 1]
-        base = self._bicubic(self._floats(inner), by_products)
-        value = self._floats(cells).to(self._kind)
+        value = self._floats(self._cells(pictures, held)).to(self._kind)
         for layer in self._layers:
             kind = torch.float32 if layer is self._layers[-1] else self._kind
             sums = _convolve(value, layer.weight, by_products)
             # Products of matrices are to prove the other: without compiled code.
             settle = _settle if by_products else self._settle
             value = settle(sums, layer.bias, layer.factor, layer.zero, kind)
-        # In what is added, 128 means nothing, and the base is counted from there.
-        added = base.add_(value).clamp_(0, 255).to(torch.uint8)
-        return _pixels(added)[:, :, : 2 * height, : 2 * width]
+        levels = value.to(torch.int16).sub_(NOTHING)
+        return functional.pixel_shuffle(levels, _LARGE)[:, :, : 2 * height, : 2 * width]
 
     def _cells(self, pictures: Tensor, held: ops.Tables) -> Tensor:
         """Return (n, 12, h', w') uint8: the pictures, their edges repeated, in cells."""
@@ -153,21 +149,6 @@ class TorchNet:
         n, tall, wide = rows.shape[0], rows.shape[1] // _CELL, rows.shape[2] // _CELL
         cells = rows.reshape(n, tall, _CELL, wide, _CELL * 3).permute(0, 1, 3, 2, 4)
         return cells.reshape(n, tall, wide, _CELL * _CELL * 3).permute(0, 3, 1, 2)
-
-    def _bicubic(self, cells: Tensor, by_products: bool) -> Tensor:
-        """Return the cubic doubling as whole levels less 128, float32 (n, 48, h', w')."""
-        high, low = _convolve(cells, self._base, by_products).add_(self._middle).chunk(2, dim=1)
-        # Exact: 2**16ths below 2**24.  Beyond the range it is not, and is cut off.
-        return (high + low).round_().clamp_(-NOTHING, 255 - NOTHING)
-
-    def _bicubic_weights(self) -> tuple[Tensor, Tensor]:
-        """Return the cubic doubling as two convolutions in one, high bytes and low, and a bias."""
-        whole = tables.cubic_cells()
-        high = (whole + 128) >> 8
-        low = whole - (high << 8)
-        split = np.concatenate([high / 2**8, low / 2**16]).astype(np.float32)
-        # It takes levels from 0 to 255, and gives them around zero.
-        return self._placed(split), _column(-NOTHING * split.sum((1, 2, 3)), self._device)
 
     def _placed(self, weight: NDArray[np.float32]) -> Tensor:
         return torch.from_numpy(weight).to(self._device).contiguous(memory_format=self._order)
@@ -202,11 +183,3 @@ def _convolve(value: Tensor, weight: Tensor, by_products: bool) -> Tensor:
 
 def _column(values: NDArray[np.float32], device: torch.device) -> Tensor:
     return torch.from_numpy(np.asarray(values, np.float32)).view(1, -1, 1, 1).to(device)
-
-
-def _pixels(cells: Tensor) -> Tensor:
-    """Return (n, 48, h, w), cells of 4x4 pixels, as (n, 3, 4h, 4w)."""
-    n, _, tall, wide = cells.shape
-    rows = cells.permute(0, 2, 3, 1).reshape(n, tall, wide, _LARGE, _LARGE * 3)
-    whole = rows.permute(0, 1, 3, 2, 4).reshape(n, tall * _LARGE, wide * _LARGE, 3)
-    return whole.permute(0, 3, 1, 2)

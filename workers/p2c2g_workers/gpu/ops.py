@@ -6,6 +6,7 @@ whole numbers, or of binary fractions that float32 holds, so no order of adding,
 and no place in a batch changes a level:
 
 ==================  ==========================================================================
+base                exactly the CPU's pixels (:mod:`p2c2g_workers.gpu.base`)
 nearest             exactly the CPU's pixels
 bilinear            exactly the CPU's pixels
 bicubic             by 2, and smaller: exactly the CPU's pixels; larger by another factor: at most
@@ -99,12 +100,6 @@ def processor(step: Step) -> Processor:
     return found
 
 
-@FUNCTIONS.register("pass")
-def leave(pictures: Tensor, _step: Step, _held: Tables) -> Tensor:
-    """Do nothing."""
-    return pictures
-
-
 @FUNCTIONS.register("upscale", "nearest")
 @FUNCTIONS.register("resize", "nearest")
 def nearest(pictures: Tensor, step: Step, held: Tables) -> Tensor:
@@ -131,7 +126,7 @@ def scale(pictures: Tensor, step: Step, held: Tables) -> Tensor:
     if step.method == "bilinear":
         sums = pictures.to(torch.int32)
         for axis, length, factor in axes:
-            sums = _weighted(sums, axis, held.taps(tables.linear, length, factor, sums.shape[axis]))
+            sums = weighted(sums, axis, held.taps(tables.linear, length, factor, sums.shape[axis]))
         # OpenCV rounds a half up here.
         half = 1 << (2 * tables.LINEAR_BITS - 1)
         return sums.add_(half).bitwise_right_shift_(2 * tables.LINEAR_BITS).to(torch.uint8)
@@ -139,7 +134,7 @@ def scale(pictures: Tensor, step: Step, held: Tables) -> Tensor:
     centred = pictures.to(torch.float32) - 128
     for axis, length, factor in axes:
         taps = held.taps(tables.cubic, length, factor, centred.shape[axis])
-        centred = _weighted(centred, axis, taps)
+        centred = weighted(centred, axis, taps)
     return centred.add_(128).round_().clamp_(0, 255).to(torch.uint8)
 
 
@@ -174,6 +169,44 @@ def denoise(pictures: Tensor, step: Step, held: Tables) -> Tensor:
     return bounded.to(torch.uint8)
 
 
+def doubled(pictures: Tensor, held: Tables) -> Tensor:
+    """Return the base layer (:mod:`p2c2g.media.base`) at twice the size, (n, 3, 2h, 2w) uint8.
+
+    The weights of one phase are those of the other with the opposite sign, and so are all that
+    is added.
+    """
+    level = 16 * pictures.to(torch.int32) + 8
+    across = _leaning(pictures.to(torch.int32), 3, held)
+    down = _leaning(pictures.to(torch.int32), 2, held).bitwise_right_shift_(4)
+    both = _leaning(across >> 6, 2, held).bitwise_right_shift_(6)
+    across >>= 4
+    details = torch.stack(
+        [across + down + both, down - across - both, across - down - both, both - across - down]
+    )
+    # What would leave 0 to 255 shrinks until it fits.
+    above = details.amax(0).clamp_(min=1)
+    below = details.amin(0).neg_().clamp_(min=1)
+    kept = torch.minimum(
+        torch.div(256 * (16 * 256 - 1 - level), above, rounding_mode="floor"),
+        torch.div(256 * level, below, rounding_mode="floor"),
+    ).clamp_(max=256)
+    shrunk = (details * kept + 128) >> 8
+    parts = ((torch.where(kept < 256, shrunk, details) + level) >> 4).to(torch.uint8)
+    n, channels, height, width = pictures.shape
+    blocks = parts.view(2, 2, n, channels, height, width).permute(2, 3, 4, 0, 5, 1)
+    return blocks.reshape(n, channels, 2 * height, 2 * width)
+
+
+def _leaning(values: Tensor, axis: int, held: Tables) -> Tensor:
+    """Return what the first of an axis's two phases adds, in 256ths."""
+    length = values.shape[axis]
+    total = torch.zeros_like(values)
+    for place, weight in tables.LEANING.items():
+        before = values.index_select(axis, held.edge(length, place, -place))
+        total += (before - values.index_select(axis, held.edge(length, -place, place))) * weight
+    return total
+
+
 def size_of(pictures: Tensor) -> Size:
     """Return the size of each of (n, 3, h, w)."""
     return Size(pictures.shape[3], pictures.shape[2])
@@ -201,13 +234,13 @@ def _by_pillow(pictures: Tensor, step: Step, size: Size, held: Tables) -> Tensor
         pictures = repeated(pictures, 0, across, 0, down, held)
         length = scaled(pictures.shape[axis], factor)
         taps = held.taps(tables.PILLOW[step.method or ""], length, factor, pictures.shape[axis])
-        sums = _weighted(pictures.to(torch.int32), axis, taps)
+        sums = weighted(pictures.to(torch.int32), axis, taps)
         sums = sums.add_(1 << (tables.PILLOW_BITS - 1)).bitwise_right_shift_(tables.PILLOW_BITS)
         pictures = sums.clamp_(0, 255).to(torch.uint8)
     return pictures[:, :, : size.height, : size.width]
 
 
-def _weighted(values: Tensor, axis: int, taps: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
+def weighted(values: Tensor, axis: int, taps: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
     """Return the sums of a table along an axis, tap by tap, each in the same order."""
     shape = [1, 1, 1, 1]
     shape[axis] = len(taps[0][0])

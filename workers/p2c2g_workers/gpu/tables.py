@@ -26,8 +26,13 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
+from p2c2g.media.kernels import kernel
+
 #: Fractional bits of Pillow's weights, and of the linear ones.
 PILLOW_BITS, LINEAR_BITS = 22, 8
+#: Of the base layer's doubling, in 256ths: the weight, for the first phase, of the pixel that is so
+#: many places before less the one that is so many behind.
+LEANING = {-place: weight for place, weight in kernel(Fraction(2)).details[0].items() if place < 0}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -93,21 +98,21 @@ def _pillow(support: float, kernel: _Kernel, length: int, source: int) -> Taps:
     return Taps(np.minimum(index, source - 1), whole)
 
 
-def cubic_cells() -> NDArray[np.int64]:
-    """Return the doubling by the cubic kernel as a convolution over cells of 2x2 pixels.
+def base(length: int, scale: Fraction, source: int) -> Taps:
+    """Return what the base layer adds to the nearest pixel, where the factor is not whole.
 
-    (48, 12, 3, 3) in 2**16ths: from the cells around one to its 4x4 pixels, colours last in both.
+    int32, in parts of ``1 << Kernel.bits`` of its :func:`~p2c2g.media.kernels.kernel`.
     """
-    # Row 0: weights of a line's 6 pixels (three cells) for the first of 4 results, and so on.
-    line = np.zeros((4, 6), np.int64)
-    for result in range(4):
-        first = (result + 1) // 2  # of 4 taps, in a line that begins one cell earlier
-        taps = (-9, 67, 225, -27) if result % 2 == 0 else (-27, 225, 67, -9)
-        line[result, first : first + 4] = taps
-    both = np.einsum("yj,xi->yxji", line, line)  # result (4, 4), source (6, 6)
-    cells = both.reshape(4, 4, 3, 2, 3, 2).transpose(0, 1, 3, 5, 2, 4)  # …, place in cell, cell
-    whole = np.einsum("yxabji,cd->yxcabdji", cells, np.eye(3, dtype=np.int64))
-    return np.ascontiguousarray(whole.reshape(48, 12, 3, 3))
+    weights = kernel(scale)
+    most = max(map(len, weights.details))
+    begins = np.zeros((most, weights.outputs), np.int64)
+    parts = np.zeros((most, weights.outputs), np.int32)
+    for phase, (first, details) in enumerate(zip(weights.nearest, weights.details, strict=True)):
+        for tap, (at, weight) in enumerate(details.items()):
+            begins[tap, phase], parts[tap, phase] = first + at, weight
+    period, phase_of = np.divmod(np.arange(length, dtype=np.int64), weights.outputs)
+    index = begins[:, phase_of] + period * weights.inputs
+    return Taps(np.clip(index, 0, source - 1), parts[:, phase_of])
 
 
 def _positions(length: int, scale: Fraction) -> tuple[NDArray[np.int64], NDArray[np.float64]]:

@@ -1,6 +1,7 @@
 """The trained upscalers, run by ONNX Runtime on the CPU.
 
-A net gives what is to be added to the bicubic picture, in whole levels.  It uses integers
+A net gives the luma that is to be added to the base of a picture
+(:mod:`p2c2g.media.base`), in whole levels.  It uses integers
 throughout: 8-bit activations, 7-bit weights, 32-bit sums.  A sum of integers is the same in any
 order, so it does not matter which kernels ONNX Runtime picks for which shape, nor how many
 threads: a chunk gets exactly the pixels of the whole frame.  (With floats it would depend on
@@ -19,20 +20,20 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from p2c2g.errors import ProcessorError
-from p2c2g.media.frame import Pixels
+from p2c2g.media.base import base
+from p2c2g.media.frame import Pixels, Size
 from p2c2g.media.methods import NETWORKS
 from p2c2g.media.operations import Step
 from p2c2g_workers import nets
 from p2c2g_workers.nets import NOTHING, Weights
-from p2c2g_workers.processors.opencv import scale
 from p2c2g_workers.processors.registry import register
 
 # On import, so that it is set before any other module loads the library.
@@ -40,7 +41,7 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 #: Whether ONNX Runtime, or what reads nets for it, is not installed here.
 MISSING = nets.MISSING or importlib.util.find_spec("onnxruntime") is None
-#: Nets take cells of 2x2 pixels and give cells of 4x4, three bytes a pixel.
+#: Nets take cells of 2x2 pixels, three bytes each, and give cells of 4x4, one byte each.
 _CELL = 2
 #: Nets that are kept ready to run, 3 MB each at most; the least recently used is dropped.
 _READY = 8
@@ -73,8 +74,8 @@ class Network:
             raise ProcessorError(f"The net cannot be run: {error}") from error
         self._border = weights.radius // _CELL * _CELL
 
-    def correction(self, pixels: Pixels) -> Pixels:
-        """Return what to add to twice the size: (2h, 2w, 3) uint8, where 128 is nothing."""
+    def added(self, pixels: Pixels) -> NDArray[np.int16]:
+        """Return the levels (2h, 2w) that are added to each colour of the base of a picture."""
         height, width = pixels.shape[:2]
         border = self._border
         padded = np.asarray(
@@ -94,15 +95,17 @@ class Network:
         cells = np.ascontiguousarray(rows.reshape(tall, _CELL, wide).transpose(0, 2, 1))
         (result,) = self._session.run(None, {"cells": cells.view(np.uint8)[None]})
         tall, wide = result.shape[1:3]
-        items = result[0].view("V12").reshape(tall, wide, 2 * _CELL).transpose(0, 2, 1)
-        large = np.ascontiguousarray(items).view(np.uint8).reshape(2 * _CELL * tall, -1, 3)
-        return np.asarray(large[: 2 * height, : 2 * width], np.uint8)
+        items = result[0].view("V4").reshape(tall, wide, 2 * _CELL).transpose(0, 2, 1)
+        large = np.ascontiguousarray(items).view(np.uint8).reshape(2 * _CELL * tall, -1)
+        return large[: 2 * height, : 2 * width].astype(np.int16) - np.int16(NOTHING)
 
     def double(self, pixels: Pixels, step: Step) -> Pixels:
-        """Return twice the size: bicubic, and the net's correction added."""
-        base = scale(pixels, replace(step, method="bicubic"))
-        # In float32, where these whole numbers are exact, and cut off to 0 to 255.
-        return np.asarray(cv2.addWeighted(base, 1, self.correction(pixels), 1, -NOTHING), np.uint8)
+        """Return twice the size: the base, and the net's levels added to each colour."""
+        under = base(pixels, step.scale_x, step.scale_y, step.output(Size.of(pixels)))
+        levels = self.added(pixels)
+        # 128 levels more as a byte, so that OpenCV adds both and cuts off at 0 and 255.
+        grey = (levels + np.int16(NOTHING)).astype(np.uint8)
+        return np.asarray(cv2.addWeighted(under, 1, cv2.merge([grey] * 3), 1, -NOTHING), np.uint8)
 
 
 @lru_cache(maxsize=_READY)
@@ -121,6 +124,14 @@ class Doubling:
             ProcessorError: its weights are not here.
         """
         return ready(nets.find(step)).double(pixels, step)
+
+    def added(self, pixels: Pixels, step: Step) -> NDArray[np.int16]:
+        """Return the levels (2h, 2w) alone that the net of a step adds to the base.
+
+        Raises:
+            ProcessorError: its weights are not here.
+        """
+        return ready(nets.find(step)).added(pixels)
 
     @staticmethod
     def check(step: Step) -> None:

@@ -5,6 +5,10 @@ module has what was seen to have kernels, and the CPU's own processors do the re
 ``nearest``, ``lanczos``, everything that makes a picture smaller, and bicubic by a factor that
 ``warpAffine`` cannot hit exactly.  Each picture goes to the device and back once a step.
 
+The base layer is the CPU's too.  It must be exact, in whole numbers with roundings in between, and
+from Python UMat has neither shifts nor slices with a step nor a conversion of types: it would be
+dozens of kernels for what takes the CPU 4 ms a frame.
+
 The tolerance, against the CPU and from chunk to whole frame, is :data:`LEVELS` levels.
 ``sharpen`` and ``denoise`` were seen to be exact: halves and sixteenths, which float32 holds.
 """
@@ -37,8 +41,8 @@ _BLUR = np.array([0.25, 0.5, 0.25], np.float32)
 _UP = 1 / 32
 
 
-@OPENCL.register("upscale", "bilinear", "bicubic")
-@OPENCL.register("resize", "bilinear", "bicubic")
+@OPENCL.register("upscale", "bilinear", "bicubic", planes=True)
+@OPENCL.register("resize", "bilinear", "bicubic", planes=True)
 def scale(pixels: Pixels, step: Step) -> Pixels:
     """Enlarge by a smooth kernel, with the pixels' centres as points of reference."""
     if step.scale_x == step.scale_y == 1:
@@ -53,7 +57,7 @@ def scale(pixels: Pixels, step: Step) -> Pixels:
     return _bicubic(pixels, step)
 
 
-@OPENCL.register("sharpen")
+@OPENCL.register("sharpen", planes=True)
 def sharpen(pixels: Pixels, step: Step) -> Pixels:
     """Add the difference to a 3x3 Gaussian blur, kept within the 3x3 neighbours' extremes."""
     amount = round(step.amount * 256) / 256
@@ -68,7 +72,7 @@ def sharpen(pixels: Pixels, step: Step) -> Pixels:
     return _fetched(cv2.min(sharp, cv2.dilate(part, _SQUARE)))
 
 
-@OPENCL.register("denoise")
+@OPENCL.register("denoise", planes=True)
 def denoise(pixels: Pixels, step: Step) -> Pixels:
     """Move each pixel towards the median of its 3x3 neighbours, by at most 16 levels."""
     most = max(1, round(16 * step.amount))

@@ -44,13 +44,13 @@ class Nothing:
         return np.zeros((size.height, size.width), np.int16)
 
 
-register("pass")(Nothing())
-register("upscale", "base")(Nothing())
-register("resize", "base")(Nothing())
+register("pass", planes=True)(Nothing())
+register("upscale", "base", planes=True)(Nothing())
+register("resize", "base", planes=True)(Nothing())
 
 
-@register("upscale", "bilinear", "bicubic", "lanczos")
-@register("resize", "bilinear", "bicubic", "lanczos")
+@register("upscale", "bilinear", "bicubic", "lanczos", planes=True)
+@register("resize", "bilinear", "bicubic", "lanczos", planes=True)
 def scale(pixels: Pixels, step: Step) -> Pixels:
     """Scale by a smooth kernel, with the pixels' centres as points of reference."""
     if step.scale_x == step.scale_y == 1:
@@ -60,8 +60,8 @@ def scale(pixels: Pixels, step: Step) -> Pixels:
     return _by_opencv(pixels, step)
 
 
-@register("upscale", "nearest")
-@register("resize", "nearest")
+@register("upscale", "nearest", planes=True)
+@register("resize", "nearest", planes=True)
 def nearest(pixels: Pixels, step: Step) -> Pixels:
     """Scale by repeating pixels.
 
@@ -73,13 +73,15 @@ def nearest(pixels: Pixels, step: Step) -> Pixels:
     size = step.output(Size.of(pixels))
     columns = _indices(size.width, step.scale_x, pixels.shape[1])
     rows = _indices(size.height, step.scale_y, pixels.shape[0])
+    if pixels.ndim == 2:
+        return pixels.take(columns, axis=1).take(rows, axis=0)
     # One item a pixel: moves three bytes at once.  Across first, while there are few rows.
     whole = np.ascontiguousarray(pixels).view("V3")[..., 0]
     wide = whole.take(columns, axis=1).take(rows, axis=0)
     return wide[..., np.newaxis].view(np.uint8)
 
 
-@register("sharpen")
+@register("sharpen", planes=True)
 def sharpen(pixels: Pixels, step: Step) -> Pixels:
     """Add the difference to a 3x3 Gaussian blur, kept within the 3x3 neighbours' extremes."""
     # A weight in 256ths times a pixel is exact in float32, so vector code and the scalar code
@@ -101,7 +103,7 @@ def sharpen(pixels: Pixels, step: Step) -> Pixels:
     return result
 
 
-@register("denoise")
+@register("denoise", planes=True)
 def denoise(pixels: Pixels, step: Step) -> Pixels:
     """Move each pixel towards the median of its 3x3 neighbours, by at most 16 levels.
 

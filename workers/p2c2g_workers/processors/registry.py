@@ -5,9 +5,10 @@ A processor is any function of pixels and a step.  It has to give a result of ex
 chunk as for the whole frame, since chunks are shown side by side.  Those of the CPU are exact in
 that; those of another device may be off by a few levels, which its module states.
 
-One that knows what it adds to the luma of the base layer, such as a net, has ``added`` besides:
-it takes the same, and gives whole levels, ``(height, width)`` int16, of its result's size.  Its
-result is the base and that, added to each colour.
+One that is registered for planes also takes luma alone, ``(height, width)``, which is all that a
+residual of luma needs.  One that knows what it adds to the luma of the base layer, such as a net,
+has ``added`` besides: it takes colours, and gives whole levels, ``(height, width)`` int16, of its
+result's size.  Its result is the base and that, added to each colour.
 
 One whose work depends on more than operation and method, such as a net on its weights, has a
 ``check`` besides: it takes the step and raises ProcessorError where it cannot be done now.
@@ -26,8 +27,8 @@ from p2c2g.errors import ProcessorError
 from p2c2g.media.frame import Pixels, Size
 from p2c2g.media.operations import Plan, Step
 
-#: Takes ``(height, width, 3)`` BGR, which it must not change, and gives a new array of the
-#: same kind, or the very same array where there is nothing to do.
+#: Takes ``(height, width, 3)`` BGR, or a plane where it is for planes, which it must not change,
+#: and gives a new array of the same kind, or the very same array where there is nothing to do.
 Processor = Callable[[Pixels, Step], Pixels]
 #: Takes the same, and gives what is added to the base's luma.
 Adder = Callable[[Pixels, Step], NDArray[np.int16]]
@@ -39,16 +40,25 @@ class Functions(Generic[Function]):
 
     def __init__(self) -> None:
         self._processors: dict[str, Function] = {}
+        self._for_planes: set[str] = set()
 
-    def register(self, name: str, *methods: str) -> Callable[[Function], Function]:
+    def register(
+        self, name: str, *methods: str, planes: bool = False
+    ) -> Callable[[Function], Function]:
         """Register the decorated function for an operation, under each method where it has them.
 
         A later function replaces an earlier one.
+
+        Args:
+            name: the operation's.
+            methods: its methods.
+            planes: whether it takes one plane as well as colours.
         """
 
         def add(function: Function) -> Function:
             for each in [f"{name}:{method}" for method in methods] or [name]:
                 self._processors[each] = function
+                (self._for_planes.add if planes else self._for_planes.discard)(each)
             return function
 
         return add
@@ -120,39 +130,39 @@ class Registry(Functions[Processor]):
         return self.carry_out(plan.steps, pixels)
 
     def carry_out(self, steps: Iterable[Step], pixels: Pixels) -> Pixels:
-        """Carry out steps, one after the other; as :meth:`run`, with pixels of three channels."""
+        """Carry out steps, one after the other; as :meth:`run`, with three channels or a plane."""
         for step in steps:
             pixels = self._step(step, pixels)
         return pixels
 
-    def luma_added(self, plan: Plan, pixels: Pixels) -> NDArray[np.int16] | None:
-        """Return what a plan adds to the base's luma, where that is known without a picture.
+    def takes_planes(self, step: Step) -> bool:
+        """Tell whether a step can be done to luma alone."""
+        if self.find(step) is None and self._spare is not None:
+            return self._spare.takes_planes(step)
+        return step.processor in self._for_planes
 
-        Args:
-            plan: the plan of the whole frame.
-            pixels: as for :meth:`run`, of three channels.
-
-        Returns:
-            ``(height, width)`` int16 of the result's size; None where :meth:`run` has to tell.
+    def adder(self, step: Step) -> Adder | None:
+        """Return what tells what a step adds to the base's luma; None where that is not known.
 
         Raises:
-            ProcessorError: the step failed.
+            ProcessorError: this peer cannot do the step.
         """
-        if len(plan.steps) != 1:
-            return None
-        step = plan.steps[0]
         work: Adder | None = getattr(self.processor(step), "added", None)
         if work is None:
             return None
-        try:
-            return work(pixels, step)
-        except ProcessorError:
-            raise
-        except Exception as error:
-            raise ProcessorError(f"{step.name} failed: {error}") from error
+
+        def added(pixels: Pixels, step: Step) -> NDArray[np.int16]:
+            try:
+                return work(pixels, step)
+            except ProcessorError:
+                raise
+            except Exception as error:
+                raise ProcessorError(f"{step.name} failed: {error}") from error
+
+        return added
 
     def _step(self, step: Step, pixels: Pixels) -> Pixels:
-        due = step.output(Size.of(pixels))
+        due, channels = step.output(Size.of(pixels)), pixels.shape[2:]
         work = self.processor(step)
         try:
             pixels = work(pixels, step)
@@ -160,7 +170,7 @@ class Registry(Functions[Processor]):
             raise
         except Exception as error:
             raise ProcessorError(f"{step.name} failed: {error}") from error
-        if pixels.shape != (due.height, due.width, 3) or pixels.dtype != np.uint8:
+        if pixels.shape != (due.height, due.width, *channels) or pixels.dtype != np.uint8:
             raise ProcessorError(
                 f"{step.name} gave {pixels.dtype} in the shape {pixels.shape} where a picture of "
                 f"{due} is due."

@@ -1,0 +1,140 @@
+"""A session that needs no pool: what this machine does in a moment, it does by itself.
+
+It takes frames and gives pictures as :class:`~p2c2g.session.session.Session` does, with the same
+composition and the same figures; its only peer is this machine, which is never late, works on one
+frame at a time, and passes over one where a newer one waits.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from functools import partial
+from time import monotonic
+from typing import Any
+from uuid import uuid4
+
+from p2c2g.logs import rebind
+from p2c2g.media.composition import Composition
+from p2c2g.media.frame import Chunk, Frame, Pixels, Rect
+from p2c2g.media.picture import FrameState, Picture, Tile
+from p2c2g.media.residual import Residual
+from p2c2g.session.config import SessionConfig
+from p2c2g.session.frames import FrameInFlight, Shown
+from p2c2g.session.tally import Tally
+from p2c2g.system.threads import SupervisedThread
+
+#: Gives what a session's operations add to the base of a whole frame.
+Enhancer = Callable[[Pixels], Residual]
+#: Seconds beyond its own work that the thread may take to end.
+_PATIENCE = 5.0
+
+
+class OwnSession:
+    """A session on this machine alone.
+
+    Args:
+        config: what is done to each frame; grid, queue, deadline and policy have no meaning here.
+        enhance: does it.
+        sink: called with each picture in order, on the session's thread.
+        clock: seconds, monotonic.
+    """
+
+    def __init__(
+        self,
+        config: SessionConfig,
+        enhance: Enhancer,
+        sink: Callable[[Picture], None],
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
+        self.id = uuid4().hex[:12]
+        self.config = config
+        self.tally = Tally()
+        plan = config.operations.resolve(config.size)
+        self._scale = (plan.scale_x, plan.scale_y)
+        self._composition = Composition.of(*self._scale)
+        output = Rect(0, 0, plan.output.width, plan.output.height)
+        source = Rect(0, 0, config.size.width, config.size.height)
+        self._whole = Chunk(0, source, source, output, output)
+        self._enhance = enhance
+        self._sink = sink
+        self._clock = clock
+        self._changed = threading.Condition()
+        self._next: Frame | None = None
+        self._ending = False
+        self._working = 0
+        self._thread = SupervisedThread("p2c2g-own", self._run)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def submit(self, frame: Frame) -> None:
+        """Take a frame; one that still waits is passed over, and counts as dropped.
+
+        Raises:
+            RuntimeError: the session's thread has died.
+        """
+        self._thread.check()
+        self.tally.frame_submitted(frame.number, sent=True)
+        with self._changed:
+            self._next = frame
+            self._changed.notify()
+
+    @property
+    def frames_in_flight(self) -> int:
+        """Return how many frames wait or are worked on."""
+        return self._working + (self._next is not None)
+
+    def live(self) -> dict[str, Any]:
+        """Return the figures of the last seconds."""
+        return self.tally.live(self._clock(), self.frames_in_flight)
+
+    def figures(self) -> dict[str, Any]:
+        """Return what the report has beside the tally's: nothing, since there are no peers."""
+        return {}
+
+    def close(self, due: int | None = None) -> None:
+        """Show what is left and end the thread; ``due`` as for a session with peers."""
+        with self._changed:
+            self._ending = True
+            self._changed.notify()
+        self._thread.join(_PATIENCE)
+        if due is not None:
+            self.tally.captured = due
+
+    def _run(self) -> None:
+        rebind(session=self.id)
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._next or self._ending)
+                frame, self._next = self._next, None
+                if frame is None:
+                    return
+                self._working = 1
+            self._show(frame)
+            self._working = 0
+
+    def _show(self, frame: Frame) -> None:
+        residual = self._enhance(frame.pixels)
+        done, whole = self._clock(), self._whole
+        deadline = frame.captured_at + self.config.deadline
+        counted: FrameInFlight[Pixels] = FrameInFlight(
+            frame.number, frame.pixels, (), frame.captured_at, frame.grabbed_at, deadline,
+            deadline, was_sent=False, missing=0, completed_at=done,
+        )  # fmt: skip
+        picture = Picture(
+            number=frame.number,
+            state=FrameState.COMPLETE,
+            frame=frame.pixels,
+            output=self.config.output,
+            scale=self._scale,
+            tiles=(Tile(whole, self.config.form.encode(residual)),),
+            form=self.config.form,
+            captured_at=frame.captured_at,
+            ready_at=done,
+            compose=partial(self._composition.frame, residuals=[(whole.target, residual)]),
+        )
+        stages = (frame.grabbed_at - frame.captured_at, 0.0, 0.0, 0.0, done - frame.grabbed_at)
+        self.tally.frame_shown(Shown(counted, {}, True, done, self._clock(), (*stages, 0.0, 0.0)))
+        self._sink(picture)
