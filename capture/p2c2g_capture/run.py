@@ -126,7 +126,7 @@ def run(options: RunOptions, settings: Settings, console: Console) -> None:
         if not options.headless:
             viewer = ViewerServer(
                 hub,
-                lambda: _live(session, source),
+                lambda: _live(session, source, comparer),
                 host=options.host,
                 port=options.port,
                 allowed=options.allow_hosts,
@@ -286,9 +286,9 @@ class Ending:
             self._console.print(*told, sep="\n")
 
 
-def _live(session: Session, source: Source) -> dict[str, Any]:
+def _live(session: Session, source: Source, comparer: Comparer | None) -> dict[str, Any]:
     """Return the figures of the last seconds, with what there is to say of source and session."""
-    live = session.live()
+    live = {**session.live(), **(comparer.live() if comparer else {})}
     return {**live, "notice": ". ".join(filter(None, (source.notice(), live["notice"])))}
 
 

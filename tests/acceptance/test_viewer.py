@@ -209,6 +209,10 @@ def test_what_peers_run_and_the_bit_rate_are_shown_where_the_session_says_them(h
         expect(page.locator("#methods-group")).to_have_attribute(
             "title", "What the peers ran\nml-small: 75 %\nbicubic: 25 %"
         )
+        expect(page.locator(".tag-base")).to_have_text("Your own picture")
+        stats["psnr_db"] = {"base": 33.91, "enhanced": 35.14}
+        expect(page.locator(".tag-base")).to_have_text("Your own picture33.9 dB")
+        expect(page.locator(".tag-enhanced")).to_have_text("With peers35.1 dB")
         stats["methods"] = {"ml-tiny": 1.0}
         expect(page.locator("#method")).to_have_text("ml-tiny")
         expect(page.locator("#method-share")).to_have_text("")

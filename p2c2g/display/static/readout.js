@@ -9,6 +9,7 @@
  * @property {{complete: number, degraded: number, dropped: number}} [frames]
  * @property {{id: string, queue: string, chunks: number}[]} [peers]
  * @property {Record<string, number>} [methods] what peers ran, and of which share of the chunks
+ * @property {{base: number, enhanced: number}} [psnr_db] by comparison with an original
  * @property {number} [mbps_up] megabits a second to the peers
  * @property {number} [mbps_down] and back
  */
@@ -64,6 +65,10 @@ export class Readout {
     this.write("up", say(tenth, stats.mbps_up));
     this.write("down", say(tenth, stats.mbps_down));
     document.getElementById("rate-group").hidden = stats.mbps_up === undefined;
+    for (const name of ["base", "enhanced"]) {
+      const found = stats.psnr_db?.[name];
+      this.write(`${name}-db`, found === undefined ? "" : `${tenth.format(found)} dB`);
+    }
     this.showMethods(Object.entries(stats.methods ?? {}));
   }
 
