@@ -264,12 +264,13 @@ def test_what_the_session_says_of_its_source_is_shown_while_it_says_it(hub, page
 def test_a_picture_that_cannot_be_decoded_is_said_and_does_not_stop_the_next(hub, viewer, page):
     page.goto(f"{viewer.start()}?composer=software")
     form = Form("png", 100)
-    whole = viewed_picture(1, coloured(SOURCE, (9, 9, 9)), some_residual(OUTPUT), form)
+    frame = coloured(Size(64, 36), (9, 9, 9))
+    whole = viewed_picture(1, frame, some_residual(Size(128, 72)), form)
     bad = tuple(replace(tile, residual=b"\x89PNG no picture") for tile in whole.tiles)
     for number in range(1, 5):
         hub.publish(replace(whole, number=number, tiles=bad))
     expect(page.locator("#notice")).to_have_text("A picture could not be decoded")
-    hub.publish(plain(5))
+    hub.publish(replace(whole, number=5))
     expect(page.locator("#overlay")).to_be_hidden()
 
 
