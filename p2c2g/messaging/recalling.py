@@ -67,7 +67,8 @@ class RecallingChannel(stock.Channel):
 
     def _connparams(self, asynchronous: bool = False) -> dict[str, Any]:
         parameters: dict[str, Any] = super()._connparams(asynchronous)
-        return parameters | command_options()
+        # Who waits for messages must see that a connection is lost: a retry would wait on another.
+        return parameters if asynchronous else parameters | command_options()
 
     def _disconnect_pools(self) -> None:
         pool, self._pool = self._pool, None
