@@ -2,7 +2,9 @@
 
 Ticks lie at ``k / fps`` seconds after the start.  A tick that was missed, because the grab or
 the consumer took too long, is never made up for: the newest due tick wins and the numbers
-keep a gap, from which everything downstream knows what was lost.
+keep a gap, from which everything downstream knows what was lost.  A machine that cannot keep up
+takes every second tick, or fewer (:attr:`Pacer.every`): they stay even, and the others are a gap
+too.
 """
 
 from __future__ import annotations
@@ -48,6 +50,8 @@ class Pacer:
         # Ticks with k / fps < seconds: half a second at 60 a second is ticks 0 to 29.  The
         # rounding is for 0.1 s at 30 a second, which floats make 3.0000000000000004.
         self._total = math.inf if seconds is None else math.ceil(round(seconds * fps, 6))
+        #: Of so many ticks one is asked for; to be set while it runs, 1 or more.
+        self.every = 1
         self._start: float | None = None
         self._ended_at: float | None = None
         # A plain attribute, not an Event: a signal's handler may set it at any moment, and
@@ -79,7 +83,7 @@ class Pacer:
                 pixels = self._source.grab(number)
                 grabbed_at = self._clock()
                 yield Frame(number, pixels, captured_at, grabbed_at)
-                number += 1
+                number += self.every
                 if number >= self._total:
                     return
         finally:

@@ -8,7 +8,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
 
-from rich.console import Console
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
@@ -22,7 +22,11 @@ _PLAIN_EVERY = 10
 
 
 class LiveLine:
-    """Draws the figures of ``live()`` twice a second, on a thread of its own."""
+    """Draws the figures of ``live()`` twice a second, on a thread of its own.
+
+    Below them stands its ``notice``: what whoever watches should know now.  In a file that is a
+    line of its own, once, when it begins.
+    """
 
     def __init__(self, console: Console, live: Callable[[], Mapping[str, Any]]) -> None:
         self._console = console
@@ -49,15 +53,27 @@ class LiveLine:
 
     def _draw(self) -> None:
         if not self._console.is_terminal:
-            while not self._ended.wait(_EVERY * _PLAIN_EVERY):
-                self._console.print(self._line(), soft_wrap=True)
+            self._draw_plainly()
             return
         with Live(console=self._console, refresh_per_second=4, transient=True) as live:
             while not self._ended.wait(_EVERY):
-                live.update(self._line())
+                figures = self._figures()
+                live.update(_with_notice(self._line(figures), figures))
 
-    def _line(self) -> Text:
-        figures = self._figures()
+    def _draw_plainly(self) -> None:
+        looks, said = 0, ""
+        while not self._ended.wait(_EVERY):
+            figures = self._figures()
+            notice = figures.get("notice", "")
+            if notice and notice != said:
+                self._console.print(f"{notice}.", soft_wrap=True, markup=False)
+            said = notice
+            looks += 1
+            if looks % _PLAIN_EVERY == 0:
+                self._console.print(self._line(figures), soft_wrap=True)
+
+    @staticmethod
+    def _line(figures: Mapping[str, Any]) -> Text:
         frames, latency = figures["frames"], figures["latency_ms"]
         return Text.assemble(
             (f"{figures['fps']:5.1f} FPS", "bold"),
@@ -69,6 +85,11 @@ class LiveLine:
             (f"{frames['dropped']} dropped", "red" if frames["dropped"] else "dim"),
             f"   {len(figures['peers'])} peers",
         )
+
+
+def _with_notice(line: Text, figures: Mapping[str, Any]) -> RenderableType:
+    notice = figures.get("notice", "")
+    return Group(line, Text(f"{notice}.", "yellow")) if notice else line
 
 
 def summary(report: Mapping[str, Any]) -> Table:
@@ -112,6 +133,8 @@ def summary(report: Mapping[str, Any]) -> Table:
     if report["errors"]:
         counts = ", ".join(f"{count} {name}" for name, count in report["errors"].items())
         table.add_row("errors", f"[yellow]{counts}[/]")
+    for said in dict.fromkeys(each["said"] for each in report["notices"]):
+        table.add_row("note", Text(f"{said}.", "yellow"))
     for name, text in comparing.lines(report["compare"]) if "compare" in report else ():
         table.add_row(name, text)
     return table

@@ -94,6 +94,7 @@ class PeerBook:
         # Of these, in the same order, those that may be forgotten.
         self._unregistered: OrderedDict[str, KnownPeer] = OrderedDict()
         self._registered: tuple[KnownPeer, ...] = ()
+        self._has_register = False
 
     def __len__(self) -> int:
         return len(self._peers)
@@ -108,6 +109,11 @@ class PeerBook:
     def registered(self) -> tuple[KnownPeer, ...]:
         """Return the peers of which the registry speaks, in its order."""
         return self._registered
+
+    def is_absent(self, name: str) -> bool:
+        """Tell whether the registry has spoken, and not of this peer."""
+        known = self._peers.get(name)
+        return self._has_register and (known is None or not known.is_registered)
 
     def get(self, name: str) -> KnownPeer | None:
         """Return what is known of a peer, or None."""
@@ -149,6 +155,7 @@ class PeerBook:
         Returns:
             Those of whom it spoke the last time, and no more.
         """
+        self._has_register = True
         before = self._registered
         for peer in before:
             peer.is_registered = False

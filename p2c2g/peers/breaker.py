@@ -180,9 +180,12 @@ class Breakers:
     # -- trials ---------------------------------------------------------------------------
 
     def trial(self, now: float) -> str | None:
-        """Return a peer that is to be tried now, and note that it is."""
+        """Return a peer that is there and to be tried now, and note that it is."""
         for peer, breaker in self._not_closed():
             if breaker.state_at(now) is not State.HALF_OPEN or peer in self._banned:
+                continue
+            if self._book.is_absent(peer):
+                breaker.trial_at = None  # It is tried when it comes back.
                 continue
             if breaker.trial_at is None:
                 breaker.trial_at = now

@@ -33,7 +33,8 @@ SLACK = 0.7
 class Facts:
     """What the registry says of one living peer.
 
-    ``ready`` is whether it takes chunks of this session's queue at all; ``busy`` the chunks of
+    ``serves`` is whether it serves this session's queue, and ``ready`` whether it takes chunks of
+    it now; ``busy`` the chunks of
     all sessions that wait or run there; ``rtt`` the seconds of a chunk's round trip as far as
     pings tell; ``seconds_per_megapixel`` what its probe promises, 0 where it promises
     nothing; ``line`` the megapixels a second of results that its line to the broker
@@ -47,6 +48,7 @@ class Facts:
     rtt: float = UNKNOWN_RTT
     seconds_per_megapixel: float = 0.0
     line: float = float("inf")
+    serves: bool = True
 
 
 class Router:

@@ -30,13 +30,17 @@ from p2c2g.peers.trust import TrustSnapshot
 from p2c2g.routing.router import Facts
 from p2c2g.session.actions import Result, Send, Steal, Verify
 from p2c2g.session.config import SessionConfig
-from p2c2g.session.frames import FrameInFlight, P, S, Shown, stages_of
+from p2c2g.session.frames import TOLERANCE, FrameInFlight, P, S, Shown
 from p2c2g.session.hedging import Hedging
 from p2c2g.session.observer import Observer
 from p2c2g.session.results import Results
 from p2c2g.session.runs import Runs
+from p2c2g.session.showing import Showing
 from p2c2g.session.tables import Tables
 from p2c2g.verify.examination import Compare
+
+#: Seconds between two looks at what there is to say.
+_NOTICE_EVERY = 0.5
 
 
 class Core(Generic[S, P]):
@@ -64,7 +68,9 @@ class Core(Generic[S, P]):
         self.tables: Tables[S, P] = Tables.of(session, config, random, observers, hedging)
         self.runs = Runs(self.tables, stealing=stealing)
         self._results = Results(self.tables, self.runs)
-        self._last_ready = float("-inf")
+        self._showing = Showing(self.tables, self.runs)
+        self._notice = ""
+        self._notice_at = float("-inf")
 
     @property
     def frames_in_flight(self) -> int:
@@ -76,6 +82,11 @@ class Core(Generic[S, P]):
         """Return the playout delay in seconds."""
         return self.tables.playout.delay if self.tables.config.paced else 0.0
 
+    @property
+    def every(self) -> int:
+        """Return of how many ticks of the source one is to be captured."""
+        return self.tables.rate.every
+
     # -- a frame was captured ---------------------------------------------------------------------
 
     def submit(
@@ -83,6 +94,8 @@ class Core(Generic[S, P]):
         grabbed_at: float, now: float, *, connected: bool,
     ) -> list[Send[S]]:  # fmt: skip
         """Take a frame, which will be shown, in order, by its deadline.
+
+        Where nobody is there to enhance it, or its deadline is over, it is shown at once.
 
         Args:
             number: the frame's, above all earlier ones.
@@ -94,14 +107,26 @@ class Core(Generic[S, P]):
             connected: whether anything can be sent at all.
         """
         tables = self.tables
+        # Also where the player is held up: what waits for it must not grow.
+        self._showing.pass_over(now)
+        tables.rate.captured(number, now - captured_at, now)
+        self._say(now, connected=connected)
         count = len(payloads)
-        send = connected and tables.admission.admit(number, range(count), now)
-        deadline, due = captured_at + tables.config.deadline, captured_at + self.delay
+        alone = tables.presence.is_alone(now)
+        deadline = captured_at + tables.config.deadline
+        due = now if alone else captured_at + self.delay
+        send = (
+            connected
+            and not alone
+            and now < deadline
+            and tables.admission.admit(number, range(count), now)
+        )
         frame = FrameInFlight(
             number, source, payloads, captured_at, grabbed_at, due, deadline, send, count
         )
         # Nothing will come for one that is not sent.
-        tables.frames.open(number, frame, count, deadline if send else due, due)
+        ends = deadline if send else due
+        tables.frames.open(number, frame, count, ends, due, deadline + TOLERANCE)
         for observer in tables.observers:
             observer.frame_submitted(number, sent=send)
         if not send:
@@ -175,33 +200,26 @@ class Core(Generic[S, P]):
         """Return when :meth:`release` is due, as things stand, or None."""
         return self.tables.frames.next_release
 
-    def release(self, now: float) -> list[Shown[S, P]]:
-        """Let the frames go whose time has come, in order."""
-        tables, shown = self.tables, []
-        for pending in tables.frames.release(now):
-            frame = pending.frame
-            done = frame.completed_at if pending.complete else None
-            if frame.was_sent:
-                took = float("inf") if done is None else done - frame.captured_at
-                tables.playout.took(took, now)
-                tables.admission.shown(complete=pending.complete, now=now)
-            self.runs.close(frame.number, now)
-            # A frame is not ready to be shown before the one before it is.
-            ready = self._last_ready = max(self._last_ready, now if done is None else done)
-            stages = stages_of(frame, pending.parts, ready) if pending.complete else None
-            one = Shown(frame, pending.parts, pending.complete, ready, now, stages)
-            for observer in tables.observers:
-                observer.frame_shown(one)
-            shown.append(one)
-        return shown
+    def release(self, now: float) -> Shown[S, P] | None:
+        """Let the next frame go whose time has come, or None; ask again once it is shown.
+
+        One whose deadline is over is passed over where a newer one may be shown: it counts as
+        dropped.
+        """
+        return self._showing.release(now)
 
     # -- the registry said, sessions told each other ---------------------------------------------
 
     def registry_said(
-        self, facts: Iterable[Facts], banned: frozenset[str], now: float
+        self, facts: Iterable[Facts], banned: frozenset[str], now: float, *, unread: int = 0
     ) -> list[Send[S]]:
-        """Take over who is there and who is banned; others run what the dead had."""
+        """Take over who is there and who is banned; others run what the dead had.
+
+        ``unread`` counts those of another version, whom nothing is sent to.
+        """
         self.tables.breakers.ban(banned)
+        facts = tuple(facts)
+        self.tables.presence.learn(facts, unread)
         sends: list[Send[S]] = []
         for peer in sorted(self.tables.router.learn(facts, now)):
             for observer in self.tables.observers:
@@ -237,6 +255,21 @@ class Core(Generic[S, P]):
         """Take what other sessions tell, in place of what they told before."""
         self.tables.health.merge(others.health)
         self.tables.trust.merge(others.trust)
+
+    # -- inside ------------------------------------------------------------------------------------
+
+    def _say(self, now: float, *, connected: bool) -> None:
+        """Tell now and then what whoever watches should know."""
+        if now - self._notice_at < _NOTICE_EVERY:
+            return
+        self._notice_at = now
+        tables = self.tables
+        said = (tables.rate.sentence(), tables.presence.sentence(now, connected=connected))
+        notice = ". ".join(filter(None, said))
+        if notice != self._notice:
+            self._notice = notice
+            for observer in tables.observers:
+                observer.noticed(notice, now)
 
     # -- for reports -------------------------------------------------------------------------------
 

@@ -6,6 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+#: Seconds by which a frame may be shown after its moment and still be on time: a busy machine
+#: wakes a thread late.
+TOLERANCE = 0.010
+
 #: A frame's own pixels, and a decoded result: the decision core hands them on unopened.
 S = TypeVar("S")
 P = TypeVar("P")

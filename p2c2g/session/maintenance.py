@@ -151,7 +151,7 @@ class Maintenance:
             try:
                 agree = self._around.comparer.agree(compare.examination, compare.answer)
             except ChunkError as error:
-                logger.warning("Peer %s failed an examination: %s", compare.examination.peer, error)
+                logger.info("Peer %s failed an examination: %s", compare.examination.peer, error)
             with self._shell as core:
                 core.compared(compare, agree, self._clock())
 
@@ -161,7 +161,7 @@ class Maintenance:
             pool, bits = tuple(router.pool), router.bits
         news = self._around.registry.look(pool, bits)
         with self._shell as core:
-            sends = core.registry_said(news.facts, news.banned, self._clock())
+            sends = core.registry_said(news.facts, news.banned, self._clock(), unread=news.unread)
         self._shell.perform(sends)
         if news.dead:
             self._around.registry.sweep(news.dead)

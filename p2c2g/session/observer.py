@@ -62,11 +62,17 @@ class Observer:
     def frame_shown(self, shown: Shown[Any, Any]) -> None:
         """Hear of a frame that is let go, complete or with what has come."""
 
+    def frame_passed_over(self, number: int) -> None:
+        """Hear of a frame that is never shown: it was too old when a newer one was there."""
+
     def examination_ended(self, examination: Examination, *, agreed: bool | None) -> None:
         """Hear what an examination said; None where the answer was no picture, or an error."""
 
     def breaker_changed(self, peer: str, seconds: float) -> None:
         """Hear of a peer that is shut out for so many seconds, or (0) let in again."""
+
+    def noticed(self, sentence: str, now: float) -> None:
+        """Hear what whoever watches should know from now on; empty where there is nothing more."""
 
     def peer_gone(self, peer: str) -> None:
         """Hear of a peer that has died or left."""

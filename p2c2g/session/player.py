@@ -53,9 +53,9 @@ class Player:
             with self._shell as core:
                 shown = core.release(now)
                 left = core.frames_in_flight
-            for each in shown:
-                self._sink(self._picture(each))
-            if shown:
+            if shown is not None:
+                # One by one: the sink may have taken long, and then the newest wins.
+                self._sink(self._picture(shown))
                 continue
             if self._ending.is_set() and not left:
                 return

@@ -2,7 +2,8 @@
 
 Pure: no thread, no clock; every call is told what time it is.  A frame is released when it
 is complete and due, or at its deadline with whatever came; never before an earlier frame, and
-never twice.  What aiortc's jitter buffer does for packets, this does for chunks.
+never twice.  One that nobody took in time is passed over as soon as a newer one may go: the
+newest wins.  What aiortc's jitter buffer does for packets, this does for chunks.
 """
 
 from __future__ import annotations
@@ -18,13 +19,17 @@ F = TypeVar("F")
 
 @dataclass(slots=True)
 class Pending(Generic[F, T]):
-    """A frame in the making: ``parts`` by chunk index, complete at ``count`` of them."""
+    """A frame in the making: ``parts`` by chunk index, complete at ``count`` of them.
+
+    From ``expires`` on it is too old to be shown where a newer one may be.
+    """
 
     number: int
     frame: F
     count: int
     deadline: float
     due: float = float("-inf")
+    expires: float = float("inf")
     parts: dict[int, T] = field(default_factory=dict)
 
     @property
@@ -61,7 +66,13 @@ class Reassembler(Generic[F, T]):
         return len(self._pending)
 
     def open(
-        self, number: int, frame: F, count: int, deadline: float, due: float = float("-inf")
+        self,
+        number: int,
+        frame: F,
+        count: int,
+        deadline: float,
+        due: float = float("-inf"),
+        expires: float = float("inf"),
     ) -> None:
         """Expect a frame of ``count`` chunks.
 
@@ -71,6 +82,7 @@ class Reassembler(Generic[F, T]):
             count: of its chunks.
             deadline: when it is shown with whatever came.
             due: when it is shown if it is complete; at once where it is later complete.
+            expires: from when on it is passed over for a newer one that may be shown.
 
         Raises:
             ValueError: its number is not above all earlier ones and -1, or it has no chunk.
@@ -80,7 +92,7 @@ class Reassembler(Generic[F, T]):
             raise ValueError(f"frame {number} came after frame {newest}")
         if count < 1:
             raise ValueError(f"frame {number} has {count} chunks: give 1 or more")
-        self._pending[number] = Pending(number, frame, count, deadline, due)
+        self._pending[number] = Pending(number, frame, count, deadline, due, expires)
 
     def place(self, number: int, index: int, part: T) -> bool:
         """Put a chunk into its frame.
@@ -99,6 +111,24 @@ class Reassembler(Generic[F, T]):
         """Return a frame in the making, or None where it has been released."""
         pending = self._pending.get(number)
         return None if pending is None else pending.frame
+
+    def pass_over(self, now: float) -> list[Pending[F, T]]:
+        """Give up the oldest frames, where they have expired and a newer one may go at ``now``.
+
+        What is left begins with the oldest that may go and has not expired, or else with the
+        newest that may go.
+        """
+        if not self._pending or next(iter(self._pending.values())).expires > now:
+            return []
+        ready = [each for each in self._pending.values() if each.release_at <= now]
+        if not ready:
+            return []
+        first = next((each for each in ready if each.expires > now), ready[-1])
+        given_up = [each for each in self._pending.values() if each.number < first.number]
+        for each in given_up:
+            del self._pending[each.number]
+            self._last = each.number
+        return given_up
 
     def release(self, now: float) -> Iterator[Pending[F, T]]:
         """Give the frames that may be shown at ``now``, in order.

@@ -46,11 +46,15 @@ class PeerRegistry(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """What one look at the registry said: of living peers, of banned ones, and who is dead."""
+    """What one look at the registry said: of living peers, of banned ones, and who is dead.
+
+    ``unread`` counts those who cannot be read here, such as peers of another version.
+    """
 
     facts: tuple[Facts, ...]
     banned: frozenset[str]
     dead: tuple[str, ...]
+    unread: int = 0
 
 
 class RegistryFollower:
@@ -110,7 +114,8 @@ class RegistryFollower:
                 self._facts[peer] = facts
         for peer in [p for p in self._facts if p not in self._enrolments or p in dead]:
             del self._facts[peer]
-        return News(tuple(self._facts.values()), banned, tuple(dead))
+        unread = len(ids - self._enrolments.keys())
+        return News(tuple(self._facts.values()), banned, tuple(dead), unread)
 
     def sweep(self, dead: Collection[str]) -> None:
         """Remove the dead from the registry.
@@ -119,7 +124,7 @@ class RegistryFollower:
             BrokerUnavailableError: the broker does not answer.
         """
         for peer in self._registry.sweep(dead):
-            logger.warning("Peer %s has died.", peer)
+            logger.info("Peer %s has died.", peer)
             self._drop(peer)
 
     def _asked(self, pool: Collection[str]) -> list[str]:
@@ -141,11 +146,11 @@ class RegistryFollower:
         if beat is None or beat.instance != enrolment.instance:
             self._drop(peer)
             return None
+        serves = self._config.queue in enrolment.queues
         return Facts(
             id=peer,
-            ready=beat.state is PeerState.READY
-            and self._config.queue in enrolment.queues
-            and peer not in banned,
+            serves=serves,
+            ready=serves and beat.state is PeerState.READY and peer not in banned,
             slots=enrolment.slots,
             busy=beat.in_flight + pulse.waiting,
             rtt=rtt + beat.rtt,

@@ -21,6 +21,8 @@ from p2c2g.session.frames import FrameInFlight, P, Part, S
 from p2c2g.session.hedging import Hedging
 from p2c2g.session.observer import Observer
 from p2c2g.session.playout import Playout
+from p2c2g.session.presence import Presence
+from p2c2g.session.rate import Rate
 from p2c2g.session.reassembler import Reassembler
 from p2c2g.verify.examiner import Examiner
 
@@ -49,6 +51,9 @@ class Tables(Generic[S, P]):
     #: The frames in the making, and how long after its capture one is shown.
     frames: Reassembler[FrameInFlight[S], Part[P]]
     playout: Playout
+    #: Whether anybody is there, and how many of the source's frames this machine takes on.
+    presence: Presence
+    rate: Rate
 
     @classmethod
     def of(
@@ -69,6 +74,7 @@ class Tables(Generic[S, P]):
             hedging: when there are second runs; the usual policy where None.
         """
         book = PeerBook()
+        presence = Presence(config.queue, config.deadline)
         breakers, health, trust = Breakers(book), Health(book), Trust(random, book)
         router = Router(
             make(config.policy, random),
@@ -84,7 +90,7 @@ class Tables(Generic[S, P]):
         )
         return cls(
             config=config,
-            observers=observers,
+            observers=(presence, *observers),
             attempts=Attempts(),
             admission=Admission(ceil(config.deadline * config.fps) + 1, config.deadline),
             hedging=hedging or Hedging(config.deadline),
@@ -96,4 +102,6 @@ class Tables(Generic[S, P]):
             examiner=Examiner(config.answer_settings, breakers, trust, router, random),
             frames=Reassembler(),
             playout=Playout(config.deadline),
+            presence=presence,
+            rate=Rate(config.fps),
         )

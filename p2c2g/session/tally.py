@@ -13,18 +13,17 @@ import numpy as np
 from p2c2g.media.frame import ChunkKey
 from p2c2g.media.picture import FrameState
 from p2c2g.session.attempts import Decision
-from p2c2g.session.frames import Shown
+from p2c2g.session.frames import TOLERANCE, Shown
 from p2c2g.session.observer import Observer
 
 #: The stages of a frame's way, in order; they add up to its latency.
 STAGES = ("capture", "encode", "queue", "decode", "process", "result", "reassemble")
-#: Seconds by which a frame may be shown after its moment and still be on time: a busy machine
-#: wakes a thread late.
-TOLERANCE = 0.010
 #: Samples kept of each measure, the oldest dropped: some minutes' worth.
 _KEEP = 50_000
 #: The same of each peer.
 _KEEP_OF_PEER = 5_000
+#: Sentences kept for the report, the oldest dropped.
+_KEEP_NOTICES = 32
 #: Peers and kinds of error told apart.  Strangers name both, so what comes after that many
 #: is counted under :data:`OTHERS`.
 MAX_PEERS = 1024
@@ -96,6 +95,11 @@ class Tally(Observer):
         #: Frames shown after their deadline, and after the moment that was set for them.
         self.late = 0
         self.off_schedule = 0
+        #: Frames that were passed over for a newer one.
+        self.passed_over = 0
+        #: What there is to say now, and what was said at which second of the clock.
+        self._notice = ""
+        self._notices: deque[tuple[float, str]] = deque(maxlen=_KEEP_NOTICES)
         self.errors: Counter[str] = Counter()
         self.peers: dict[str, PeerTally] = {}
         #: Bytes of pictures, without what is around them: sent in all runs, and come back.
@@ -140,6 +144,19 @@ class Tally(Observer):
             self._last_at = shown.ready_at
             for name, seconds in zip(STAGES, shown.stages or (), strict=False):
                 self._stages[name].append(seconds)
+
+    def frame_passed_over(self, number: int) -> None:
+        """Count a frame that was never shown; it is among the dropped."""
+        with self._lock:
+            self.passed_over += 1
+            self._up_of.pop(number, None)
+
+    def noticed(self, sentence: str, now: float) -> None:
+        """Keep what there is to say of the session."""
+        with self._lock:
+            self._notice = sentence
+            if sentence:
+                self._notices.append((now, sentence))
 
     def run_sent(self, key: ChunkKey, attempt: int, peer: str, size: int) -> None:
         """Count the bytes of a chunk that is sent."""
@@ -211,6 +228,7 @@ class Tally(Observer):
             shown = list(self._recent)
             first_at = self._first_at
             frames = self._frames(in_flight)
+            notice = self._notice
             peers = [(name, tally.chunks) for name, tally in self.peers.items()]
         shown = [each for each in shown if now - window < each.at <= now]
         latencies = [each.latency for each in shown]
@@ -224,6 +242,7 @@ class Tally(Observer):
                 {"id": name, "queue": self._queue, "chunks": chunks}
                 for name, chunks in sorted(peers)
             ],
+            "notice": notice,
         }
 
     def summary(self) -> dict[str, Any]:
@@ -250,6 +269,12 @@ class Tally(Observer):
                 "latency_ms": percentiles(self._latencies, 50, 95, 99),
                 "playout_ms": percentiles(self._playout, 50, 95, 99),
                 "shown": {"late": self.late, "off_schedule": self.off_schedule},
+                # Of those dropped: the others were never captured.
+                "passed_over": self.passed_over,
+                "notices": [
+                    {"at_s": round(at - (self._first_at or at), 1), "said": said}
+                    for at, said in self._notices
+                ],
                 "stages_ms": {
                     name: percentiles(samples, 50, 99) for name, samples in self._stages.items()
                 },

@@ -194,7 +194,8 @@ class Gamer:
         self._wakes_at = float("inf")
         with self as core:
             self.perform(core.look(now))
-            core.release(now)
+            while core.release(now) is not None:
+                pass
 
     def _maintain(self) -> None:
         self._maintenance.round()

@@ -51,6 +51,21 @@ def test_a_liar_is_out_within_ten_chunks() -> None:
     assert breakers.take_changes() == []
 
 
+def test_who_has_left_is_not_tried_until_it_is_back() -> None:
+    book = PeerBook()
+    breakers = Breakers(book)
+    book.register(["liar", "ada"])
+    record(breakers, "liar", *[BAD] * ERRORS_ENOUGH)
+    breakers.take_changes()
+    assert breakers.trial(COOLDOWN) == "liar"
+    book.register(["ada"])
+    for hour in range(1, 100):
+        assert breakers.trial(hour * 3600.0) is None
+    assert breakers.take_changes() == [], "it is told again and again"
+    book.register(["ada", "liar"])
+    assert breakers.trial(1e6) == "liar"
+
+
 def test_few_errors_among_good_ones_open_nothing() -> None:
     breakers = new_breakers()
     record(breakers, "ada", *[GOOD, GOOD, BAD] * 20)

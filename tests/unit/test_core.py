@@ -63,6 +63,12 @@ class Diary(Observer):
     def examination_ended(self, examination: Examination, *, agreed: bool | None) -> None:
         self.heard.append(("examined", examination.peer, agreed))
 
+    def frame_passed_over(self, number: int) -> None:
+        self.heard.append(("passed over", number))
+
+    def noticed(self, sentence: str, now: float) -> None:
+        self.heard.append(("noticed", sentence))
+
     def breaker_changed(self, peer: str, seconds: float) -> None:
         self.heard.append(("breaker", peer, seconds))
 
@@ -172,7 +178,8 @@ def test_a_frame_that_cannot_be_sent_is_shown_when_it_is_due() -> None:
     desk.core.not_sent(0, "BrokerUnavailableError: away")
     assert len(desk.core.tables.attempts) == 0
     assert desk.core.next_release() == send.frame.due
-    [shown] = desk.core.release(send.frame.due)
+    shown = desk.core.release(send.frame.due)
+    assert shown is not None
     assert (shown.frame.number, shown.complete, shown.parts) == (0, False, {})
     assert ("not sent", 0, "BrokerUnavailableError: away") in desk.diary.heard
     desk.core.not_sent(0, "again")  # and nothing comes of it
@@ -200,9 +207,10 @@ def test_a_frame_is_complete_with_its_last_part_and_shown_on_schedule() -> None:
     desk = Desk("ada", "bob")
     desk.submit()
     desk.answer((0, 0), "ada", 0.01)
-    assert desk.core.release(0.02) == []
+    assert desk.core.release(0.02) is None
     desk.answer((0, 1), "bob", 0.03)
-    [shown] = desk.core.release(1.0)
+    shown = desk.core.release(1.0)
+    assert shown is not None
     assert shown.complete
     assert {index: part.residual for index, part in shown.parts.items()} == {
         0: "picture of 0", 1: "picture of 1",
@@ -231,7 +239,8 @@ def test_a_frame_that_was_shown_while_its_result_was_verified_keeps_what_it_had(
     [first] = desk.submit()
     peer = first.requests[0].peer
     [verify] = desk.arrive((0, 0), peer, 0.01)
-    [shown] = desk.core.release(CONFIG.deadline)
+    shown = desk.core.release(CONFIG.deadline)
+    assert shown is not None
     assert desk.core.verified(verify, "picture", 0.2) == []
     assert shown.parts == {}
     assert desk.diary.heard[-1] == ("unused", (0, 0), peer, Verdict.LATE)

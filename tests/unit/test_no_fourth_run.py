@@ -164,7 +164,7 @@ class Simulation:
                 self.perform(self.core.refused(action, "CheckError: a lie", now))
 
     def release(self, now: float) -> None:
-        for shown in self.core.release(now):
+        while (shown := self.core.release(now)) is not None:
             number = shown.frame.number
             assert now <= shown.frame.deadline + 1e-9, "shown late"
             self.shown.append(number)

@@ -134,6 +134,50 @@ def test_what_is_not_taken_from_a_release_stays() -> None:
     assert numbers(frames, 2.0) == [1]
 
 
+def expiring(*deadlines: float) -> Reassembler[str, str]:
+    """Return frames of one chunk, each expired a second after its deadline."""
+    frames = reassembler()
+    for number, deadline in enumerate(deadlines):
+        frames.open(number, "frame", count=1, deadline=deadline, expires=deadline + 1.0)
+    return frames
+
+
+def passed_over(frames: Reassembler[str, str], now: float) -> list[int]:
+    return [pending.number for pending in frames.pass_over(now)]
+
+
+def test_a_frame_that_has_expired_is_passed_over_for_a_newer_one_that_may_go() -> None:
+    frames = expiring(1.0, 2.0, 3.0)
+    assert passed_over(frames, 1.9) == []
+    assert passed_over(frames, 2.5) == [0]
+    assert numbers(frames, 2.5) == [1]
+    assert numbers(frames, 3.0) == [2]
+
+
+def test_of_many_that_have_expired_the_newest_stays() -> None:
+    frames = expiring(1.0, 2.0, 3.0, 9.0)
+    assert passed_over(frames, 5.0) == [0, 1]
+    assert numbers(frames, 5.0) == [2]
+
+
+def test_the_only_frame_that_may_go_stays_however_old_it_is() -> None:
+    frames = expiring(1.0, 9.0)
+    assert passed_over(frames, 5.0) == []
+    assert numbers(frames, 5.0) == [0]
+    assert passed_over(reassembler(), 5.0) == []
+
+
+def test_what_blocks_a_newer_one_that_may_go_is_passed_over_with_the_expired() -> None:
+    frames = expiring(1.0, 9.0, 9.5)
+    frames.place(2, 0, "a")
+    assert passed_over(frames, 1.5) == [], "in order, as long as nothing has expired"
+    assert passed_over(frames, 5.0) == [0, 1]
+    assert numbers(frames, 5.0) == [2]
+    assert not frames.place(1, 0, "late")
+    with pytest.raises(ValueError, match="came after"):
+        frames.open(1, "again", count=1, deadline=9.0)
+
+
 LIMIT = 4
 
 
@@ -147,12 +191,16 @@ class AnyArrival(RuleBasedStateMachine):
         self.next_number = 0
         self.now = 0.0
         self.released: list[int] = []
+        self.expires: dict[int, float] = {}
 
-    @rule(gap=st.integers(0, 2), count=st.integers(1, 3), delay=st.floats(0, 5))
-    def open(self, gap: int, count: int, delay: float) -> None:
+    @rule(
+        gap=st.integers(0, 2), count=st.integers(1, 3), delay=st.floats(0, 5), lasts=st.floats(0, 3)
+    )
+    def open(self, gap: int, count: int, delay: float, lasts: float) -> None:
         number = self.next_number + gap
         self.next_number = number + 1
-        self.frames.open(number, -number, count, self.now + delay)
+        self.expires[number] = expires = self.now + delay + lasts
+        self.frames.open(number, -number, count, self.now + delay, expires=expires)
         self.waiting[number] = (count, self.now + delay, set())
 
     @rule(back=st.integers(0, 6), index=st.integers(-1, 3))
@@ -177,6 +225,23 @@ class AnyArrival(RuleBasedStateMachine):
             count, deadline, placed = self.waiting[min(self.waiting)]
             assert len(placed) < count
             assert deadline > self.now
+
+    @rule(step=st.floats(0, 3))
+    def pass_over(self, step: float) -> None:
+        self.now += step
+        ready = [
+            number
+            for number, (count, deadline, placed) in self.waiting.items()
+            if deadline <= self.now or len(placed) == count
+        ]
+        begins_expired = bool(self.waiting) and self.expires[min(self.waiting)] <= self.now
+        gone = self.frames.pass_over(self.now)
+        for pending in gone:
+            self.check(pending)
+        assert bool(gone) == (begins_expired and len(ready) > 1)
+        if begins_expired:
+            fresh = [number for number in ready if self.expires[number] > self.now]
+            assert min(self.waiting) == (fresh[0] if fresh else ready[-1])
 
     @rule()
     def flush(self) -> None:

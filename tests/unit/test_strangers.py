@@ -45,7 +45,7 @@ SPEED = settings(
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 SIZE = Size(96, 64)
-PIPELINE = Pipeline.parse("upscale:2")
+PIPELINE = Pipeline.parse("upscale:2,sharpen:1")
 ANY_BYTES = st.binary(max_size=300)
 
 
@@ -336,7 +336,9 @@ def test_an_honest_result_is_accepted(desk: Desk) -> None:
 
 
 def test_a_lie_is_a_failed_attempt_of_its_peer(desk: Desk) -> None:
-    desk.take(arrival(0, desk.good[1]))
+    size = desk.plan.chunks[0].target.size
+    dark = EXACT.encode(np.full((size.height, size.width, 1), -128, np.int16))
+    desk.take(arrival(0, dark))
     assert not desk.session.tables.attempts.accepted
     assert desk.session.tables.attempts.failed == 1
     assert desk.session.tally.summary()["errors"] == {"CheckError": 1}

@@ -227,7 +227,7 @@ def test_the_stages_of_a_chunk_add_up_to_its_frames_latency(
     arrived = done - offset + back
     there, home = PeerClock().spans(sent, started, done, arrived)
     part = Part(
-        payload=b"", picture=None, sent=sent, queue=there, decode=decode, process=process,
+        payload=b"", residual=None, sent=sent, queue=there, decode=decode, process=process,
         result=done - started - decode - process + home, arrived=arrived,
     )  # fmt: skip
     frame = FrameInFlight(
