@@ -2,7 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+# pip says what it is doing: it takes a minute or more.
+INSTALL := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt
 ARGS ?=
 BENCH_ARGS ?=
 PYTEST := $(BIN)/python -m pytest
@@ -16,11 +17,12 @@ SECONDS ?= 60
 CHAOS_ARGS ?=
 LOAD_ARGS ?=
 
-.PHONY: help demo venv quick test check format bench bench-upscalers bench-gpu chaos load fuzz clean
+.PHONY: help demo venv wheel quick light test check format bench bench-upscalers bench-gpu chaos load fuzz clean
 
 help:
 	@echo "make demo    a pool on this machine and its picture in the browser (ARGS=--flower …)"
 	@echo "make quick   for every change: make check, unit and contract tests, in 90 s on two cores"
+	@echo "make light   units, contracts and the demo, without PyTorch: 1 GB instead of 2"
 	@echo "make test    every test that needs no root (ARGS='tests/unit/test_wire.py -x')"
 	@echo "make check   style, types and imports"
 	@echo "make bench   every benchmark, some minutes (BENCH_ARGS=--quick for less than two)"
@@ -29,7 +31,8 @@ help:
 	@echo "make chaos   harm a real pool and audit it (SEED=7 SECONDS=60, CHAOS_ARGS='--seeds 10')"
 	@echo "make load    one session among up to 200 light peers (LOAD_ARGS='--peers 100')"
 	@echo "make fuzz    strangers' bytes at every format (FUZZ_SECONDS=60, FUZZ_ARGS=jpeg)"
-	@echo "make venv    the set-up alone"
+	@echo "make venv    the set-up alone: 2 GB with PyTorch, for check, quick and test (the demo's is 0.6)"
+	@echo "make wheel   dist/p2c2g-VERSION-py3-none-any.whl, for other machines"
 
 $(VENV)/.demo: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -38,6 +41,10 @@ $(VENV)/.demo: pyproject.toml constraints.txt
 
 $(VENV)/.dev: $(VENV)/.demo
 	$(INSTALL) -e ".[demo,dev]"
+	@touch $@
+
+$(VENV)/.light: $(VENV)/.demo
+	$(INSTALL) -e ".[demo,test]"
 	@touch $@
 
 $(VENV)/.bench: $(VENV)/.demo
@@ -55,6 +62,9 @@ $(VENV)/.train: $(VENV)/.dev
 
 venv: $(VENV)/.dev
 
+wheel: $(VENV)/.demo
+	$(BIN)/python -m pip wheel --disable-pip-version-check --no-deps --wheel-dir dist .
+
 demo: $(VENV)/.demo
 	@$(BIN)/p2c2g demo $(ARGS)
 
@@ -69,6 +79,10 @@ ifeq ($(strip $(ARGS)),)
 else
 	$(PYTEST) $(ARGS)
 endif
+
+light: $(VENV)/.light
+	$(PYTEST) $(SIDE_BY_SIDE) $(QUICK) $(ARGS)
+	$(PYTEST) tests/acceptance/test_demo.py $(ARGS)
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -30,7 +30,10 @@ if TYPE_CHECKING:
     app: Celery
 
 #: What a worker does beyond Celery's own, by name: the core does not import its code.
-_STEPS = ("p2c2g_workers.enrolment:EnrolmentStep", "p2c2g_workers.guest:Guest")
+_STEPS = (
+    "p2c2g_workers.enrolment:EnrolmentStep", "p2c2g_workers.guest:Guest",
+    "p2c2g_workers.status:StatusStep",
+)  # fmt: skip
 #: By which Celery lets somebody else name broker or results; ``-b`` and ``--result-backend`` set
 #: them too.
 _STRAY = (

@@ -41,10 +41,11 @@ IMPORTED = (
     "celery.bin.celery", "celery.apps.worker", "celery.concurrency.thread",
     "p2c2g.messaging.transport", "p2c2g.messaging.results",
     "p2c2g_workers.consumer", "p2c2g_workers.enrolment", "p2c2g_workers.guest",
-    "p2c2g_training.cli", "p2c2g_capture.cli", "p2c2g.commands.main",
+    "p2c2g_training.cli", "p2c2g_capture.cli", "p2c2g_capture.run", "p2c2g.commands.main",
+    "p2c2g.commands.roster_table", "p2c2g.nets.store",
 )  # fmt: skip
 #: What a training needs beside that, for programs that are going to train.
-LEARNING = ("torch", "onnx", "p2c2g_training.command")
+LEARNING = ("torch", "onnx", "p2c2g_training.command", "p2c2g_training.here")
 #: Bytes of an order: arguments and an environment.
 _MOST = 1 << 20
 _NUMBER = struct.Struct("i")

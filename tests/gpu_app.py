@@ -20,6 +20,7 @@ from p2c2g_workers import probe
 from p2c2g_workers.engine import Done, Engine, Kind, Work, choosing, guarded
 from p2c2g_workers.engine.cpu import CpuEngine
 from p2c2g_workers.gpu.errors import OutOfMemory
+from p2c2g_workers.probe import speeds
 from tests.lazy_app import attribute
 
 FAULT, DONE = "test.gpu.fault", "test.gpu.done"
@@ -75,6 +76,9 @@ def build() -> Celery:
     probe.gpus = lambda: (CARD,)
     choosing.OPENERS["cuda"] = _open
     guarded.FIRST = guarded.LONGEST = PAUSE
+    if os.environ.get(TORCH):
+        # All nets by PyTorch's CPU device are most of a minute, and more on a busy machine.
+        speeds.known = lambda: ("upscale:bicubic",)
     return create_app(load())
 
 

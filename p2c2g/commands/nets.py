@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from p2c2g.errors import UsageError
-from p2c2g.nets.store import NetStore, OwnNet
+
+if TYPE_CHECKING:
+    from p2c2g.nets.store import OwnNet
 
 app = typer.Typer(help="The nets that p2c2g train made for your games.", no_args_is_help=True)
 
@@ -25,6 +25,11 @@ JsonOption = Annotated[bool, typer.Option("--json", help="As JSON.")]
 @app.command("list")
 def list_nets(*, as_json: JsonOption = False) -> None:
     """List the games that have nets, and their nets."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from p2c2g.nets.store import NetStore
+
     store = NetStore()
     nets = [net for game in store.games() for net in store.find(game)]
     if as_json:
@@ -58,12 +63,16 @@ def show(game: GameArgument, *, as_json: JsonOption = False) -> None:
 @app.command()
 def drop(game: GameArgument) -> None:
     """Remove a game's nets from this machine."""
+    from p2c2g.nets.store import NetStore
+
     count = len(_nets(game))
     NetStore().drop(game)
     typer.echo(f"Removed {count} net{'s' if count > 1 else ''} of {game}.")
 
 
 def _nets(game: str) -> tuple[OwnNet, ...]:
+    from p2c2g.nets.store import NetStore
+
     store = NetStore()
     nets = store.find(game)
     if not nets:

@@ -11,10 +11,10 @@ from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from typer.exceptions import TyperException
 
 from p2c2g import __version__
+from p2c2g.commands import extras
 from p2c2g.errors import P2C2GError
 
 logger = logging.getLogger(__name__)
@@ -23,15 +23,23 @@ logger = logging.getLogger(__name__)
 def run(app: typer.Typer, name: str) -> int:
     """Run a Typer application; return the exit code.
 
-    An error of ours is printed as one sentence on standard error; the code is 2 where something
-    wrong was asked for, 1 where something failed.
+    An error of ours is printed as one sentence on standard error, and so is a library that only
+    an extra brings; the code is 2 where something wrong was asked for, 1 where something failed.
     """
+    command = typer.main.get_command(app)
+    _quiet_flags(command)
     try:
-        code = app(prog_name=name, standalone_mode=False)
+        code = command(prog_name=name, standalone_mode=False)
     except P2C2GError as error:
         logger.debug("The command failed", exc_info=True)
         print_error(name, str(error))
         return error.exit_code
+    except ImportError as error:
+        known = extras.translated(error)
+        if known is None:
+            raise
+        print_error(name, str(known))
+        return known.exit_code
     except TyperException as error:
         # Without a subcommand the help was the message.
         if message := error.format_message().rstrip("."):
@@ -42,8 +50,19 @@ def run(app: typer.Typer, name: str) -> int:
     return code if isinstance(code, int) else 0
 
 
+def _quiet_flags(command: Any) -> None:
+    """Leave out the "<bool>" that Typer's help has beside a flag: it takes no value."""
+    for parameter in command.get_params(typer.Context(command)):
+        if getattr(parameter, "is_bool_flag", False):
+            parameter.metavar = ""
+    for inner in getattr(command, "commands", {}).values():
+        _quiet_flags(inner)
+
+
 def print_error(name: str, sentence: str) -> None:
     """Print one sentence on standard error."""
+    from rich.console import Console
+
     Console(stderr=True, highlight=False, soft_wrap=True).print(f"[bold red]{name}:[/] ", end="")
     sys.stderr.write(sentence + "\n")
 
@@ -158,6 +177,14 @@ ResidualQualityOption = Annotated[
 ]
 ColourOption = Annotated[
     bool, typer.Option("--colour", help="Have colours enhanced, too, rather than luma alone.")
+]
+WhereOption = Annotated[
+    str,
+    typer.Option(
+        metavar="PLACE",
+        help="Who does the operations: peers, here (this machine), or auto: here where it takes "
+        "a moment.",
+    ),
 ]
 ChunksOption = Annotated[
     str, typer.Option(metavar="RxC", help="Rows and columns that a frame is cut into.")

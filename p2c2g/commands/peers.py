@@ -1,28 +1,32 @@
-"""``p2c2g peers``: who is in the pool, and what an operator does about it."""
+"""``p2c2g peers``: who is in the pool, and what an operator does about it.
+
+A peer is given by its id, or by what people call it where only one is called that.
+"""
 
 from __future__ import annotations
 
+import getpass
 import json
 import os
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
 from time import monotonic
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console, RenderableType
-from rich.live import Live
 
 from p2c2g.commands import options
-from p2c2g.commands import roster_table as tables
-from p2c2g.commands.roster import Pool, Roster, unknown
 from p2c2g.errors import UnavailableError
-from p2c2g.logs import configure
-from p2c2g.messaging.broker import Broker
-from p2c2g.settings import load
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from p2c2g.commands.roster import Pool, Roster
+    from p2c2g.messaging.broker import Broker
 
 app = typer.Typer(
     help="Who is in the pool, and what an operator does about it.", no_args_is_help=True
@@ -41,7 +45,9 @@ BrokerOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="As JSON; with --watch a line a second.")]
 WatchOption = Annotated[bool, typer.Option("--watch", help="Again every second, until Ctrl-C.")]
-PeerArgument = Annotated[str, typer.Argument(metavar="ID", help="The peer's id: cpu1@host.")]
+PeerArgument = Annotated[
+    str, typer.Argument(metavar="PEER", help="The peer's id, such as cpu1@host, or its name.")
+]
 TimeoutOption = Annotated[
     float, typer.Option(metavar="S", min=0, help="Wait so long for it to leave.")
 ]
@@ -82,6 +88,8 @@ def show(
     watch: WatchOption = False,
 ) -> None:
     """Show everything of one peer."""
+    from p2c2g.commands import roster_table as tables
+
     with _open(broker) as (roster, _):
 
         def look() -> Shown:
@@ -98,6 +106,7 @@ def drain(
     """Let a peer finish what it has and leave; wait until it has left."""
     with _open(broker) as (roster, opened):
         member = roster.look().member(peer)
+        peer = member.id
         _ask_to_drain(opened, peer)
         end = _wait_until_gone(roster, peer, timeout)
         if end is End.STAYED:
@@ -122,9 +131,8 @@ def ban(
     """Shut a peer out of the pool: it ends, and cannot enrol again until it is let back in."""
     with _open(broker) as (roster, _):
         pool = roster.look()
-        there = {member.id for member in pool.members}
-        if peer not in there | pool.banned.keys():
-            raise unknown(peer, sorted(there), "is no peer of this pool")
+        if peer not in pool.banned:
+            peer = pool.member(peer).id
         roster.registry.ban(peer, reason)
         stayed = _wait_until_gone(roster, peer, timeout) is End.STAYED
         end = "has not left, but nothing of it counts" if stayed else "has left"
@@ -134,6 +142,8 @@ def ban(
 @app.command()
 def unban(peer: PeerArgument, *, broker: BrokerOption = None) -> None:
     """Let a banned peer back in."""
+    from p2c2g.commands.roster import unknown
+
     with _open(broker) as (roster, _):
         banned = roster.registry.banned()
         if peer not in banned:
@@ -147,6 +157,11 @@ def unban(peer: PeerArgument, *, broker: BrokerOption = None) -> None:
 
 @contextmanager
 def _open(url: str | None) -> Iterator[tuple[Roster, Broker]]:
+    from p2c2g.commands.roster import Roster
+    from p2c2g.logs import configure
+    from p2c2g.messaging.broker import Broker
+    from p2c2g.settings import load
+
     settings = load()
     if url is not None:
         settings.broker.use(url)
@@ -158,6 +173,9 @@ def _open(url: str | None) -> Iterator[tuple[Roster, Broker]]:
 
 def _present(look: Callable[[], Shown], *, as_json: bool, watch: bool) -> None:
     """Show a look, once or every second until a signal."""
+    from rich.console import Console
+    from rich.live import Live
+
     # A pipe has no width of its own.
     narrow = Console().is_terminal or "COLUMNS" in os.environ
     console = Console(highlight=False, width=None if narrow else WIDE)
@@ -181,10 +199,14 @@ def _present(look: Callable[[], Shown], *, as_json: bool, watch: bool) -> None:
 
 
 def _listed(pool: Pool) -> Shown:
+    from p2c2g.commands import roster_table as tables
+
     return Shown(tables.listed(pool), tables.counts(pool))
 
 
 def _ranked(pool: Pool) -> Shown:
+    from p2c2g.commands import roster_table as tables
+
     ranking = [
         {
             "id": member.id,
@@ -203,10 +225,18 @@ def _ask_to_drain(broker: Broker, peer: str) -> None:
     Raises:
         UnavailableError: the peer does not answer, or refuses.
     """
-    answer = broker.drain(peer, ANSWER)
+    answer = broker.drain(peer, ANSWER, _who())
     if not isinstance(answer, dict) or "ok" not in answer:
         what = "does not answer" if answer is None else f"refuses: {answer}"
         raise UnavailableError(f"{peer} is enrolled and {what}, so it was not drained.")
+
+
+def _who() -> str:
+    """Return who is at this keyboard, for the lender whose peer is to leave."""
+    try:
+        return f"{getpass.getuser()}@{socket.gethostname()}"
+    except (OSError, KeyError, ImportError):  # It differs by system and version.
+        return socket.gethostname()
 
 
 class End(Enum):

@@ -1,6 +1,6 @@
 """The pool as an operator sees it: who is there, how each is, and what it is worth.
 
-One look gathers what the registry, the shared breakers and the sessions' health know, in five
+One look gathers what the registry, the shared breakers and the sessions' health know, in six
 round trips.  Peers without a beat are swept and not shown.
 """
 
@@ -21,6 +21,7 @@ from p2c2g.peers.registry import PeerRecord, Registry
 from p2c2g.peers.shared_breakers import SharedBreakers
 from p2c2g.peers.shared_health import SharedHealth
 from p2c2g.peers.trust import Trust
+from p2c2g.peers.versions import Versions
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,26 +95,34 @@ class Pool:
     """All living peers in order of their ids, and the bans by id, also of peers that have left.
 
     ``operation`` is what the scores are of: the pipeline of which most results were seen, or
-    empty where none was.
+    empty where none was.  ``other_versions`` is what those speak, by id, that are there and of
+    another version: nothing else is known of them.
     """
 
     members: tuple[Member, ...]
     banned: dict[str, str]
     operation: str = ""
+    other_versions: dict[str, str] = field(default_factory=dict)
 
     def ranked(self) -> list[Member]:
         """Return the members, the best first."""
         return sorted(self.members, key=lambda member: (-member.score.value, member.id))
 
     def member(self, peer: str) -> Member:
-        """Return one by its id.
+        """Return one by its id, or by the name that it alone has.
 
         Raises:
-            UsageError: it is not there; the sentence names those that are.
+            UsageError: it is not there, or several have the name; the sentence names the ids.
         """
         for member in self.members:
             if member.id == peer:
                 return member
+        called = [member for member in self.members if member.record.enrolment.name == peer]
+        if len(called) == 1:
+            return called[0]
+        if called:
+            ids = ", ".join(member.id for member in called)
+            raise UsageError(f"{len(called)} peers are called {peer!r}: give the id, of {ids}.")
         raise unknown(peer, [member.id for member in self.members], "is no peer of this pool")
 
 
@@ -128,6 +137,7 @@ class Roster:
         self.registry = Registry(client)
         self._breakers = SharedBreakers(client)
         self._health = SharedHealth(client)
+        self._versions = Versions(client)
 
     def look(self) -> Pool:
         """Sweep the dead; return the living."""
@@ -149,6 +159,7 @@ class Roster:
             ),
             banned,
             operation,
+            self._versions.others(),
         )
 
 

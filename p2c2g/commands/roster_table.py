@@ -1,15 +1,18 @@
-"""Tables of the pool for a terminal of a hundred columns."""
+"""Tables of the pool, for a terminal of eighty columns and wider ones."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
 
-from rich.console import Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.table import Table
 from rich.text import Text
 
 from p2c2g.commands.roster import Member, Pool
 from p2c2g.peers.breaker import State
+from p2c2g.peers.versions import left_out
 
 _STATES = {
     "starting": "cyan",
@@ -25,40 +28,71 @@ def listed(pool: Pool) -> RenderableType:
     """Return the list of all peers; name and region only where any has one."""
     if not pool.members:
         return _with_bans(Text("No peer is enrolled."), pool)
+    members = pool.members
+    columns = [
+        _Column("id", [_safe(member.id) for member in members]),
+        _Column("name", [_safe(member.record.enrolment.name) for member in members], widest=10),
+        _Column("region", [_safe(member.record.enrolment.region) for member in members], widest=7),
+        _Column("state", [_state(member) for member in members]),
+        _Column("queues", [_safe(" ".join(each.record.enrolment.queues)) for each in members]),
+    ]
+    figures = {
+        "busy/\nslots": [f"{m.beat.in_flight}/{m.record.enrolment.slots}" for m in members],
+        "wait-\ning": [str(member.record.waiting) for member in members],
+        "load\n%": [f"{member.beat.load * 100:.0f}" for member in members],
+        "chunks\n/s": [_rate(member.rate) for member in members],
+        "work\nms": [_ms(member.beat.seconds_per_chunk) for member in members],
+        "RTT\nms": [_ms(member.beat.rtt) for member in members],
+        "score": [_score(member) for member in members],
+    }
+    columns += [_Column(name, cells, justify="right") for name, cells in figures.items()]
+    # Name and region only where any has one.
+    shown = {each.heading: each for each in columns if any(map(str, each.cells))}
+    return _with_bans(_Fitting(shown), pool)
+
+
+@dataclass(frozen=True, slots=True)
+class _Column:
+    heading: str
+    cells: Sequence[str | Text]
+    justify: Literal["left", "right"] = "left"
+    widest: int | None = None
+
+
+class _Fitting:
+    """A table that leaves out columns where it would not fit, those first that are needed least."""
+
+    _LEAST = ("region", "wait-\ning", "load\n%", "RTT\nms", "work\nms", "queues", "name")
+
+    def __init__(self, columns: Mapping[str, _Column]) -> None:
+        self._columns = columns
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        left = dict(self._columns)
+        endless = options.update(max_width=1000)
+        for least in self._LEAST:
+            if console.measure(_built(left), options=endless).maximum <= options.max_width:
+                break
+            left.pop(least, None)
+        yield _built(left)
+        if len(left) < len(self._columns):
+            yield Text("More: a wider terminal, or p2c2g peers show PEER.", "dim")
+
+
+def _built(columns: Mapping[str, _Column]) -> Table:
     table = _table()
-    named = any(member.record.enrolment.name for member in pool.members)
-    placed = any(member.record.enrolment.region for member in pool.members)
-    table.add_column("id", no_wrap=True)
-    if named:
-        table.add_column("name", overflow="ellipsis", max_width=10, no_wrap=True)
-    if placed:
-        table.add_column("region", overflow="ellipsis", max_width=7, no_wrap=True)
-    table.add_column("state", no_wrap=True)
-    table.add_column("queues", overflow="fold")
-    for heading in (
-        "busy/\nslots", "wait-\ning", "load\n%", "chunks\n/s", "work\nms", "RTT\nms", "score",
-    ):  # fmt: skip
-        table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("breaker")
-    for member in pool.members:
-        enrolment, beat = member.record.enrolment, member.beat
-        cells: list[str | Text] = [_safe(member.id)]
-        cells += [_safe(enrolment.name)] if named else []
-        cells += [_safe(enrolment.region)] if placed else []
-        table.add_row(
-            *cells,
-            Text(member.state, _STATES[member.state]),
-            _safe(" ".join(enrolment.queues)),
-            f"{beat.in_flight}/{enrolment.slots}",
-            str(member.record.waiting),
-            f"{beat.load * 100:.0f}",
-            _rate(member.rate),
-            _ms(beat.seconds_per_chunk),
-            _ms(beat.rtt),
-            _score(member),
-            Text(member.breaker.value, _BREAKERS[member.breaker]),
+    for each in columns.values():
+        # An id that does not fit is folded: it has to be given whole to the other commands.
+        table.add_column(
+            each.heading,
+            justify=each.justify,
+            max_width=each.widest,
+            overflow="fold" if each.widest is None else "ellipsis",
+            no_wrap=each.widest is not None,
         )
-    return _with_bans(table, pool)
+    for row in zip(*(each.cells for each in columns.values()), strict=True):
+        table.add_row(*row)
+    return table
 
 
 def ranked(pool: Pool) -> RenderableType:
@@ -91,7 +125,7 @@ def shown(member: Member) -> RenderableType:
     about = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     about.add_column(style="dim", no_wrap=True)
     about.add_column(overflow="fold")
-    state = Text(member.state, _STATES[member.state])
+    state = _state(member)
     if beat.reason or member.record.banned:
         state.append(f": {_plain(member.record.banned or beat.reason)}", "default")
     breaker = Text(member.breaker.value, _BREAKERS[member.breaker])
@@ -165,16 +199,28 @@ def _table(title: str | None = None) -> Table:
 
 
 def _with_bans(table: RenderableType, pool: Pool) -> RenderableType:
-    """Add the bans of those that are not there."""
+    """Add the bans of those that are not there, and those of other versions."""
     there = {member.id for member in pool.members}
     gone = {peer: why for peer, why in sorted(pool.banned.items()) if peer not in there}
     lines = [Text(f"Banned: {_plain(peer)} ({_plain(why)})", "dim") for peer, why in gone.items()]
+    lines += [
+        Text(left_out(_plain(peer), version), "yellow")
+        for peer, version in pool.other_versions.items()
+    ]
     return Group(table, *lines)
 
 
 def _plain(text: str) -> str:
     """Return a stranger's text without what a terminal would obey."""
     return "".join(letter if letter.isprintable() else "�" for letter in text)
+
+
+def _state(member: Member) -> Text:
+    """Return what it is doing; of one that is ready, whether it is given any work."""
+    if member.state == "ready" and member.breaker is not State.CLOSED:
+        word = "shut out" if member.breaker is State.OPEN else "on trial"
+        return Text(word, _BREAKERS[member.breaker])
+    return Text(member.state, _STATES[member.state])
 
 
 def _safe(text: str) -> Text:
@@ -205,4 +251,5 @@ def counts(pool: Pool) -> dict[str, Any]:
     return {
         "peers": [member.row() for member in pool.members],
         "banned": pool.banned,
+        **({"other_versions": pool.other_versions} if pool.other_versions else {}),
     }

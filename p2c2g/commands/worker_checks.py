@@ -12,6 +12,15 @@ from typing import Any
 
 import click
 
+from p2c2g.commands import extras
+from p2c2g.messaging.names import CAPABILITIES, TRAIN_QUEUE
+
+#: What every peer needs, and one that trains beside it, as it is imported.
+NEEDED, TO_TRAIN = ("psutil",), ("torch", "onnx")
+#: What runs a trained net.
+_NETS = ("onnx", "onnxruntime")
+#: The queues that somebody sends to.
+QUEUES = (*CAPABILITIES, TRAIN_QUEUE)
 #: The fewest chunks, and kilobytes, after which a pool's process may be replaced by a new one.
 LEAST_TASKS = 1000
 LEAST_KILOBYTES = 500_000
@@ -37,8 +46,11 @@ class WorkerChecks(click.Option):
             click.UsageError: with the sentence about it.
         """
         sentence = refused(opts)
-        if sentence is not None and not ctx.resilient_parsing:
-            raise click.UsageError(sentence, ctx)
+        if not ctx.resilient_parsing:
+            if sentence is not None:
+                raise click.UsageError(sentence, ctx)
+            if hint := without_nets():
+                click.echo(hint, err=True)
         return super().handle_parse_result(ctx, opts, args)
 
 
@@ -48,6 +60,9 @@ def refused(options: Mapping[str, Any]) -> str | None:
     Args:
         options: those that were given, by name, as they were typed.
     """
+    wrong = refused_queues(options.get("queues"))
+    if wrong:
+        return wrong
     pool = options.get("pool")
     if options.get("autoscale"):
         return (
@@ -73,3 +88,32 @@ def refused(options: Mapping[str, Any]) -> str | None:
                     f"chunks, and a new one takes seconds: give at least {least} {what}."
                 )
     return None
+
+
+def refused_queues(text: str | None, *, strict: bool = False) -> str | None:
+    """Return the sentence about queues that this machine cannot serve, or that nobody sends to.
+
+    Args:
+        text: their names joined by commas; None where they were not given.
+        strict: whether each has to be one of ours; else one is enough.
+    """
+    if missing := extras.missing(*NEEDED):
+        return extras.sentence("A peer", *missing)
+    if text is None:
+        return None
+    names = [name.strip() for name in text.split(",")]
+    unknown = [name for name in names if name not in QUEUES]
+    if unknown and (strict or len(unknown) == len(names)):
+        listed = ", ".join(map(repr, unknown))
+        return f"Nobody sends work to {listed}: the queues are {', '.join(QUEUES)}."
+    if TRAIN_QUEUE in names and (missing := extras.missing(*TO_TRAIN)):
+        return extras.sentence(f"A peer of the queue {TRAIN_QUEUE}", *missing)
+    return None
+
+
+def without_nets() -> str:
+    """Return the sentence for a machine that has no trained nets; nothing for one that has."""
+    missing = extras.missing(*_NETS)
+    if not missing:
+        return ""
+    return f"This peer scales without trained nets. {extras.sentence('A net', *missing)}"

@@ -84,4 +84,7 @@ def worker_options() -> list[click.Option]:
             "NUMBER",
             parse_mbps,
         ),
+        _option(
+            "--no-task-events", "Never tell monitors of each chunk, even where they ask for it."
+        ),
     ]

@@ -168,6 +168,9 @@ class Broker:
         """Ask a peer to take from a queue, again as a rule; waits for no answer."""
         remote.join_queue(self.app, queue, peer)
 
-    def drain(self, peer: str, timeout: float) -> Any:
-        """Ask a peer to finish what it has and leave; return its answer, None where none came."""
-        return remote.drain(self.app, peer, timeout)
+    def drain(self, peer: str, timeout: float, by: str = "") -> Any:
+        """Ask a peer to finish what it has and leave; return its answer, None where none came.
+
+        ``by`` is who asks: its lender is told.
+        """
+        return remote.drain(self.app, peer, timeout, by)

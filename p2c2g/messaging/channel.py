@@ -6,6 +6,8 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
+from kombu.utils.json import dumps
+
 from p2c2g.messaging import envelope, names
 from p2c2g.messaging.errors import BROKER_ERRORS
 from p2c2g.messaging.pipelining import CommandStream
@@ -16,6 +18,9 @@ logger = logging.getLogger(__name__)
 
 #: Seconds for which the broker keeps answers to remote control: who asked may have been killed.
 REPLY_LIFETIME = 60
+
+#: Seconds for which a channel that closes waits for the reply to its last batches.
+CLOSE_PATIENCE = 2.0
 
 
 class Channel(ReadingChannel):
@@ -35,6 +40,11 @@ class Channel(ReadingChannel):
             self._stream = CommandStream(lambda: self.pool, busy_after=self.busy_after)
         return self._stream
 
+    @property
+    def supports_batch_publish(self) -> bool:
+        """Tell that there are batches: ours leave once, however often the pool's commands do."""
+        return True
+
     def create_publish_batch(self, max_size: int) -> Batch:
         """Return the batch that ``producer.batch()`` fills."""
         return Batch(self, max_size)
@@ -45,6 +55,14 @@ class Channel(ReadingChannel):
             return body, None
         encoded: tuple[Any, str | None] = super().encode_body(body, encoding)
         return encoded
+
+    def _inplace_augment_message(
+        self, message: dict[str, Any], exchange: str, routing_key: str
+    ) -> None:
+        """Complete a message, and refuse what a reader would throw away; others say so in pack."""
+        super()._inplace_augment_message(message, exchange, routing_key)
+        if isinstance(message["body"], str) and self.typeof(exchange).type != "fanout":
+            self._decode(dumps(message).encode())
 
     def _put(self, queue: str, message: dict[str, Any], **kwargs: Any) -> None:
         if not isinstance(message["body"], bytes):
@@ -72,7 +90,7 @@ class Channel(ReadingChannel):
         if stream is None:
             return
         try:
-            stream.collect(leave=0)
+            stream.collect(leave=0, patience=CLOSE_PATIENCE)
         except BROKER_ERRORS as error:
             logger.warning("The last messages may not have left: %s", error)
         finally:

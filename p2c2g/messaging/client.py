@@ -11,7 +11,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import ReadOnlyError
 from redis.retry import Retry
 
-from p2c2g.messaging import names
+from p2c2g.messaging import names, pools
 from p2c2g.settings import BrokerSettings, Settings
 
 #: A client of the broker, bytes in and bytes out, for annotations elsewhere.
@@ -35,17 +35,31 @@ TRANSPORT_OPTIONS: dict[str, Any] = {
 }  # fmt: skip
 #: Seconds that who would rather know soon, and asks again by itself, waits for the broker.
 SOCKET_TIMEOUT = 1.0
-_CLIENT_OPTIONS: dict[str, Any] = {
-    "socket_timeout": SOCKET_TIMEOUT,
-    "socket_connect_timeout": SOCKET_TIMEOUT,
-    # Who was made a replica meanwhile: the name may be another server's by now.
-    "retry_on_error": [ReadOnlyError],
-    **_ALIVE,
-}
+#: The same of a worker's own client, so that it borrows the connections of Celery's.
+PATIENCE: float = TRANSPORT_OPTIONS["socket_timeout"]
 
 
-def redis_client(settings: Settings) -> Client:
+class _SharingClient(redis.Redis):
+    """A client that borrows its connections from the process's pool."""
+
+    def __init__(self, **options: Any) -> None:
+        self._pool: Any = pools.take(options)
+        super().__init__(connection_pool=self._pool)
+
+    def close(self) -> None:
+        """Give the pool back.  Closing twice is fine."""
+        pool, self._pool = self._pool, None
+        super().close()
+        if pool is not None:
+            pools.give(pool)
+
+
+def redis_client(settings: Settings, timeout: float = SOCKET_TIMEOUT) -> Client:
     """Return a plain client of the broker, for what is not a task: streams and keys.
+
+    Args:
+        settings: which broker.
+        timeout: seconds that each command waits for it.
 
     Raises:
         UsageError: the broker's URL is none of ours.
@@ -54,22 +68,39 @@ def redis_client(settings: Settings) -> Client:
     names.use(broker.prefix)
     address, tls = broker.address(), broker.tls()
     options = {
-        **_CLIENT_OPTIONS,
-        "retry": _once_more(),
+        **_ALIVE,
+        **command_options(),
+        "socket_timeout": timeout,
+        "socket_connect_timeout": timeout,
         "db": address.database,
         "username": address.user,
         "password": address.password,
-        "ssl": tls is not None,
-        **(tls or {}),
     }
     if address.is_sentinel:
+        options |= {"ssl": tls is not None, **(tls or {})}
         sentinels: Any = redis.Sentinel(  # type: ignore[no-untyped-call]
             address.hosts, sentinel_kwargs=sentinel_options(broker)
         )
         client: Client = sentinels.master_for(broker.sentinel_master, **options)
         return client
     host, port = address.hosts[0]
-    return redis.Redis(host=host, port=port, **options)
+    if tls is not None:
+        options |= {"connection_class": redis.SSLConnection, **tls}
+    return _SharingClient(host=host, port=port, **options)
+
+
+def command_options() -> dict[str, Any]:
+    """Return what holds for each connection that is borrowed for one command.
+
+    It is tried again at once and once, for a connection that the broker has closed meanwhile.
+    redis-py's own ten retries with growing pauses would find a broker that came back seconds
+    late; who needs it asks again by their own clock.
+    """
+    return {
+        "retry": Retry(NoBackoff(), 1),
+        # Who was made a replica meanwhile: the name may be another server's by now.
+        "retry_on_error": [ReadOnlyError],
+    }
 
 
 def sentinel_options(broker: BrokerSettings) -> dict[str, Any]:
@@ -110,12 +141,3 @@ def open_connection(app: Celery, timeout: float | None = None) -> Any:
     except BaseException:
         connection.release()
         raise
-
-
-def _once_more() -> Retry:
-    """Retry at once and once, for a connection that the broker has closed meanwhile.
-
-    redis-py's own ten retries with growing pauses would find a broker that came back
-    seconds late; who needs it asks again by their own clock.
-    """
-    return Retry(NoBackoff(), 1)

@@ -33,22 +33,27 @@ def pack(payload: Payload) -> bytes:
     """Write kombu's message mapping, whose body must be bytes, as one envelope.
 
     Raises:
-        WireError: its headers and properties are larger than any reader takes.
+        WireError: no reader would take it.
     """
-    head: bytes = msgpack.packb(
-        [
-            payload["content-type"],
-            payload["content-encoding"],
-            payload["headers"],
-            payload["properties"],
-        ],
-        default=str,
-    )
+    try:
+        head: bytes = msgpack.packb(
+            [
+                payload["content-type"],
+                payload["content-encoding"],
+                payload["headers"],
+                payload["properties"],
+            ],
+            default=str,
+        )
+    except (ValueError, OverflowError, RecursionError) as error:
+        raise WireError(f"a message's headers cannot be written: {error}.") from error
     if len(head) > _MAX_HEAD:
         raise WireError(
             f"a message's headers take {len(head)} bytes, where at most {_MAX_HEAD} are allowed."
         )
-    return b"".join((_PREFIX.pack(MAGIC, VERSION, len(head)), head, payload["body"]))
+    body: bytes = payload["body"]
+    _read(head, body)
+    return b"".join((_PREFIX.pack(MAGIC, VERSION, len(head)), head, body))
 
 
 def is_envelope(data: bytes) -> bool:
@@ -74,19 +79,21 @@ def unpack(data: bytes) -> Payload:
     end = _PREFIX.size + length
     if length > _MAX_HEAD or end > len(data):
         raise WireError(f"an envelope's head of {length} bytes does not fit its message.")
+    return _read(memoryview(data)[_PREFIX.size : end], data[end:])
+
+
+def _read(data: bytes | memoryview, body: bytes) -> Payload:
     try:
         # Lists are made as long as they claim to be, before their elements are read: a hundred
         # in each other would take gigabytes.
-        head = msgpack.unpackb(
-            memoryview(data)[_PREFIX.size : end], max_array_len=_MAX_LIST, max_map_len=_MAX_LIST
-        )
+        head = msgpack.unpackb(data, max_array_len=_MAX_LIST, max_map_len=_MAX_LIST)
     except (ValueError, TypeError, msgpack.UnpackException) as error:
         raise WireError(f"an envelope's head cannot be read: {error}.") from error
     if not isinstance(head, list) or len(head) != 4:
         raise WireError("an envelope's head is not a list of four.")
     content_type, content_encoding, headers, properties = head
     payload = {
-        "body": data[end:],
+        "body": body,
         "content-type": content_type,
         "content-encoding": content_encoding,
         "headers": headers,

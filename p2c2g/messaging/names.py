@@ -16,10 +16,12 @@ DEFAULT_PREFIX: Final = "p2c2g"
 ENHANCE_TASK: Final = "p2c2g.enhance"
 #: Queues by capability.
 CAPABILITIES: Final = ("gpu", "cpu")
+#: The queue of orders to train.
+TRAIN_QUEUE: Final = "train"
 
 #: The exchange of Celery's remote control.
 _PIDBOX = "celery.pidbox"
-#: What stands between the parts of a binding, as kombu writes it.
+#: What stands between the parts of a binding or of a key with a priority, as kombu writes it.
 _SEPARATOR = "\x06\x16"
 
 
@@ -56,6 +58,11 @@ def peers() -> str:
 def banned() -> str:
     """Return the key of the hash of all bans."""
     return f"{ours()}banned"
+
+
+def spoken() -> str:
+    """Return the key of the versions that sessions speak, of the one that told last."""
+    return f"{ours()}spoken"
 
 
 def beat(peer: str) -> str:
@@ -135,6 +142,11 @@ def is_control_reply(queue: str) -> bool:
 def queue_key(queue: str) -> str:
     """Return the key of the list that a queue is."""
     return f"{celerys()}{queue}"
+
+
+def priority_keys(queue: str) -> tuple[str, ...]:
+    """Return the keys into which a stock Celery application puts a queue's urgent messages."""
+    return tuple(f"{queue_key(queue)}{_SEPARATOR}{step}" for step in (3, 6, 9))
 
 
 def control_bindings() -> str:

@@ -138,25 +138,27 @@ class CommandStream:
                     continue
         return not self._rest
 
-    def collect(self, leave: int | None = None) -> int:
+    def collect(self, leave: int | None = None, patience: float | None = None) -> int:
         """Take the replies that are there, or wait until at most ``leave`` are missing.
 
         Args:
             leave: how many may stay unanswered; None takes only what has arrived.
+            patience: seconds to wait for each, where other than the stream's own.
 
         Returns:
             The number of replies taken.
         """
         taken = 0
+        patience = self._patience if patience is None else patience
         connection = self._connection
         if connection is None:
             return 0
         try:
             while self.unanswered > (leave or 0):
-                if not connection.can_read(0 if leave is None else self._patience):
+                if not connection.can_read(0 if leave is None else patience):
                     if leave is None:
                         break
-                    raise redis.TimeoutError(f"no reply within {self._patience:g} s")
+                    raise redis.TimeoutError(f"no reply within {patience:g} s")
                 self.unanswered -= 1
                 taken += 1
                 self._answered_at = self._clock()

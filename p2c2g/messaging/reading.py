@@ -20,11 +20,11 @@ from kombu.transport import virtual
 from kombu.utils.encoding import bytes_to_str
 from kombu.utils.json import loads
 from redis import ResponseError
+from redis.exceptions import ConnectionError as RedisConnectionError
 
-from p2c2g.errors import OwnFaultError, WireError
+from p2c2g.errors import WireError
 from p2c2g.messaging import envelope
-from p2c2g.messaging.errors import CONNECTION_ERRORS
-from p2c2g.messaging.recalling import SOUND, SOURCE, RecallingChannel, source_of
+from p2c2g.messaging.recalling import SOURCE, RecallingChannel
 
 logger = logging.getLogger(__name__)
 
@@ -34,8 +34,6 @@ MAX_READS = 256
 TOP_UP = 4
 #: Seconds without an answer after which the line counts as dead.
 ROUND_TRIP_PATIENCE = 2.0
-#: Sound chunks in a row that a worker may fail to start, before it ends.
-MAX_FAULTS = 3
 #: Bytes that one read of the socket may bring: a whole chunk as a rule.
 READ_SIZE = 1 << 17
 
@@ -52,7 +50,9 @@ class QoS(virtual.QoS):
         self._flush()
         messages = list(self._delivered.values())
         self._delivered.clear()
-        self.channel.hand_back(map(source_of, messages))
+        self.channel.hand_back(
+            source for message in messages for source in self.channel.sources_of(message)
+        )
         return []
 
 
@@ -64,7 +64,6 @@ class ReadingChannel(RecallingChannel):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.malformed = 0
-        self._faults = 0
         self._stopped = False
         self._paused = False
         self._recall_wanted = False
@@ -83,6 +82,8 @@ class ReadingChannel(RecallingChannel):
             redis.exceptions.RedisError: the broker does not answer.
             OSError: the same.
         """
+        if self.closed:
+            raise RedisConnectionError("the channel is closed")
         # One that is not in use is at hand after the first time.
         client = self._create_client()
         connection = client.connection_pool.get_connection()
@@ -188,46 +189,18 @@ class ReadingChannel(RecallingChannel):
         return True
 
     def _deliver_item(self, queue: str, item: bytes) -> bool:
-        """Hand one message to its consumer; what cannot be read or taken is logged."""
-        payload: dict[str, Any] = {}
+        """Hand one message to its consumer; what cannot be read is logged."""
         try:
             payload = self._decode(item)
-            payload[SOURCE] = queue
-            self.connection._deliver(payload, queue)
         except WireError as error:
-            self._refuse(queue, str(error))
-        except (*CONNECTION_ERRORS, OwnFaultError):
-            raise
-        except Exception as error:  # noqa: BLE001 - see below
-            if payload.get(SOUND):
-                self._fail(error)
-                return False
-            # A foreign message can break Celery in many ways, from a missing header to a
-            # body of another shape.  None of them may end the worker, nor pass for a lost
-            # connection, which is what kombu takes a KeyError for.
-            if payload:
-                self.qos.ack(payload["properties"]["delivery_tag"])
-            self._refuse(queue, f"it is no task: {type(error).__name__}: {error}.")
-        else:
-            self._faults = 0
-            return True
-        return False
+            self.refuse(queue, str(error))
+            return False
+        payload[SOURCE] = queue
+        self.connection._deliver(payload, queue)
+        return True
 
-    def _fail(self, error: Exception) -> None:
-        """Note that this worker cannot start what it was rightly sent; its sender tries another.
-
-        Raises:
-            OwnFaultError: it could not for some in a row, and must not seem to be ready.
-        """
-        self._faults += 1
-        logger.error("This worker could not start a chunk: %r", error, exc_info=error)
-        if self._faults >= MAX_FAULTS:
-            raise OwnFaultError(
-                f"This worker could not start {self._faults} chunks in a row, the last because of "
-                f"{type(error).__name__}: {error}."
-            ) from error
-
-    def _refuse(self, queue: str, reason: str) -> None:
+    def refuse(self, queue: str, reason: str) -> None:
+        """Log that a message was thrown away."""
         self.malformed += 1
         logger.warning(
             "Threw away a message from queue %r (number %d here): %s",
@@ -252,7 +225,7 @@ class ReadingChannel(RecallingChannel):
             item = client.rpop(queue)
         if item is None:
             raise Empty
-        return self._decode(item)
+        return self._decode(item) | {SOURCE: queue}
 
     # -- changing and ending what is read -------------------------------------------------
 
@@ -274,6 +247,8 @@ class ReadingChannel(RecallingChannel):
             return
         items = self.recall_reads()
         active = set(self.active_queues)
+        if not active:
+            self._lose_reads()  # There are none: only the connection goes.
         self.hand_back(item for item in items if item[0] not in active)
         for queue, item in items:
             if queue in active:

@@ -18,13 +18,16 @@ from kombu.transport import redis as stock
 from kombu.utils.encoding import bytes_to_str
 from kombu.utils.json import dumps
 
-from p2c2g.messaging import envelope, names
+from p2c2g.messaging import envelope, names, pools
+from p2c2g.messaging.client import command_options
 from p2c2g.messaging.errors import BROKER_ERRORS
 
 logger = logging.getLogger(__name__)
 
 #: Seconds that the broker is given to answer a recall.
 RECALL_TIMEOUT = 2.0
+#: And to take messages back.
+HAND_BACK_TIMEOUT = 3.0
 #: Seconds after which an abandoned recall list disappears.
 RECALL_EXPIRY = 60
 #: Where a received message remembers the queue that it came from.
@@ -47,7 +50,30 @@ class RecallingChannel(stock.Channel):
         # A signal handler may cancel a consumer while a reply is half read.
         self._busy = False
         self.recall_key = names.recall(uuid4().hex)
-        super().__init__(*args, **kwargs)
+        # kombu tries the broker on the connection for reads, of which many channels have none.
+        self.__dict__["client"] = _Trial(self)
+        try:
+            super().__init__(*args, **kwargs)
+        finally:
+            del self.__dict__["client"]
+
+    def _get_pool(self, asynchronous: bool = False) -> Any:
+        """Return the pool for reads and subscriptions, or the process's for all else."""
+        if asynchronous:
+            return super()._get_pool(asynchronous=True)
+        parameters = self._connparams()
+        self.keyprefix_fanout = self.keyprefix_fanout.format(db=parameters["db"])
+        return pools.take(parameters)
+
+    def _connparams(self, asynchronous: bool = False) -> dict[str, Any]:
+        parameters: dict[str, Any] = super()._connparams(asynchronous)
+        return parameters | command_options()
+
+    def _disconnect_pools(self) -> None:
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            pools.give(pool)
+        super()._disconnect_pools()
 
     def prefixed(self, commands: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
         """Return commands with kombu's global prefix on their keys, where one is set."""
@@ -64,18 +90,21 @@ class RecallingChannel(stock.Channel):
         deadline = monotonic() + RECALL_TIMEOUT
         self._busy = True
         try:
-            with self.conn_or_acquire() as client, client.pipeline(transaction=False) as pipe:
-                pipe.rpush(self.recall_key, *([b""] * self.reads))
-                # kombu puts its prefix before the keys of this one, and not of EXPIRE.
-                pipe.pexpire(self.recall_key, RECALL_EXPIRY * 1000)
-                pipe.execute()
-                while self.reads:
-                    if not connection.can_read(timeout=max(0.0, deadline - monotonic())):
-                        raise TimeoutError("the broker did not answer the recall of reads")
-                    reply = self._read_reply()
-                    if reply is not None:
-                        items.append(reply)
-                client.delete(self.recall_key)
+            self._ask(
+                [
+                    ("RPUSH", self.recall_key, *([b""] * self.reads)),
+                    # kombu puts its prefix before the keys of this one, and not of EXPIRE.
+                    ("PEXPIRE", self.recall_key, RECALL_EXPIRY * 1000),
+                ],
+                deadline,
+            )
+            while self.reads:
+                if not connection.can_read(timeout=max(0.0, deadline - monotonic())):
+                    raise TimeoutError("the broker did not answer the recall of reads")
+                reply = self._read_reply()
+                if reply is not None:
+                    items.append(reply)
+            self._ask([("DEL", self.recall_key)], deadline)
         except BROKER_ERRORS as error:
             logger.warning("Lost %d reads sent ahead: %s", self.reads, error)
             self._lose_reads()
@@ -90,17 +119,49 @@ class RecallingChannel(stock.Channel):
         if not returned:
             return
         try:
-            with self.conn_or_acquire() as client, client.pipeline(transaction=False) as pipe:
-                for queue, item in reversed(returned):
-                    pipe.rpush(queue, item)
-                    self.traffic += len(item)
-                pipe.execute()
+            self._ask(
+                [("RPUSH", queue, item) for queue, item in reversed(returned)],
+                monotonic() + HAND_BACK_TIMEOUT,
+            )
+            self.traffic += sum(len(item) for _, item in returned)
         except BROKER_ERRORS as error:
             logger.warning("Could not hand %d messages back: %s", len(returned), error)
 
+    def _ask(self, commands: list[tuple[Any, ...]], deadline: float) -> None:
+        """Send commands and take their replies, by a moment of the monotonic clock.
+
+        Sockets are more patient; who closes must not wait as long for a silent broker.
+        """
+        with pools.borrowed(self.pool, deadline - monotonic()) as connection:
+            connection.send_packed_command(
+                connection.pack_commands(self.prefixed(commands)), check_health=False
+            )
+            for _ in commands:
+                if not connection.can_read(timeout=max(0.0, deadline - monotonic())):
+                    raise TimeoutError("the broker does not answer")
+                connection.read_response()
+
     def _restore(self, message: Any, leftmost: bool = False) -> None:
         """Return a message that was received but never started to its queue."""
-        self.hand_back([source_of(message)])
+        self.hand_back(self.sources_of(message))
+
+    def sources_of(self, message: Any) -> list[tuple[str, bytes]]:
+        """Return the queue of a received message, and the message for whoever is next.
+
+        None where nobody would read it: what went to all is not for the next.
+        """
+        payload = dict(message._raw)
+        payload.pop(SOUND, None)
+        queue = payload.pop(SOURCE, None)
+        if queue is None:
+            return []
+        properties = payload["properties"]
+        told = {**properties["delivery_info"], "redelivered": True}
+        payload["properties"] = {**properties, "delivery_info": told}
+        payload["headers"] = {**payload["headers"], "redelivered": True}
+        body = payload["body"]
+        data = envelope.pack(payload) if isinstance(body, bytes) else dumps(payload).encode()
+        return [(queue, data)]
 
     def _read_reply(self, **options: Any) -> tuple[str, bytes] | None:
         reply = self.client.parse_response(self.client.connection, "BRPOP", **options)
@@ -128,12 +189,13 @@ class RecallingChannel(stock.Channel):
         super()._on_connection_disconnect(connection)
 
 
-def source_of(message: Any) -> tuple[str, bytes]:
-    """Return the queue of a received message and the message as it came."""
-    payload = dict(message._raw)
-    payload.pop(SOUND, None)
-    # Rejected by a consumer that is gone: kombu made it without our reading it.
-    queue = payload.pop(SOURCE, None) or message.delivery_info["routing_key"]
-    body = payload["body"]
-    data = envelope.pack(payload) if isinstance(body, bytes) else dumps(payload).encode()
-    return queue, data
+class _Trial:
+    """Stands in for a channel's client for reads while the channel is made."""
+
+    def __init__(self, channel: RecallingChannel) -> None:
+        self._channel = channel
+
+    def ping(self) -> None:
+        """Try the broker, on a connection for commands."""
+        with self._channel.conn_or_acquire() as client:
+            client.ping()

@@ -41,8 +41,14 @@ def ping(app: Celery, count: int, timeout: float, clock: Callable[[], float] = m
     return found
 
 
-def drain(app: Celery, peer: str, timeout: float) -> Any:
+def drain(app: Celery, peer: str, timeout: float, by: str = "") -> Any:
     """Ask a peer to finish what it has and leave.
+
+    Args:
+        app: the broker's.
+        peer: its id.
+        timeout: seconds.
+        by: who asks: its lender is told.
 
     Returns:
         Its answer, ``{"ok": …}`` where it will; None where it gave none in ``timeout`` seconds.
@@ -50,6 +56,7 @@ def drain(app: Celery, peer: str, timeout: float) -> Any:
     with translated(), open_connection(app) as connection:
         answers = app.control.broadcast(
             "drain",
+            arguments={"by": by},
             destination=[peer],
             reply=True,
             timeout=timeout,

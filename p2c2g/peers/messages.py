@@ -84,7 +84,9 @@ class Enrolment(_Told):
 
     ``id`` is the worker's node name, which also names its own queue; ``name`` what people
     call it; ``instance`` tells two workers of one name apart; ``slots`` is how many chunks it
-    works on at once; ``queues`` what it serves now; ``interval`` the seconds between beats.
+    works on at once; ``queues`` what it serves now; ``interval`` the seconds between beats;
+    ``speaks`` the versions of what it reads and writes (:mod:`p2c2g.peers.versions`), nothing
+    where it does not say.
     """
 
     v: Literal[2] = VERSION
@@ -96,6 +98,7 @@ class Enrolment(_Told):
     queues: Annotated[tuple[Name, ...], Field(max_length=64)] = ()
     interval: Annotated[float, Field(ge=0.1, le=60)] = 1.0
     capabilities: Capabilities = Capabilities()
+    speaks: Annotated[str, Field(max_length=32, pattern=r"^[0-9.]*$")] = ""
 
 
 class Beat(_Told):

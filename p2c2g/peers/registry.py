@@ -6,6 +6,7 @@ key                          what it holds
 ``p2c2g.peers``              hash: a peer's id → its enrolment
 ``p2c2g.beat.<id>``          its latest beat; gone three intervals after it was written
 ``p2c2g.banned``             hash: a peer's id → why
+``p2c2g.spoken``             what a session speaks (:mod:`p2c2g.peers.versions`)
 ===========================  ==========================================================
 
 The broker's own clock ends a peer's beat, so nobody's clock has to be trusted: a peer that is
@@ -31,6 +32,7 @@ from p2c2g.messaging.errors import translated
 from p2c2g.messaging.labels import is_name
 from p2c2g.messaging.scripts import script
 from p2c2g.peers.messages import Beat, Enrolment, parse
+from p2c2g.peers.versions import left_out, other_version
 
 logger = logging.getLogger(__name__)
 
@@ -260,11 +262,17 @@ class Registry:
     def _read_enrolments(self, rows: dict[str, bytes | None]) -> dict[str, Enrolment]:
         read: dict[str, Enrolment] = {}
         for peer, data in rows.items():
+            if version := other_version(data or b""):
+                self._complain("version", peer, left_out(peer, version))
+                continue
             enrolment = self._parse(Enrolment, peer, data)
             if enrolment is None:
                 continue
             if enrolment.id != peer:
-                self._complain("enrolment", peer, f"it is called {enrolment.id} inside.")
+                self._complain(
+                    "enrolment", peer,
+                    f"Left out the enrolment of peer {peer}: it is called {enrolment.id} inside.",
+                )  # fmt: skip
                 continue
             read[peer] = enrolment
         return read
@@ -275,7 +283,8 @@ class Registry:
         try:
             return parse(kind, data)
         except WireError as error:
-            self._complain(kind.__name__.lower(), peer, str(error))
+            what = kind.__name__.lower()
+            self._complain(what, peer, f"Left out the {what} of peer {peer}: {error}")
             return None
 
     def _id(self, key: bytes) -> str | None:
@@ -285,16 +294,17 @@ class Registry:
             name = ""
         if is_name(name):
             return name
-        self._complain("id", repr(key[:MAX_REASON]), "it is no name.")
+        shown = repr(key[:MAX_REASON])
+        self._complain("id", shown, f"Left out the id of peer {shown}: it is no name.")
         return None
 
-    def _complain(self, what: str, peer: str, why: str) -> None:
+    def _complain(self, what: str, peer: str, sentence: str) -> None:
         # Sessions look every second: once is enough.
         if (what, peer) in self._complaints:
             return
         if len(self._complaints) < MAX_COMPLAINTS:
             self._complaints.add((what, peer))
-        logger.warning("Left out the %s of peer %s: %s", what, peer, why)
+        logger.warning("%s", sentence)
 
     @staticmethod
     def _traces(peer: str, heirs: Sequence[str]) -> list[str]:

@@ -21,6 +21,7 @@ from p2c2g.messaging import names
 from p2c2g.messaging.client import Client
 from p2c2g.messaging.errors import translated
 from p2c2g.messaging.labels import MAX_NAME
+from p2c2g.peers import versions
 from p2c2g.peers.health import Snapshot
 from p2c2g.peers.trust import TrustSnapshot
 
@@ -86,6 +87,7 @@ class SharedHealth:
                 pipe.set(names.health(self._session), word, ex=LIFETIME)
                 pipe.sadd(sessions, self._session)
                 pipe.expire(sessions, LIFETIME)
+                pipe.set(names.spoken(), versions.spoken(), ex=versions.LIFETIME)
             pipe.srandmember(sessions, MAX_SESSIONS + 1)
             *_, told = pipe.execute()
             others = sorted(name for name in map(_text, told) if name != self._session)

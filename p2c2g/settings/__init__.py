@@ -25,6 +25,7 @@ OPTION_VARIABLES = tuple(
     f"P2C2G_WORKER_{name}"
     for name in (
         "PEER_NAME", "REGION", "CPU_FALLBACK", "MAX_CPU", "ONLY_IDLE", "HOURS", "MAX_MBPS",
+        "NO_TASK_EVENTS",
     )
 )  # fmt: skip
 

@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 _SHARE = "PERCENT"
 
@@ -129,6 +127,9 @@ def simulate(
 
 def _print(figures: dict[str, Any]) -> None:
     """Print what a person wants to know first."""
+    from rich.console import Console
+    from rich.table import Table
+
     frames, chunks, latency = figures["frames"], figures["chunks"], figures["latency_ms"]
     settings, pool, lies = figures["settings"], figures["pool"], figures["lies"]
     table = Table(show_header=False, box=None)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 
 from p2c2g.messaging.embedded import EmbeddedBroker
 from p2c2g.settings import load
@@ -45,6 +46,9 @@ def ask(port: int, path: str) -> Any:
 def test_the_procfile_gives_a_gamer_a_picture_and_flower_shows_it(
     start: Any, broker: EmbeddedBroker, tmp_path: Path
 ) -> None:
+    client = redis.Redis.from_url(broker.url)
+    # As many as a small plan has, and this one.
+    client.config_set("maxclients", 21)
     port = free_port()
     roles: Command = start(
         *(sys.executable, "-m", "honcho", "start", "-f", str(ROOT / "Procfile"), "-d", str(ROOT)),
@@ -88,8 +92,12 @@ def test_the_procfile_gives_a_gamer_a_picture_and_flower_shows_it(
         assert any("serving the queue cpu in place of gpu" in line for line in roles.lines)
 
     host = os.uname().nodename
+    connections: Any = client.client_list()
+    assert len(connections) <= 15, connections
     workers = ask(port, "/api/workers?refresh=true")
     assert {f"cpu@{host}", f"gpu@{host}"} <= set(workers)
+    seen = {each["hostname"]: each["status"] for each in ask(port, "/workers?json=1")["data"]}
+    assert seen == {f"cpu@{host}": True, f"gpu@{host}": True}
     tasks = ask(port, "/api/tasks?limit=5&taskname=p2c2g.enhance")
     assert len(tasks) == 5
     for task in tasks.values():
@@ -98,6 +106,8 @@ def test_the_procfile_gives_a_gamer_a_picture_and_flower_shows_it(
         assert len(json.dumps(task)) < 4000, "a picture's repr travels in the events"
     queues = ask(port, "/api/queues/length")["active_queues"]
     assert {queue["name"] for queue in queues} >= {"cpu", "gpu" if HAS_GPU else "cpu"}
+    assert not any("max number of clients" in line for line in roles.lines)
+    client.close()
 
 
 def test_the_worker_command_serves_the_queues_that_it_is_told(

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from celery import Celery
 
 from p2c2g.messaging import names
 from p2c2g.messaging.embedded import EmbeddedBroker
 from p2c2g.peers.messages import Beat, PeerState
 from p2c2g.peers.registry import PeerRecord, Registry
 from tests.lane import PATIENCE, Lane, connections, settings
-from tests.pool import MakeWorker, Worker
+from tests.pool import MakeWorker, Pool, Worker
 
 #: Seconds between beats here, so that three of them are soon over.
 INTERVAL = "0.2"
@@ -335,3 +336,34 @@ def test_options_can_come_from_the_environment(registry: Registry, peer: MakePee
     seen = record(registry)
     assert seen is not None
     assert seen.enrolment.name == "Attic"
+
+
+def test_a_worker_is_told_of_sessions_of_another_version(peer: MakePeer, lane: Lane) -> None:
+    made = peer("-Q", "cpu")
+    lane.client.set(names.spoken(), "9.1.2")
+    lane.wait_until(lambda: "A session here is of another version" in made.log())
+    assert "it speaks 9.1.2" in made.log()
+    assert made.is_running
+
+
+def test_a_worker_warns_of_a_broker_that_evicts(pool: Pool) -> None:
+    pool.client.config_set("maxmemory", 1 << 28)
+    pool.client.config_set("maxmemory-policy", "allkeys-lru")
+    made = pool.worker("w")
+    assert made.log().count("The broker evicts keys where its memory is full") == 1
+    assert "maxmemory-policy allkeys-lru" in made.log()
+
+
+def test_a_task_with_a_priority_of_another_application_is_taken(
+    peer: MakePeer, lane: Lane, broker: EmbeddedBroker
+) -> None:
+    peer("-Q", "cpu")
+    with Celery("plain", broker=broker.url, backend=broker.url, set_as_current=False) as plain:
+        options = {"global_keyprefix": names.celerys()}
+        plain.conf.update(
+            broker_transport_options=options, result_backend_transport_options=options
+        )
+        urgent = [
+            plain.send_task("lane.add", (2, 3), queue="cpu", priority=each) for each in (5, 9)
+        ]
+        assert [each.get(timeout=PATIENCE) for each in urgent] == [5, 5]

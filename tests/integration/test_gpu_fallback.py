@@ -232,8 +232,9 @@ def test_a_session_by_pytorchs_engine(
         imported=LEARNING,
     )
     wait_for_queues(lane, registry, "gpu")
-    play("gpu", 6, levels=1)
+    # The probe's work is not in the way of the frames then.
     lane.wait_until(lambda: told(registry).capabilities.speeds)
+    play("gpu", 6, levels=1)
     assert "torch" in told(registry).capabilities.versions
     running.signal(signal.SIGTERM)
     assert running.wait(PATIENCE) == 0, running.log()

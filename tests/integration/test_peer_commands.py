@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
+import select
+import socket
 import subprocess
 import sys
 import time
@@ -10,18 +14,24 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import numpy as np
 import pytest
 
+from p2c2g.media.chunker import Grid
+from p2c2g.media.frame import Size
+from p2c2g.media.operations import Pipeline
 from p2c2g.messaging.client import redis_client
 from p2c2g.messaging.embedded import HOST, EmbeddedBroker
 from p2c2g.peers.messages import Capabilities, PeerState
 from p2c2g.peers.registry import Registry
+from p2c2g.session.config import SessionConfig
 from p2c2g.system import processes
 from p2c2g.testing.delay_proxy import DelayProxy
 from p2c2g_workers.probe import line
 from tests import forks
 from tests.lane import PATIENCE, ROOT, Lane, by_port, settings
 from tests.pool import environment as environment_of
+from tests.sessions import Player
 
 MAIN = "from p2c2g.commands.main import main; main()"
 COMMAND = ["-c", MAIN, "peer"]
@@ -64,10 +74,14 @@ def test_a_probe_for_people_has_its_figures_in_a_table(environment: dict[str, st
         assert word in done.output
 
 
-def test_a_probe_of_memory_has_a_table_more(environment: dict[str, str]) -> None:
-    environment["P2C2G_BROKER_URL"] = f"redis://{HOST}:1/0"
-    # By the largest net it is ten seconds of a machine that nobody else uses.
-    plain = "from p2c2g_workers.probe import peaks; peaks.heaviest = lambda _: 'upscale:2:bicubic'"
+def test_a_probe_of_memory_has_a_table_more(environment: dict[str, str], tmp_path: Path) -> None:
+    environment |= {"P2C2G_BROKER_URL": f"redis://{HOST}:1/0", "XDG_CACHE_HOME": str(tmp_path)}
+    # By the largest net it is ten seconds of a machine that nobody else uses, and so are the
+    # speeds, which the test above has.
+    plain = (
+        "from p2c2g_workers.probe import peaks, speeds; speeds.known = lambda: (); "
+        "speeds.CODECS = {}; peaks.heaviest = lambda _: 'upscale:2:bicubic'"
+    )
     done = forks.finish(["-c", f"{plain}; {MAIN}", "peer", "probe", "--memory"], env=environment)
     assert done.code == 0, done.errors
     for word in ("MiB at most", "1 at once", "8 at once", "1280x720, upscale:2"):
@@ -84,6 +98,7 @@ def test_a_probe_of_memory_has_a_table_more(environment: dict[str, str]) -> None
         (["run", "--max-cpu", "0"], 2, "50%"),
         (["run", "--max-mbps", "fast"], 2, "megabits"),
         (["run", "--queues", "a b"], 2, "cpu,gpu"),
+        (["run", "--queues", "cpu,foo"], 2, "Nobody sends work to 'foo'"),
         (["run", "--name", " "], 2, "is no name"),
         (["run", "--slots", "0"], 2, "--slots"),
         (["run", "--broker", "http://host"], 2, "is not a broker's URL"),
@@ -137,6 +152,76 @@ def test_a_run_becomes_a_worker_that_enrols_as_it_was_told(
     finally:
         processes.stop(process)
     assert registry.records() == []
+
+
+class Terminal:
+    """A terminal of a hundred columns, and what somebody reads there."""
+
+    def __init__(self) -> None:
+        self._ours, self.theirs = pty.openpty()
+        self.seen = ""
+
+    def read_until(self, text: str) -> None:
+        """Read on until a text is there, or the program has left and all is read."""
+        deadline = time.monotonic() + PATIENCE
+        while text not in self.seen:
+            there, _, _ = select.select([self._ours], [], [], deadline - time.monotonic())
+            assert there, self.seen
+            self.seen += os.read(self._ours, 65536).decode(errors="replace")
+
+    def close(self) -> None:
+        for each in (self._ours, self.theirs):
+            os.close(each)
+
+
+@pytest.fixture
+def terminal() -> Iterator[Terminal]:
+    opened = Terminal()
+    yield opened
+    opened.close()
+
+
+def test_a_lenders_terminal_has_one_line_that_says_what_the_peer_does(
+    environment: dict[str, str], broker: EmbeddedBroker, lane: Lane, terminal: Terminal
+) -> None:
+    process = subprocess.Popen(
+        [sys.executable, *COMMAND, "run", "--name", "attic", "--broker", broker.url],
+        env=environment, cwd=ROOT, stdin=terminal.theirs, stdout=terminal.theirs,
+        stderr=terminal.theirs,
+    )  # fmt: skip
+    try:
+        terminal.read_until("Enrolled as attic@")
+        terminal.read_until("ready, nobody sends work now; 0 chunks so far")
+        config = SessionConfig(
+            size=Size(160, 90), operations=Pipeline.parse("upscale:2"), grid=Grid(2, 1),
+            deadline=PATIENCE, paced=False,
+        )  # fmt: skip
+        with Player(settings(broker.url), config) as player:
+            for _ in range(3):
+                player.play(np.zeros((90, 160, 3), np.uint8))
+            terminal.read_until("a second; 6 chunks so far")
+        assert "Task p2c2g.enhance" not in terminal.seen
+        assert "celery@" not in terminal.seen
+        done = forks.finish(
+            ["-c", MAIN, "peers", "drain", "attic", "--broker", broker.url], env=environment
+        )
+        assert done.code == 0, done
+        terminal.read_until(f"@{socket.gethostname()} asked; 6 chunks in all.")
+        assert process.wait(PATIENCE) == 0
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_a_wrong_password_ends_it_with_a_sentence(
+    environment: dict[str, str], broker: EmbeddedBroker
+) -> None:
+    wrong = f"redis://:wrong@{HOST}:{broker.port}/0"
+    done = forks.finish([*COMMAND, "run", "--broker", wrong], env=environment)
+    assert done.code == 1, done
+    assert "The broker refuses the password" in done.errors
+    assert "Traceback" not in done.errors
+    assert "wrong" not in done.errors
 
 
 # -- the way to the broker

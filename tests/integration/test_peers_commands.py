@@ -22,6 +22,7 @@ from p2c2g.peers.registry import Registry
 from p2c2g.peers.shared_breakers import SharedBreakers
 from p2c2g.peers.shared_health import SharedHealth
 from p2c2g.peers.trust import Trust
+from p2c2g.peers.versions import spoken
 from tests import forks
 from tests.lane import PATIENCE, ROOT, Lane
 from tests.pool import MakeWorker, environment
@@ -31,7 +32,7 @@ OPERATION = "upscale:2,sharpen:0.5"
 
 
 #: Columns of a terminal.
-NARROW = {"COLUMNS": "100"}
+NARROW = {"COLUMNS": "80"}
 
 Run = Callable[..., forks.Finished]
 
@@ -40,9 +41,9 @@ Run = Callable[..., forks.Finished]
 def run(broker: EmbeddedBroker) -> Run:
     """Run a command to its end: ``run("list", "--json")``."""
 
-    def go(*arguments: str, url: str = broker.url) -> forks.Finished:
-        words = [*COMMAND, *arguments]
-        return forks.finish(words, env=environment(url, NARROW), timeout=PATIENCE)
+    def go(*arguments: str, url: str = broker.url, columns: str = "80") -> forks.Finished:
+        words, wide = [*COMMAND, *arguments], {"COLUMNS": columns}
+        return forks.finish(words, env=environment(url, wide), timeout=PATIENCE)
 
     return go
 
@@ -111,18 +112,60 @@ def test_a_list_of_all_that_live(run: Run, lane: Lane) -> None:
     assert c["breaker"] == "half-open"
 
 
-def test_a_table_fits_a_hundred_columns_and_obeys_no_stranger(run: Run, lane: Lane) -> None:
+def test_a_table_fits_eighty_columns_and_obeys_no_stranger(run: Run, lane: Lane) -> None:
     enrol(lane, "cpu1@some-host", name="[red]me\x1b[2J", region="eu-west", slots=16)
     enrol(lane, "gpu1@other-host", queues=("gpu", "cpu"), state=PeerState.DRAINING)
     tell(lane, a=0.01)
     for command in ("list", "rank"):
         done = run(command)
         assert done.code == 0, done.errors
-        assert max(map(len, done.output.splitlines())) <= 100
+        assert max(map(len, done.output.splitlines())) <= 80
         assert "\x1b[2J" not in done.output
         for peer in ("cpu1@some-host", "gpu1@other-host"):
             assert peer in done.output
-    assert "[red]me" in run("list").output
+    assert "[red]me" in run("show", "cpu1@some-host").output
+    listed = run("list").output
+    assert "peers show PEER" in listed, "nothing says that columns were left out"
+    wide = run("list", columns="120").output
+    assert "[red]me" in wide
+    assert "peers show PEER" not in wide
+
+
+def test_a_peer_that_is_shut_out_does_not_look_ready(run: Run, lane: Lane) -> None:
+    for peer in ("out@x", "trial@x", "well@x"):
+        enrol(lane, peer)
+    SharedBreakers(lane.client).sync([Change("out@x", 60.0), Change("trial@x", -1.0)])
+    lines = {line.split()[0]: line for line in run("list").output.splitlines()[2:]}
+    assert "shut out" in lines["out@x"]
+    assert "ready" in lines["well@x"]
+    assert "on trial" in lines["trial@x"]
+    assert "ready" not in lines["out@x"] + lines["trial@x"]
+    assert "shut out" in run("show", "out@x").output
+
+
+def test_a_peer_is_known_by_its_name_too(run: Run, lane: Lane) -> None:
+    enrol(lane, "a@x", name="attic")
+    enrol(lane, "b@x", name="box")
+    enrol(lane, "c@x", name="box")
+    assert "attic" in run("show", "attic").output
+    asked = run("drain", "attic")
+    assert "a@x is enrolled and does not answer" in asked.errors
+    several = run("drain", "box")
+    assert several.code == 2
+    assert "2 peers are called 'box': give the id, of b@x, c@x." in several.errors
+
+
+def test_peers_of_other_versions_are_named_beside_the_list(run: Run, lane: Lane) -> None:
+    enrol(lane, "ours@x", speaks=spoken())
+    enrol(lane, "theirs@x", speaks="9.1.2")
+    for command in ("list", "rank"):
+        done = run(command)
+        assert done.code == 0, done.errors
+        flat = " ".join(done.output.split())
+        assert "Peer theirs@x is of another version and gets no work: it speaks 9.1.2" in flat
+    answer = json.loads(run("list", "--json").output)
+    assert ids(answer) == ["ours@x"]
+    assert answer["other_versions"] == {"theirs@x": "9.1.2"}
 
 
 def test_the_ranking_says_what_costs_most(run: Run, lane: Lane) -> None:

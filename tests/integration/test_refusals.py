@@ -11,6 +11,7 @@ import pytest
 from p2c2g.messaging import names
 from p2c2g.messaging.embedded import HOST, EmbeddedBroker
 from p2c2g.testing.delay_proxy import DelayProxy
+from p2c2g_workers.receiving import MAX_FAULTS
 from tests.lane import PATIENCE, Lane, by_port, settings
 from tests.pool import Worker
 
@@ -137,6 +138,24 @@ def test_any_password_works_as_it_is(
     worker.signal(signal.SIGTERM)
     assert worker.wait(PATIENCE) == 0, worker.log()
     assert password not in worker.log()
+
+
+def test_a_worker_that_can_start_nothing_ends_and_says_why(
+    harmed: tuple[EmbeddedBroker, Lane], tmp_path: Path
+) -> None:
+    broker, lane = harmed
+    worker = Worker(
+        lane.app, broker.url, tmp_path / "w.log", "-Q", "cpu", application="tests.broken_app"
+    )
+    try:
+        worker.start()
+        lane.send(MAX_FAULTS)
+        assert worker.wait(PATIENCE) == 1, worker.log()
+    finally:
+        worker.kill()
+    assert "This worker could not start 3 chunks in a row" in worker.log()
+    assert "can't start new thread" in worker.log()
+    assert "Threw away" not in worker.log()
 
 
 def test_variables_of_celerys_take_a_worker_nowhere_else(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections import Counter
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from p2c2g.messaging.client import redis_client
 from p2c2g.messaging.embedded import EmbeddedBroker
 from p2c2g.peers.messages import MAX_ENROLMENT, Beat, Enrolment, PeerState
 from p2c2g.peers.registry import MAX_REASON, Registry, Standing
+from p2c2g.peers.versions import Versions, spoken
 from tests.lane import Lane, settings
 
 ATTIC = "attic@test"
@@ -258,6 +260,24 @@ def test_nonsense_is_left_out_and_logged_once(
     assert set(registry.sweep(registry.ids())) == {
         "liar@test", "json@test", "long@test", "slots@test",
     }  # fmt: skip
+
+
+def test_a_peer_of_another_version_gets_no_work_and_is_named(
+    lane: Lane, registry: Registry, caplog: pytest.LogCaptureFixture
+) -> None:
+    registry.enrol(enrolment(speaks=spoken()), beat())
+    for name, told in (("chunks@test", {"speaks": "9.1.2"}), ("later@test", {"v": 9})):
+        data = {**enrolment(name).model_dump(mode="json"), **told}
+        lane.client.hset(names.peers(), name, json.dumps(data))
+        lane.client.set(names.beat(name), b"of another version")
+    lane.client.hset(names.peers(), "dead@test", json.dumps({"v": 9}))
+    ids = registry.ids()
+    for _ in range(2):
+        assert registry.enrolments(ids).keys() == {ATTIC}
+    said = [line for line in caplog.messages if "is of another version and gets no work" in line]
+    assert len(said) == 3
+    assert any("Peer chunks@test" in line and "it speaks 9.1.2" in line for line in said)
+    assert Versions(lane.client).others() == {"chunks@test": "9.1.2", "later@test": "?.?.9"}
 
 
 def test_a_ban_in_other_bytes_is_read_all_the_same(lane: Lane, registry: Registry) -> None:

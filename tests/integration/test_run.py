@@ -88,7 +88,12 @@ def test_a_source_that_ends_leaves_summary_report_and_recording(play: Play, tmp_
     assert isinstance(error, SourceUnavailableError)
     assert f"{FRAMES} degraded" in said
     assert f"Recorded {FRAMES} frames" in said
-    assert json.loads(report.read_text())["frames"]["degraded"] == FRAMES
+    written = json.loads(report.read_text())
+    assert written["frames"]["degraded"] == FRAMES
+    # And why nothing was enhanced, at both.
+    [notice] = written["notices"]
+    assert notice["said"].startswith("No peers: ")
+    assert "No peers: " in said
     assert set(tmp_path.iterdir()) == {record, report}
 
 

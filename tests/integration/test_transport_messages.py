@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import struct
 from collections.abc import Iterator
 
 import msgpack
@@ -29,15 +30,9 @@ def enveloped(
     content_type: object = "application/x-msgpack",
     content_encoding: object = "binary",
 ) -> bytes:
-    return envelope.pack(
-        {
-            "headers": headers,
-            "properties": properties,
-            "body": body,
-            "content-type": content_type,
-            "content-encoding": content_encoding,
-        }
-    )
+    # By hand: ours refuses to send what nobody would take.
+    head: bytes = msgpack.packb([content_type, content_encoding, headers, properties])
+    return struct.pack(">4sBI", envelope.MAGIC, envelope.VERSION, len(head)) + head + body
 
 
 WHOLE = enveloped(body=msgpack.packb([[0.0, b"p"], {}, {}]))

@@ -23,8 +23,8 @@ def option(arguments: list[str], name: str) -> str:
 def test_a_peer_of_few_words_serves_cpu_with_one_slot_a_core() -> None:
     arguments = Launch().arguments(cores=6, node="host-1a2b")
     assert arguments == [
-        "-A", "p2c2g", "worker", "-Q", "cpu", "-n", "peer@host-1a2b", "-c", "6",
-        "--without-heartbeat", "-l", "info", "--peer-name=peer",
+        "-q", "-A", "p2c2g", "worker", "-Q", "cpu", "-n", "peer@host-1a2b", "-c", "6",
+        "--no-task-events", "-l", "info", "--peer-name=peer",
     ]  # fmt: skip
 
 

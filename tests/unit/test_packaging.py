@@ -1,14 +1,19 @@
-"""What is shipped, and what each role has to install."""
+"""What is shipped, what each role has to install, and what pages say of it."""
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+import tomllib
 import zipfile
 from pathlib import Path
 
 import pytest
 from hatchling.builders.wheel import WheelBuilder
+
+from p2c2g import __version__
+from p2c2g.commands import extras
 
 ROOT = Path(__file__).parents[2]
 #: What runs at the broker.
@@ -66,3 +71,61 @@ def test_a_role_loads_no_other_roles_libraries(module: str, forbidden: set[str])
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
     )
     assert not forbidden & set(done.stdout.split())
+
+
+def named_extras() -> dict[str, list[str]]:
+    """Return the requirements of each extra."""
+    read = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    found: dict[str, list[str]] = read["project"]["optional-dependencies"]
+    return found
+
+
+def test_no_page_names_a_package_that_cannot_be_had() -> None:
+    """P2C2G is on no index: a page shows a folder or a wheel, and extras that there are."""
+    lines = [
+        line
+        for page in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("training/*.md")]
+        for line in re.findall(r"pip install [^\n`#]*", page.read_text())
+    ]
+    assert lines
+    wheel = f"dist/p2c2g-{__version__}-py3-none-any.whl"
+    for line in lines:
+        found = re.fullmatch(r'pip install (?:-e )?"(.+)\[([\w,]+)\]"\s*', line)
+        assert found, line
+        assert found[1] in (".", wheel), line
+        assert set(found[2].split(",")) <= named_extras().keys(), line
+
+
+def test_each_library_is_said_to_be_in_an_extra_that_brings_it() -> None:
+    names = {"Xlib": "python-xlib", "pynvml": "nvidia-ml-py"}
+    for module, extra in extras.EXTRAS.items():
+        brought = [re.split(r"[<>=;\[ ]", each)[0] for each in named_extras()[extra]]
+        assert names.get(module, module) in brought, module
+    roles = ("worker", "ml", "capture", "broker", "flower")
+    for extra in roles:
+        told = {names.get(each, each) for each, its in extras.EXTRAS.items() if its == extra}
+        assert told == {re.split(r"[<>=;\[ ]", each)[0] for each in named_extras()[extra]}
+
+
+def test_every_sentence_of_the_code_names_an_extra_that_there_is() -> None:
+    for folder in ("p2c2g", "workers", "capture", "training"):
+        for file in (ROOT / folder).rglob("*.py"):
+            for named in re.findall(r"p2c2g\[([a-z,]+)\]", file.read_text()):
+                assert set(named.split(",")) <= named_extras().keys(), file
+
+
+@pytest.mark.parametrize("module", ["p2c2g.commands.main", "p2c2g_capture.cli"])
+def test_the_version_is_told_without_the_libraries_of_the_work(module: str) -> None:
+    """It took 0.5 s, or 1.7 on a slow machine, and takes 0.1."""
+    slow = {"numpy", "pydantic", "redis", "celery", "structlog", "cv2", "av", "starlette"}
+    slow -= {"numpy", "cv2"} if module == "p2c2g_capture.cli" else set()
+    code = (
+        f"import sys; sys.argv[1:] = ['--version']\nfrom {module} import main\n"
+        "try: main()\nexcept SystemExit: print(*{name.partition('.')[0] for name in sys.modules})"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    version, loaded = done.stdout.splitlines()
+    assert version == f"p2c2g {__version__}"
+    assert not slow & set(loaded.split())

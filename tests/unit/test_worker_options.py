@@ -46,13 +46,14 @@ def test_without_options_nothing_is_asked_for() -> None:
         "only_idle": False,
         "hours": None,
         "max_mbps": None,
+        "no_task_events": False,
     }
 
 
 def test_each_option_can_be_given() -> None:
     assert read(
         *("--peer-name", "Attic", "--region", "eu", "--cpu-fallback", "--max-cpu", "50%"),
-        *("--only-idle", "--hours", "22-7", "--max-mbps", "20"),
+        *("--only-idle", "--hours", "22-7", "--max-mbps", "20", "--no-task-events"),
     ) == {
         "peer_name": "Attic",
         "region": "eu",
@@ -61,12 +62,13 @@ def test_each_option_can_be_given() -> None:
         "only_idle": True,
         "hours": "22-7",
         "max_mbps": "20",
+        "no_task_events": True,
     }
 
 
 def test_each_option_has_a_variable() -> None:
     values = {"CPU_FALLBACK": "1", "ONLY_IDLE": "yes", "HOURS": "22-7", "MAX_MBPS": "20"}
-    values |= {"PEER_NAME": "Attic", "REGION": "eu", "MAX_CPU": "50%"}
+    values |= {"PEER_NAME": "Attic", "REGION": "eu", "MAX_CPU": "50%", "NO_TASK_EVENTS": "1"}
     environment = {f"P2C2G_WORKER_{name}": value for name, value in values.items()}
     assert set(environment) == set(OPTION_VARIABLES)
     assert [option.envvar for option in worker_options()] == list(OPTION_VARIABLES)
@@ -78,6 +80,7 @@ def test_each_option_has_a_variable() -> None:
         "only_idle": True,
         "hours": "22-7",
         "max_mbps": "20",
+        "no_task_events": True,
     }
     assert read("--region", "us", **environment)["region"] == "us"
 

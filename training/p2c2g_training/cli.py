@@ -6,23 +6,23 @@ something to train.
 
 from __future__ import annotations
 
-import importlib.util
 import threading
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
-from p2c2g.commands import options
+from p2c2g.commands import extras, options
 from p2c2g.errors import UnavailableError, UsageError
-from p2c2g.logs import configure
-from p2c2g.media.frame import Size
 from p2c2g.media.methods import NETWORKS
-from p2c2g.settings import Settings, load
 
-#: What the training needs beside the rest.
-_NEEDED = ("torch", "onnxruntime", "onnx", "av", "platformdirs")
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from p2c2g.settings import Settings
+
+#: What every gamer needs to record and to judge a net, and what only training it here does.
+_NEEDED, _HERE = ("av", "onnx", "onnxruntime"), ("torch",)
 
 
 def train(
@@ -81,11 +81,16 @@ def train(
     ] = None,
 ) -> int:
     """Train a net for one game: records while you play, trains, keeps the net if it is better."""
+    from rich.console import Console
+
+    from p2c2g.logs import configure
+    from p2c2g.media.frame import Size
+    from p2c2g.settings import load
+
     settings = load()
     if broker is not None:
         settings.broker.use(broker)
     configure()
-    _check_installed()
     console = Console(highlight=False)
     stop = threading.Event()
     if cancel is not None:
@@ -94,6 +99,7 @@ def train(
         raise UsageError("Which game is it? Give --game NAME, such as --game supertux2.")
     if video is not None and frames is not None:
         raise UsageError("Give either --video or --frames.")
+    _check_installed(here=not pool)
     drawn = Size.parse(resolution) if resolution else None
     from p2c2g_training.command import Training, TrainOptions
     from p2c2g_training.gathering import Origin
@@ -142,13 +148,10 @@ def _cancel(game: str, settings: Settings, console: Console, stop: threading.Eve
     return 0
 
 
-def _check_installed() -> None:
-    missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
+def _check_installed(*, here: bool) -> None:
+    missing = extras.missing(*_NEEDED, *(_HERE if here else ()))
     if missing:
-        raise UnavailableError(
-            f"Training needs {', '.join(missing)}, which is not installed: "
-            'pip install "p2c2g[train]".'
-        )
+        raise UnavailableError(extras.sentence("Training", *missing))
 
 
 def _video_in(source: str) -> Path | None:

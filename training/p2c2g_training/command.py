@@ -1,4 +1,7 @@
-"""The whole of ``p2c2g train``: frames, training here or at the pool, judging, keeping."""
+"""The whole of ``p2c2g train``: frames, training here or at the pool, judging, keeping.
+
+PyTorch is needed only for a training on this machine, which is a module of its own.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import torch
 from rich.console import Console
 
 from p2c2g.errors import UsageError
@@ -15,22 +17,14 @@ from p2c2g.media.frame import Pixels
 from p2c2g.messaging.broker import Broker
 from p2c2g.nets.store import NetStore
 from p2c2g.settings import Settings
-from p2c2g_training import folder, threads
-from p2c2g_training.beginning import BEGUN_RATE, begun
-from p2c2g_training.export import described, weights
+from p2c2g_training.export import described
 from p2c2g_training.gathering import Gathered, Origin, Stopped, gather
 from p2c2g_training.home import Course, Home
 from p2c2g_training.judging import Judgement, check_enough, judge, split
-from p2c2g_training.nets import SHAPES
 from p2c2g_training.pool import Ordering
-from p2c2g_training.shown import Shown
-from p2c2g_training.train import ENDLESS, Terms, TrainingRun, drive
 from p2c2g_workers import nets
-from p2c2g_workers.nets import Weights
+from p2c2g_workers.nets import SHAPES, Weights
 
-#: Frames that the curve is measured on: taken from those that teach, so that the net is judged on
-#: frames that nobody has looked at.
-WATCHED = 4
 #: Ctrl-C's exit code, as shells have it.
 INTERRUPTED = 130
 
@@ -122,43 +116,13 @@ class Training:
     def _taught(
         self, course: Course, general: Weights, teach: Sequence[Pixels]
     ) -> tuple[Weights, dict[str, Any]]:
-        terms = Terms(
-            SHAPES[course.size],
-            steps=course.steps or ENDLESS,
-            seed=course.seed,
-            rate=BEGUN_RATE,
-            seconds=course.seconds,
-        )
         if self._asked.pool:
             with Broker(self._settings) as broker:
                 ordering = Ordering(broker, self._home, self._console, self._stop)
                 return ordering.taught(course, teach)
-        return self._taught_here(terms, general, teach)
+        from p2c2g_training.here import taught
 
-    def _taught_here(
-        self, terms: Terms, general: Weights, teach: Sequence[Pixels]
-    ) -> tuple[Weights, dict[str, Any]]:
-        torch.manual_seed(terms.seed)
-        run = TrainingRun(begun(general), [teach[:-WATCHED]], teach[-WATCHED:], terms)
-        try:
-            folder.resume(run, self._home.run)
-        except UsageError as error:
-            self._console.print(f"{error} The training starts from the beginning.")
-            run = TrainingRun(begun(general), [teach[:-WATCHED]], teach[-WATCHED:], terms)
-        with Shown(self._console, "Training") as shown:
-
-            def tell(run: TrainingRun) -> None:
-                gain = f", {run.points[-1].gain:+.2f} dB over the base" if run.points else ""
-                shown.at(run.part, f"step {run.step}{gain}")
-
-            threads.settle(run, self._stop.is_set)
-            ended = drive(run, lambda run: folder.keep(run, self._home.run), tell,
-                          self._stop.is_set)  # fmt: skip
-        if not ended:
-            folder.keep(run, self._home.run)
-            raise Stopped
-        about = {"steps": run.step, "seconds": round(run.spent), "trained_by": "this machine"}
-        return weights(run.net), about
+        return taught(course, general, teach, self._home.run, self._console, self._stop)
 
     def _settle(self, judgement: Judgement, own: Weights, about: dict[str, Any]) -> int:
         asked = self._asked

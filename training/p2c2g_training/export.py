@@ -11,18 +11,20 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from p2c2g.errors import UsageError
 from p2c2g.media.frame import Pixels
 from p2c2g.system.files import write_together
-from p2c2g_training.nets import Net
 from p2c2g_training.pairs import Pair
 from p2c2g_training.rivals import decibels, free, judged
 from p2c2g_workers.nets import LEVEL, NOTHING, Layer, Weights, read, write
 from p2c2g_workers.processors.network import Network
+
+if TYPE_CHECKING:  # PyTorch's: a net that came from the pool is judged without.
+    from p2c2g_training.nets import Net
 
 
 def layers(net: Net) -> tuple[Layer, ...]:

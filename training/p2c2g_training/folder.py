@@ -12,10 +12,11 @@ import torch
 from p2c2g.errors import UsageError
 from p2c2g.media.frame import Pixels
 from p2c2g.system.files import write_together
+from p2c2g_training.home import STATE
 from p2c2g_training.nets import Net
 from p2c2g_training.train import Batches, Point, Terms, TrainingRun, drive
 
-STATE, CURVE = "state.pt", "curve.csv"
+CURVE = "curve.csv"
 
 
 def keep(run: TrainingRun, folder: Path) -> None:

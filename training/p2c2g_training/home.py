@@ -16,9 +16,10 @@ from typing import Any
 import platformdirs
 
 from p2c2g.system.files import write_whole
-from p2c2g_training.folder import STATE
 from p2c2g_training.recording import Folder
 
+#: The file of a training that was cut short.
+STATE = "state.pt"
 _CARD = "run.json"
 
 

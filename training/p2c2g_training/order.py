@@ -14,11 +14,12 @@ from typing import Any, Literal
 from p2c2g.errors import UsageError
 from p2c2g.media.hashes import is_name
 from p2c2g.messaging.blobs import MAX_BLOB
+from p2c2g.messaging.names import TRAIN_QUEUE
 from p2c2g_training.recording import MAX_FRAMES
 from p2c2g_workers.nets import SHAPES
 
 #: The queue of peers that train, and the task on it.
-QUEUE, TASK = "train", "p2c2g.train"
+QUEUE, TASK = TRAIN_QUEUE, "p2c2g.train"
 #: The most that one order may cost a peer.
 MAX_MINUTES, MAX_STEPS = 30.0, 1_000_000
 LEAST_FRAMES = 8

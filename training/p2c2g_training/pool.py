@@ -206,6 +206,8 @@ class Ordering:
     def _remark(seen: Progress) -> str:
         if seen.state == "waiting":
             return "no peer has taken it yet: p2c2g peer run --queues train --slots 1 serves it"
+        if not seen.peer:
+            return "a peer begins"  # It has said nothing of itself yet.
         gain = "" if seen.gain is None else f", {seen.gain:+.2f} dB over bicubic"
         return f"step {seen.step}{gain}, {seen.peer} on {seen.device}"
 

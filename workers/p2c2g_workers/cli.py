@@ -16,11 +16,10 @@ import typer
 
 from p2c2g.commands.options import new_typer
 from p2c2g.errors import BrokerUnavailableError, UsageError
-from p2c2g.logs import configure
-from p2c2g.settings import Settings, load
 
 if TYPE_CHECKING:
     from p2c2g.peers.messages import Capabilities
+    from p2c2g.settings import Settings
     from p2c2g_workers.engine import Engine
 
 app = new_typer("Lend this machine to the pool, and see what it can do.")
@@ -46,6 +45,7 @@ def probe(
     """Measure what this machine can do for the pool."""
     from rich.console import Console
 
+    from p2c2g.logs import configure
     from p2c2g_workers.engine.choosing import open_engine
     from p2c2g_workers.probe import gpus
     from p2c2g_workers.probe.table import show, show_memory
@@ -79,7 +79,7 @@ def probe(
 def run(
     *,
     queues: Annotated[
-        str, typer.Option(metavar="NAMES", help="Queues to serve, such as cpu,gpu.")
+        str, typer.Option(metavar="NAMES", help="Queues to serve, of cpu, gpu and train.")
     ] = "cpu",
     name: Annotated[str, typer.Option(metavar="NAME", help="What people call this peer.")] = "peer",
     region: Annotated[
@@ -109,6 +109,7 @@ def run(
 ) -> int:
     """Serve the pool: becomes a Celery worker with options that suit this machine."""
     from p2c2g.commands.guest import Limits
+    from p2c2g.commands.worker_checks import refused_queues
     from p2c2g.system.cpus import cores
     from p2c2g_workers.launch import Launch
 
@@ -122,7 +123,10 @@ def run(
         limits=Limits.parse(max_cpu=max_cpu, only_idle=only_idle, hours=hours, max_mbps=max_mbps),
         cpu_fallback=cpu_fallback,
     )
-    command = [sys.executable, "-m", "celery", *launch.arguments(cores())]
+    arguments = launch.arguments(cores())
+    if wrong := refused_queues(launch.queues, strict=True):
+        raise UsageError(wrong)
+    command = [sys.executable, "-m", "celery", *arguments]
     # Through the environment: everybody on the machine can read a command line.
     environment = {**os.environ, "P2C2G_BROKER_URL": settings.broker.url}
     if os.name == "posix":
@@ -132,6 +136,8 @@ def run(
 
 
 def _settings(broker: str | None) -> Settings:
+    from p2c2g.settings import load
+
     settings = load()
     if broker is not None:
         settings.broker.use(broker)

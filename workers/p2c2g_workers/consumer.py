@@ -1,8 +1,9 @@
 """The worker's consumer: no gossip, no mingle, and reads sent ahead that follow its speed.
 
 Gossip's traffic grows with the square of the number of workers, and strangers have nothing to
-tell each other, so Celery's steps for both are left out.  :class:`ReadAhead` is added: it tells
-the transport how many reads to keep outstanding, and recalls them before the worker stops.
+tell each other, so Celery's steps for both are left out, and its heart beats on a thread
+(:mod:`p2c2g_workers.monitors`).  :mod:`p2c2g_workers.read_ahead_step` is added: it tells the
+transport how many reads to keep outstanding, and recalls them before the worker stops.
 
 A worker ends in this order: the reads are recalled; a warm shutdown finishes what was received,
 a cold one only what is running; the results are sent; what never started goes back to its queue;
@@ -14,15 +15,13 @@ from __future__ import annotations
 import gc
 import logging
 import sys
-import threading
 import warnings
 from collections.abc import Callable
-from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import click
 import redis
-from celery import bootsteps, platforms, signals
+from celery import platforms, signals
 from celery.app.task import Task as StockTask
 from celery.concurrency.base import BasePool
 from celery.exceptions import CPendingDeprecationWarning, WorkerShutdown
@@ -33,13 +32,15 @@ from kombu.exceptions import OperationalError
 from p2c2g.errors import P2C2GError, UsageError
 from p2c2g.messaging.client import Client, redis_client
 from p2c2g.messaging.errors import BROKER_ERRORS
-from p2c2g.messaging.readahead import SPARE, Window
 from p2c2g.messaging.results import FrameResultBackend, flush_results
 from p2c2g.messaging.transport import Transport
 from p2c2g.settings import load
 from p2c2g_workers import refusals
 from p2c2g_workers.ending import Ending
+from p2c2g_workers.monitors import Monitors
 from p2c2g_workers.naming import Claim
+from p2c2g_workers.read_ahead_step import ReadAhead
+from p2c2g_workers.receiving import Receiving
 from p2c2g_workers.request import Request
 
 if TYPE_CHECKING:
@@ -47,104 +48,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-#: Seconds between measurements of the round trip to the broker.
-PROBE_INTERVAL = 5.0
-#: Round trips in one measurement, of which the shortest counts.
-PROBES = 3
 #: Seconds between attempts to reach a broker that is away: the first, the increase, the most.
 RECONNECT = {"interval_start": 0.1, "interval_step": 0.1, "interval_max": 0.5}
-#: Seconds for which a stopping worker waits for the chunks that it has already received.
-FINISH_TIMEOUT = 3.0
-
-
-class ReadAhead(bootsteps.StartStopStep):
-    """Keeps the transport's read-ahead at the bandwidth-delay product of this worker."""
-
-    requires = ("celery.worker.consumer.tasks:Tasks",)
-
-    def __init__(self, consumer: Any, **kwargs: Any) -> None:
-        self._consumer = consumer
-        self._window = Window(slots=consumer.pool.limit or 1, spare=SPARE)
-        self._transport: Any = None
-        self._channel: Any = None
-        self._started: dict[str, float] = {}
-        self._ended = threading.Event()
-        if not consumer.pool.uses_semaphore:  # Prefork's tasks end in other processes.
-            # Weakly held by the signals, strongly by the consumer's list of steps.
-            signals.task_prerun.connect(self._on_start, dispatch_uid="p2c2g-readahead")
-            signals.task_postrun.connect(self._on_end, dispatch_uid="p2c2g-readahead")
-        super().__init__(consumer, **kwargs)
-
-    def start(self, consumer: Any) -> None:
-        """Follow the tasks and the round trip to the broker; runs again after a reconnect."""
-        transport = consumer.connection.transport
-        transport.running = lambda: len(state.active_requests)
-        transport.read_ahead = self._window.read_ahead
-        self._transport = transport
-        self._channel = consumer.task_consumer.channel
-        self._ended = threading.Event()
-        threading.Thread(
-            target=self._probe,
-            args=(self._ended, transport, self._channel),
-            name="p2c2g-rtt",
-            daemon=True,
-        ).start()
-
-    def stop(self, consumer: Any) -> None:
-        """Take no more, hand back what was read ahead, finish what was received."""
-        self._ended.set()
-        if consumer.task_consumer is None or consumer.connection is None:
-            return  # After a lost connection, which took the reads with it.
-        returned = consumer.task_consumer.channel.stop_reading()
-        if returned:
-            logger.info("Handed %d chunks back to their queues.", returned)
-        if consumer.cold or consumer.pool.uses_semaphore:
-            return  # The prefork pool finishes when it is stopped, and needs its own loop.
-        deadline = monotonic() + FINISH_TIMEOUT
-        poll = threading.Event()
-        # Celery signals nobody when its last request ends, hence the look every 10 ms.
-        while state.reserved_requests and monotonic() < deadline:
-            poll.wait(0.01)
-
-    def _on_start(self, task_id: str = "", **_: Any) -> None:
-        self._started[task_id] = monotonic()
-
-    def _on_end(self, task_id: str = "", **_: Any) -> None:
-        started = self._started.pop(task_id, None)
-        if started is not None:
-            seconds = monotonic() - started
-            self._window.served(seconds)
-            if self._consumer.peer is not None:
-                self._consumer.peer.served(seconds)
-            if self._transport is not None:
-                self._transport.read_ahead = self._window.read_ahead
-        # Celery does the same a moment later, but nothing would then wake the loop, which sends
-        # the next read on its next turn.  Where reads are outstanding, the next message wakes it
-        # soon enough.
-        request = state.requests.get(task_id)
-        if request is not None:
-            state.active_requests.discard(request)
-        hub, channel = self._consumer.hub, self._channel
-        if hub is not None and channel is not None and not channel.reads:
-            hub.call_soon(_nothing)
-
-    def _probe(self, ended: threading.Event, transport: Any, channel: Any) -> None:
-        """Measure round trips to the broker on a connection of their own."""
-        while not ended.is_set():
-            try:
-                shortest = min(channel.round_trip() for _ in range(PROBES))
-            except (OSError, redis.RedisError) as error:
-                if not ended.is_set():
-                    logger.warning("The broker does not answer (%s): connecting again.", error)
-                    channel.hang_up()
-                return  # The loop notices, and calls start() again.
-            self._window.round_trip(shortest)
-            transport.read_ahead = self._window.read_ahead
-            ended.wait(PROBE_INTERVAL)
-
-
-def _nothing() -> None:
-    """Wake the loop."""
 
 
 class RefusedError(click.ClickException):
@@ -176,8 +81,9 @@ class Consumer(StockConsumer):
             *(
                 step
                 for step in StockConsumer.Blueprint.default_steps
-                if not step.endswith((":Mingle", ":Gossip"))
+                if not step.endswith((":Mingle", ":Gossip", ":Heart"))
             ),
+            Monitors,
             ReadAhead,
         ]
 
@@ -185,6 +91,11 @@ class Consumer(StockConsumer):
         # Other steps require mingle, and so bring it back: it waits a second for answers whenever
         # the worker connects.
         kwargs.update(without_mingle=True, without_gossip=True)
+        asked = kwargs.get("worker_options") or {}
+        self.tells_monitors = not asked.get("without_heartbeat")
+        if asked.get("no_task_events"):
+            # So is Celery's sender of events, which any monitor could turn on.
+            kwargs["without_heartbeat"] = True
         self.ending = Ending(lambda: bool(state.active_requests), self._broker_answers)
         # Weakly held by the signal.
         signals.worker_shutting_down.connect(self._on_signal, dispatch_uid="p2c2g-ending")
@@ -198,10 +109,16 @@ class Consumer(StockConsumer):
             raise RefusedError(str(error)) from error
 
     def _broker_answers(self) -> bool:
+        if self.client is None:
+            return False
+        # Not that one: it is patient.
+        client = redis_client(load())
         try:
-            return self.client is not None and bool(self.client.ping())
+            return bool(client.ping())
         except BROKER_ERRORS:
             return False
+        finally:
+            client.close()
 
     def _end_cold(self, *_: Any) -> None:
         self.ending.begin(cold=True, code=platforms.EX_FAILURE)
@@ -230,6 +147,10 @@ class Consumer(StockConsumer):
             if task.Request == StockTask.Request:
                 task.Request = f"{Request.__module__}:Request"
         super().update_strategies()
+
+    def create_task_handler(self, *args: Any, **kwargs: Any) -> Any:
+        """Return what begins each task, whatever its message is."""
+        return Receiving(super().create_task_handler(*args, **kwargs))
 
     def call_soon_ack(self, p: Any, *args: Any, **kwargs: Any) -> Any:
         """Acknowledge at once, in the pool's thread: our channel only marks it.

@@ -20,14 +20,16 @@ from kombu import Queue
 
 import p2c2g.messaging.drain  # noqa: F401 - the command that ends this peer in good order
 from p2c2g.errors import P2C2GError, UsageError
-from p2c2g.messaging.client import redis_client
+from p2c2g.messaging.client import PATIENCE, redis_client
 from p2c2g.messaging.labels import is_name
 from p2c2g.messaging.names import CAPABILITIES, own_queue
 from p2c2g.messaging.publishing import anonymous_queue
 from p2c2g.peers.messages import Capabilities, Enrolment
 from p2c2g.peers.registry import Registry
+from p2c2g.peers.versions import spoken
 from p2c2g.settings import Settings, load
 from p2c2g_workers import probe
+from p2c2g_workers.broker_watch import BrokerWatch
 from p2c2g_workers.engine import Engine, Kind, current
 from p2c2g_workers.engine.choosing import open_engine
 from p2c2g_workers.engine.cpu import CpuEngine
@@ -56,7 +58,7 @@ class EnrolmentStep(bootsteps.StartStopStep):
     """
 
     # Stopped before the reads are recalled, so that the registry is told first.
-    requires = ("p2c2g_workers.consumer:ReadAhead",)
+    requires = ("p2c2g_workers.read_ahead_step:ReadAhead",)
 
     def __init__(
         self,
@@ -101,9 +103,10 @@ class EnrolmentStep(bootsteps.StartStopStep):
             queues=self._queues(id),
             interval=settings.worker.beat_interval,
             capabilities=self._capabilities,
+            speaks=spoken(),
         )
         queues.select_add(_direct_queue(id))
-        self._client = consumer.client = redis_client(settings)
+        self._client = consumer.client = redis_client(settings, PATIENCE)
         psutil.cpu_percent()  # It covers the time since the last call, hence a first one.
         consumer.peer = self.peer = Peer(
             in_flight=lambda: len(state.reserved_requests),
@@ -115,6 +118,7 @@ class EnrolmentStep(bootsteps.StartStopStep):
             self._describe,
             self._fail,
             control=bool(self._app.conf.worker_enable_remote_control),
+            look=BrokerWatch(self._client, lambda: list(queues.consume_from)).look,
         )
         self._consumer = consumer
         consumer.leave = self._leave

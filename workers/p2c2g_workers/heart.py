@@ -37,6 +37,7 @@ class Heart:
         failed: called once, from this thread, with a sentence and an exit code where the
             peer may not take part.
         control: whether the worker listens to Celery's remote control.
+        look: called after each beat that the broker took; raises as the registry does.
         clock: seconds, monotonic.
     """
 
@@ -48,6 +49,7 @@ class Heart:
         failed: Callable[[str, int], None],
         *,
         control: bool = True,
+        look: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = monotonic,
     ) -> None:
         self._registry = registry
@@ -55,6 +57,7 @@ class Heart:
         self._describe = describe
         self._failed = failed
         self._control = control
+        self._look = look
         self._clock = clock
         self._enrolled: Enrolment | None = None
         self._enrolled_once = False
@@ -96,6 +99,7 @@ class Heart:
         """Beat or enrol once; return whether to go on."""
         try:
             standing = self._beat()
+            self._look()
         except BrokerRefusesError as error:
             self._failed(str(error), error.exit_code)
             return False

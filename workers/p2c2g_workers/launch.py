@@ -60,12 +60,13 @@ class Launch:
         }
         flags = {"only-idle": limits.only_idle, "cpu-fallback": self.cpu_fallback}
         return [
-            "-A", "p2c2g", "worker",
+            # Without Celery's banner: a line of ours says what this peer is doing.
+            "-q", "-A", "p2c2g", "worker",
             "-Q", _queues(self.queues),
             "-n", f"{slug(self.name)}@{node or this_machine()}",
             "-c", str(self.slots or concurrency(cores, limits.max_cpu)),
-            # Celery's heartbeat is for monitors that gather events; ours goes to the registry.
-            "--without-heartbeat",
+            # A line that somebody lends is for chunks.
+            "--no-task-events",
             "-l", "info",
             *(f"--{option}={value}" for option, value in options.items() if value is not None),
             *(f"--{flag}" for flag, wanted in flags.items() if wanted),

@@ -69,6 +69,7 @@ class Peer:
         self._consuming = False
         self._reason = ""
         self._draining = False
+        self._drained_by = ""
         self._times = Times()
         self._woken: SimpleQueue[None] = SimpleQueue()
 
@@ -100,8 +101,18 @@ class Peer:
             self._reason = ""
             self.wake()
 
-    def drain(self) -> None:
-        """Report that it finishes what it has, and leaves."""
+    @property
+    def why(self) -> str:
+        """Return why it is paused, or who asked it to leave; "" where that is not known."""
+        return self._drained_by if self._draining else self._reason
+
+    def drain(self, by: str = "") -> None:
+        """Report that it finishes what it has, and leaves.
+
+        Args:
+            by: who asked for it.
+        """
+        self._drained_by = self._drained_by or by.strip()[:MAX_REASON]
         if not self._draining:
             self._draining = True
             self.wake()

@@ -35,10 +35,10 @@ class Nothing:
         return base(pictures, step.scale_x, step.scale_y, step.output(size_of(pictures)), held)
 
     @staticmethod
-    def added(pictures: Tensor, step: Step, _held: Tables) -> Tensor:
-        """Add nothing: (n, height, width) int16 of zeros."""
+    def added(pictures: Tensor, step: Step) -> Tensor:
+        """Add nothing: (n, 1, height, width) int16 of zeros."""
         size = step.output(size_of(pictures))
-        shape = (len(pictures), size.height, size.width)
+        shape = (len(pictures), 1, size.height, size.width)
         return torch.zeros(shape, dtype=torch.int16, device=pictures.device)
 
 
@@ -50,10 +50,10 @@ FUNCTIONS.register("resize", "base")(Nothing())
 def base(
     pictures: Tensor, scale_x: Fraction, scale_y: Fraction, size: Size, held: Tables
 ) -> Tensor:
-    """Return the base layer of (n, 3, h, w) uint8 as (n, 3, size.height, size.width) uint8.
+    """Return the base layer of (n, c, h, w) uint8 as (n, c, size.height, size.width) uint8.
 
     Args:
-        pictures: of frames, or of the padded parts of chunks.
+        pictures: of frames, or of the padded parts of chunks; in colours, or luma alone.
         scale_x: the whole pipeline's, across.
         scale_y: the same, down.
         size: of the result, as the pipeline would give it.
@@ -83,7 +83,7 @@ def base(
     ]
     if across.kernel.is_whole and down.kernel.is_whole:
         phases = _fitted(phases, middle)
-    shape = (len(pictures), 3, down.length(middle), across.length(middle))
+    shape = (*pictures.shape[:2], down.length(middle), across.length(middle))
     result = torch.empty(shape, dtype=torch.uint8, device=pictures.device)
     for y_at, row in enumerate(phases):
         for x_at, one in enumerate(row):

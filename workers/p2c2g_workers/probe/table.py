@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from p2c2g.commands.worker_checks import without_nets
 from p2c2g.peers.messages import Capabilities
 
 if TYPE_CHECKING:
@@ -35,6 +36,8 @@ def show(measured: Capabilities, console: Console, trials: Sequence[Trial] = ())
     facts.add_row("Memory", f"{measured.memory / 2**30:.1f} GiB")
     for row in _gpus(measured, trials) or ["none found by CUDA, OpenCL or Metal"]:
         facts.add_row("GPU", Text(row))  # no markup: it may contain p2c2g[cuda]
+    if hint := without_nets():
+        facts.add_row("Nets", Text(hint))
     facts.add_row("Queues", ", ".join(measured.queues))
     facts.add_row("Broker", _line(measured))
     console.print(facts)
