@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -176,7 +177,7 @@ class Scenes:
             for name, files in self._games.items():
                 if len(files) >= 4:
                     at = 2 * (place * (len(files) // 2) // count) + self._odd
-                    yield name, *(_recorded(files[(at + 2 * i) % len(files)]) for i in (1, 0))
+                    yield name, _recorded(files[(at + 2) % len(files)]), _recorded(files[at])
             if place % 2:
                 yield "text", text(number), text(number, scrolled=STALE)
             elif place % 4:
@@ -189,10 +190,11 @@ class Scenes:
 
 def _recorded(file: Path) -> Pixels:
     drawn = file.parent / "small" / file.name
+    picture: Any
     if drawn.is_file():
         picture = cv2.imread(str(drawn))
     else:
-        large = cv2.imread(str(file))
+        large: Any = cv2.imread(str(file))
         half = (large.shape[1] // 2, large.shape[0] // 2)
         picture = cv2.resize(large, half, interpolation=cv2.INTER_AREA)
     return np.ascontiguousarray(np.asarray(picture, np.uint8)[: SIZE.height, : SIZE.width])

@@ -43,6 +43,9 @@ class RecallingChannel(stock.Channel):
     of those that went back.  Once ``allowance``, in bytes, is used up, no more is asked for.
     """
 
+    keyprefix_fanout: str  # kombu's own
+    _pool: Any
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.reads = 0
         self.traffic = 0

@@ -92,4 +92,5 @@ def _levels(residual: Residual) -> NDArray[np.float32]:
 def _power(levels: NDArray[np.float32], tiles: tuple[int, int]) -> NDArray[np.float32]:
     """Return the root mean square of each tile, of all its colours."""
     squares: Any = cv2.resize(levels * levels, tiles, interpolation=cv2.INTER_AREA)
-    return np.sqrt(squares.reshape(tiles[1], tiles[0], -1).mean(2))
+    means: NDArray[np.float32] = squares.reshape(tiles[1], tiles[0], -1).mean(2)
+    return np.sqrt(means)
