@@ -67,9 +67,9 @@ _FREE, _ALIASED = 1.5, 1.5
 _OWN, _OWN_LOSSLESS = 1.5, 3.0
 #: What it takes to tell a place: cells, and more to tell one beside it; variance of the root of
 #: contrast; and that of energy, or its mean.
-_FEW, _FEW_BESIDE, _STRUCTURE, _VARIED, _MUCH = 32, 400, 0.5, 0.05, 0.5
+_FEW, _FEW_BESIDE, _STRUCTURE, _VARIED, _MUCH = 64, 400, 0.5, 0.05, 0.5
 #: Standard errors for which doubt is given.
-_DOUBT = 3.0
+_DOUBT = 4.0
 #: Cells by which a residual is moved to see whether it fits better.
 _ASIDE = [(x * by, y * by) for by in (1, 2) for x, y in ((1, 0), (-1, 0), (0, 1), (0, -1))]
 
