@@ -113,17 +113,21 @@ def measure(
     games: Mapping[str, Sequence[Pair]],
     adders: Mapping[str, Adder],
     known: Collection[tuple[str, str]] = (),
+    perceive: int = 2,
 ) -> Iterator[Row]:
-    """Measure each way on each game's pairs, but for rows that are known."""
+    """Measure each way on each game's pairs, but for rows that are known.
+
+    SSIMULACRA2 takes seconds a picture and is of so many pairs of each game.
+    """
     for game, pairs in games.items():
         for name, way in FREE.items():
             if (game, name) not in known:
                 pictures = [(way(one.own), one.large) for one in pairs]
-                yield _row(game, name, pictures, (0, 0), partial(way, pairs[0].own))
+                yield _row(game, name, pictures, (0, 0), partial(way, pairs[0].own), perceive)
         for name, adder in adders.items():
             other = name.startswith("own ") and not name.endswith(f" of {game}")
             if not other and (game, name) not in known:
-                yield _answered(game, name, adder, pairs)
+                yield _answered(game, name, adder, pairs, perceive)
 
 
 def answered(adder: Adder, one: Pair) -> Pixels:
@@ -133,12 +137,12 @@ def answered(adder: Adder, one: Pair) -> Pixels:
     return shown(under, FORM.decode(answer, Size.of(under)))
 
 
-def _answered(game: str, name: str, adder: Adder, pairs: Sequence[Pair]) -> Row:
+def _answered(game: str, name: str, adder: Adder, pairs: Sequence[Pair], perceive: int) -> Row:
     """Measure what a peer adds, through the codecs both ways."""
     pictures = [(answered(adder, one), one.large) for one in pairs]
     down = sum(len(FORM.encode(adder(one.arrived))) for one in pairs)
     up = sum(len(codec("jpeg").encode(one.own, QUALITY)) for one in pairs)
-    return _row(game, name, pictures, (up, down), partial(adder, pairs[0].own))
+    return _row(game, name, pictures, (up, down), partial(adder, pairs[0].own), perceive)
 
 
 def perceived(found: Pixels, large: Pixels) -> float:
@@ -159,12 +163,12 @@ def _row(
     pictures: Sequence[tuple[Pixels, Pixels]],
     sizes: tuple[int, int],
     work: Callable[[], object],
+    perceive: int,
 ) -> Row:
-    def mean(measured: Callable[[Pixels, Pixels], float]) -> float:
-        return statistics.fmean(measured(found, large) for found, large in pictures)
-
+    near = statistics.fmean(psnr(found, large) for found, large in pictures)
+    seen = statistics.fmean(perceived(*both) for both in _spread(pictures, perceive))
     up, down = (size / 1024 / len(pictures) for size in sizes)
-    return Row(game, name, mean(psnr), mean(perceived), up, down, _milliseconds(work))
+    return Row(game, name, near, seen, up, down, _milliseconds(work))
 
 
 def _milliseconds(work: Callable[[], object]) -> float:
@@ -238,6 +242,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--recordings", type=Path, default=Path("out/recordings"))
     parser.add_argument("--runs", type=Path, default=Path("out/runs"), help="nets of single games")
     parser.add_argument("--frames", type=whole("a number of frames", 1, 100), default=6)
+    parser.add_argument("--perceive", type=whole("a number of frames", 1, 100), default=2,
+                        help="frames of each game that SSIMULACRA2 judges")  # fmt: skip
     parser.add_argument("--public", action="store_true", help="measure public upscalers too")
     parser.add_argument("--keep", action="store_true", help="keep rows that OUT has; new ones join")
     parser.add_argument("--out", type=Path, default=Path("out/upscalers"))
@@ -257,7 +263,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         kept = json.loads(file.read_text())["rows"] if options.keep and file.is_file() else []
         rows = [Row(**one) for one in kept]
         known = {(row.game, row.name) for row in rows}
-        for row in measure(games, adders, known):
+        for row in measure(games, adders, known, options.perceive):
             print(f"{row.game} {row.name}: {row.psnr:.2f} dB {row.ssimulacra2:.1f} "
                   f"{row.up:.1f}+{row.down:.1f} KiB {row.ms:.1f} ms", flush=True)  # fmt: skip
             rows.append(row)

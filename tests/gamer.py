@@ -80,7 +80,10 @@ class Gamer:
         if kind is None:
             assert self.crash is None
             assert self.wrong == [], "wrong pixels were shown"
-            assert self.numbers == list(range(self.submitted)), "a frame was not shown, or twice"
+            # A busy machine may be so late with one that a newer one is there.
+            passed_over = self.session.tally.passed_over
+            assert self.numbers == sorted(set(self.numbers)), "a frame was shown twice, or late"
+            assert len(self.numbers) + passed_over == self.submitted, "a frame was lost"
             assert self.session.tally.order_violations == 0
             assert len(self.session.tables.attempts) == 0
 

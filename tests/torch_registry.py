@@ -30,7 +30,7 @@ def registry(device: str = "cpu") -> Registry:
     def work(pixels: Pixels, step: Step) -> Pixels:
         size = Size.of(pixels)
         plan = Plan((step,), size, step.output(size), step.scale_x, step.scale_y, (0, 0), (1, 1))
-        given = carrier.host(size)
+        given = carrier.host(size, 3)
         as_host(given)[:] = pixels
         with carrier.stage("steps"):
             own = [nets.find(step)] if step.method in NETWORKS else []

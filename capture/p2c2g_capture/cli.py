@@ -42,6 +42,7 @@ def run(
     residual_codec: options.ResidualCodecOption = None,
     residual_quality: options.ResidualQualityOption = None,
     colour: options.ColourOption = False,
+    where: options.WhereOption = "auto",
     chunks: options.ChunksOption = "2x1",
     queue: Annotated[
         str | None, typer.Option(metavar="NAME", help="Capability queue: cpu or gpu.")
@@ -93,6 +94,7 @@ def run(
             residual_codec=residual_codec,
             residual_quality=residual_quality,
             colour=colour,
+            where=where,
             chunks=chunks,
             queue=queue,
             policy=policy,

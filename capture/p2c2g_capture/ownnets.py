@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Sequence
+from pathlib import Path
 from types import TracebackType
 
 from p2c2g.errors import BrokerUnavailableError, UsageError
@@ -41,6 +42,15 @@ def nets_of(game: str, store: NetStore) -> tuple[OwnNet, ...]:
     raise UsageError(
         f"There is no net of {game}: train one with p2c2g train --game {game}; {others}."
     )
+
+
+def nets_of_clip(clip: Path) -> tuple[OwnNet, ...]:
+    """Return the nets that come with a clip, in a folder of its name beside it; empty for none."""
+    store = NetStore(clip.parent)
+    try:
+        return tuple(net for net in store.find(clip.stem) if not net.is_earlier)
+    except UsageError:  # its name cannot be a game's
+        return ()
 
 
 def with_nets(pipeline: Pipeline, game: str, nets: Sequence[OwnNet]) -> Pipeline:

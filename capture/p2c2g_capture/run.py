@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import gc
 import logging
-from collections.abc import Mapping
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 
 from p2c2g.commands.options import stopping_at_signals
 from p2c2g.display.hub import Hub
@@ -28,16 +25,19 @@ from p2c2g.messaging.blobs import Blobs
 from p2c2g.messaging.broker import Broker
 from p2c2g.nets.store import NetStore, OwnNet
 from p2c2g.session.config import SessionConfig
-from p2c2g.session.report import build_report, check_writable, write_report
+from p2c2g.session.own import OwnSession
+from p2c2g.session.report import check_writable
 from p2c2g.session.session import Session
 from p2c2g.settings import Settings
 from p2c2g.system.files import are_same
 from p2c2g.system.malloc import keep_freed_memory
 from p2c2g_capture.comparing import Comparer, Original, ssimulacra2
+from p2c2g_capture.ending import Ending
 from p2c2g_capture.ownnets import Loan, nets_of, with_nets
 from p2c2g_capture.pacer import Pacer
 from p2c2g_capture.sources import Source, open_source
-from p2c2g_capture.terminal import LiveLine, summary
+from p2c2g_capture.terminal import LiveLine
+from p2c2g_capture.where import AnySession, own
 
 logger = logging.getLogger(__name__)
 
@@ -73,6 +73,7 @@ class RunOptions:
     compare: bool = False
     wait_for: int = 0
     cursor: bool = False
+    where: str = "auto"
 
 
 def run(options: RunOptions, settings: Settings, console: Console) -> None:
@@ -91,29 +92,20 @@ def run(options: RunOptions, settings: Settings, console: Console) -> None:
     check_files(options)
     keep_freed_memory()
     with ExitStack() as stack:
-        broker = stack.enter_context(Broker(settings))
         source, original = _open_source(options, pipeline, size)
         stack.callback(source.close)
-        config = SessionConfig(
-            size=source.size,
-            operations=pipeline,
-            grid=grid,
-            codec=options.codec,
-            quality=options.quality or settings.session.quality,
-            form=Form(
-                options.residual_codec or options.codec,
-                options.residual_quality or settings.session.residual_quality,
-                in_colour=options.colour,
-            ),
-            queue=options.queue or settings.session.queue,
-            deadline=(options.deadline_ms or settings.session.deadline_ms) / 1e3,
-            fps=options.fps,
-            policy=options.policy or settings.session.policy,
-        )
+        config = _config(options, settings, pipeline, grid, source.size)
         pacer = Pacer(source, options.fps, options.seconds)
         hub = Hub()
         stack.callback(hub.close)
-        session = Session(broker, config, hub.publish)
+        by_itself = own(config, options.where)
+        session: AnySession
+        broker = None
+        if by_itself is None:
+            broker = stack.enter_context(Broker(settings))
+            session = Session(broker, config, hub.publish)
+        else:
+            session = OwnSession(config, by_itself.enhance, hub.publish)
         recorder = None
         if options.record:
             recorder = Recorder(options.record, options.fps, config.output)
@@ -133,15 +125,21 @@ def run(options: RunOptions, settings: Settings, console: Console) -> None:
             )
             stack.callback(viewer.close)
             url = viewer.start()
-        broker.check()
-        if nets:
-            stack.enter_context(Loan(nets, Blobs(broker.client)))
+        if broker is not None:
+            broker.check()
+            if nets:
+                stack.enter_context(Loan(nets, Blobs(broker.client)))
         if url is not None:
             console.print(f"Watch at [bold]{url}[/]")
-        if options.wait_for:
+        if by_itself is not None:
+            console.print(by_itself.sentence(config), markup=False)
+        if broker is not None and options.wait_for:
             _wait_for_peers(broker, options.wait_for)
         session.start()
-        ending = Ending(console, options, session, _settings_of(options, config, source))
+        ending = Ending(
+            console, session, record=options.record, report=options.report,
+            settings=_settings_of(options, config, source),
+        )  # fmt: skip
         stack.callback(ending.print_summary)
         stack.callback(ending.write_report)
         if comparer is not None:
@@ -151,6 +149,27 @@ def run(options: RunOptions, settings: Settings, console: Console) -> None:
         stack.callback(hub.close)
         with stopping_at_signals(pacer.stop):
             _play(session, pacer, console)
+
+
+def _config(
+    options: RunOptions, settings: Settings, pipeline: Pipeline, grid: Grid, size: Size
+) -> SessionConfig:
+    return SessionConfig(
+        size=size,
+        operations=pipeline,
+        grid=grid,
+        codec=options.codec,
+        quality=options.quality or settings.session.quality,
+        form=Form(
+            options.residual_codec or options.codec,
+            options.residual_quality or settings.session.residual_quality,
+            in_colour=options.colour,
+        ),
+        queue=options.queue or settings.session.queue,
+        deadline=(options.deadline_ms or settings.session.deadline_ms) / 1e3,
+        fps=options.fps,
+        policy=options.policy or settings.session.policy,
+    )
 
 
 def check_files(options: RunOptions) -> None:
@@ -206,93 +225,13 @@ def _open_source(
     return original, original
 
 
-class Ending:
-    """What a run leaves, however it ended: a finished recording, the report, and the summary.
-
-    The methods are called in the order in which they stand here; one that raises keeps none of
-    the others from being called.
-    """
-
-    def __init__(
-        self,
-        console: Console,
-        options: RunOptions,
-        session: Session,
-        settings: Mapping[str, object],
-    ) -> None:
-        self._console = console
-        self._options = options
-        self._session = session
-        self._settings = settings
-        self._notes: list[str] = []
-        self._compared: dict[str, Any] | None = None
-
-    @cached_property
-    def _report(self) -> dict[str, Any]:
-        return build_report(self._session, self._settings)
-
-    def finish(self, recorder: Recorder) -> None:
-        """Finish the recording.
-
-        Raises:
-            UnavailableError: it broke off.
-        """
-        recorder.close()
-        note = f"Recorded {recorder.written} frames in {self._options.record}"
-        if recorder.dropped:
-            note += f"; {recorder.dropped} more were left out, since the encoder was behind"
-        self._notes.append(note)
-
-    def compare(self, comparer: Comparer) -> None:
-        """Compare what still waits, and take the measure that takes long; a signal ends that.
-
-        Raises:
-            UnavailableError: the report cannot be written.
-        """
-        comparer.finish()
-        self._compared = comparer.figures()
-        if comparer.to_score:
-            # First: what ends us may not wait for so long.
-            self._write()
-            self._tell(f"SSIMULACRA2 of {comparer.to_score} frames; Ctrl-C leaves it out")
-            with stopping_at_signals(comparer.stop):
-                comparer.score()
-            self._compared = comparer.figures()
-
-    def write_report(self) -> None:
-        """Write the report, where one was asked for.
-
-        Raises:
-            UnavailableError: it cannot be written.
-        """
-        self._write()
-        if self._options.report:
-            self._notes.append(f"The figures are in {self._options.report}")
-
-    def print_summary(self) -> None:
-        """Print the figures, and where files are."""
-        self._tell(summary(self._whole_report()), *self._notes)
-
-    def _write(self) -> None:
-        if self._options.report:
-            write_report(Path(self._options.report), self._whole_report())
-
-    def _whole_report(self) -> dict[str, Any]:
-        compared = {} if self._compared is None else {"compare": self._compared}
-        return {**self._report, **compared}
-
-    def _tell(self, *told: str | Table) -> None:
-        with suppress(OSError):  # The terminal may have been closed.
-            self._console.print(*told, sep="\n")
-
-
-def _live(session: Session, source: Source, comparer: Comparer | None) -> dict[str, Any]:
+def _live(session: AnySession, source: Source, comparer: Comparer | None) -> dict[str, Any]:
     """Return the figures of the last seconds, with what there is to say of source and session."""
     live = {**session.live(), **(comparer.live() if comparer else {})}
     return {**live, "notice": ". ".join(filter(None, (source.notice(), live["notice"])))}
 
 
-def _play(session: Session, pacer: Pacer, console: Console) -> None:
+def _play(session: AnySession, pacer: Pacer, console: Console) -> None:
     # What was loaded until now stays: a full collection of it takes tens of milliseconds.
     gc.collect()
     gc.freeze()

@@ -67,6 +67,7 @@ def demo(
         raise UnavailableError(extras.sentence("The demo", *missing))
     configure()
     asked = {
+        "where": "peers",  # It is a pool that is shown.
         "source": source,
         "size": size,
         "fps": fps,

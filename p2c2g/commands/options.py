@@ -178,6 +178,14 @@ ResidualQualityOption = Annotated[
 ColourOption = Annotated[
     bool, typer.Option("--colour", help="Have colours enhanced, too, rather than luma alone.")
 ]
+WhereOption = Annotated[
+    str,
+    typer.Option(
+        metavar="PLACE",
+        help="Who does the operations: peers, here (this machine), or auto: here where it takes "
+        "a moment.",
+    ),
+]
 ChunksOption = Annotated[
     str, typer.Option(metavar="RxC", help="Rows and columns that a frame is cut into.")
 ]

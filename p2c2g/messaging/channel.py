@@ -56,9 +56,16 @@ class Channel(ReadingChannel):
         encoded: tuple[Any, str | None] = super().encode_body(body, encoding)
         return encoded
 
+    def _inplace_augment_message(
+        self, message: dict[str, Any], exchange: str, routing_key: str
+    ) -> None:
+        """Complete a message, and refuse what a reader would throw away; others say so in pack."""
+        super()._inplace_augment_message(message, exchange, routing_key)
+        if isinstance(message["body"], str) and self.typeof(exchange).type != "fanout":
+            self._decode(dumps(message).encode())
+
     def _put(self, queue: str, message: dict[str, Any], **kwargs: Any) -> None:
         if not isinstance(message["body"], bytes):
-            self._decode(dumps(message).encode())  # A reader would throw it away.
             super()._put(queue, message, **kwargs)
             if names.is_control_reply(queue):
                 with self.conn_or_acquire() as client:

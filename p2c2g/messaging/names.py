@@ -21,7 +21,7 @@ TRAIN_QUEUE: Final = "train"
 
 #: The exchange of Celery's remote control.
 _PIDBOX = "celery.pidbox"
-#: What stands between the parts of a binding, as kombu writes it.
+#: What stands between the parts of a binding or of a key with a priority, as kombu writes it.
 _SEPARATOR = "\x06\x16"
 
 
@@ -142,6 +142,11 @@ def is_control_reply(queue: str) -> bool:
 def queue_key(queue: str) -> str:
     """Return the key of the list that a queue is."""
     return f"{celerys()}{queue}"
+
+
+def priority_keys(queue: str) -> tuple[str, ...]:
+    """Return the keys into which a stock Celery application puts a queue's urgent messages."""
+    return tuple(f"{queue_key(queue)}{_SEPARATOR}{step}" for step in (3, 6, 9))
 
 
 def control_bindings() -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from p2c2g.errors import UsageError
 from p2c2g.media.chunker import Grid, plan_chunks
@@ -11,6 +12,9 @@ from p2c2g.media.frame import Chunk, Size
 from p2c2g.media.operations import Pipeline
 from p2c2g.media.residual import USUAL_FORM, Form
 from p2c2g.routing.policies import POLICIES
+
+#: Where operations are done: by peers, on this machine, or on this one where it takes a moment.
+Where = Literal["auto", "here", "peers"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -211,12 +211,15 @@ class Core(Generic[S, P]):
     # -- the registry said, sessions told each other ---------------------------------------------
 
     def registry_said(
-        self, facts: Iterable[Facts], banned: frozenset[str], now: float
+        self, facts: Iterable[Facts], banned: frozenset[str], now: float, *, unread: int = 0
     ) -> list[Send[S]]:
-        """Take over who is there and who is banned; others run what the dead had."""
+        """Take over who is there and who is banned; others run what the dead had.
+
+        ``unread`` counts those of another version, whom nothing is sent to.
+        """
         self.tables.breakers.ban(banned)
         facts = tuple(facts)
-        self.tables.presence.learn(facts)
+        self.tables.presence.learn(facts, unread)
         sends: list[Send[S]] = []
         for peer in sorted(self.tables.router.learn(facts, now)):
             for observer in self.tables.observers:

@@ -161,7 +161,7 @@ class Maintenance:
             pool, bits = tuple(router.pool), router.bits
         news = self._around.registry.look(pool, bits)
         with self._shell as core:
-            sends = core.registry_said(news.facts, news.banned, self._clock())
+            sends = core.registry_said(news.facts, news.banned, self._clock(), unread=news.unread)
         self._shell.perform(sends)
         if news.dead:
             self._around.registry.sweep(news.dead)

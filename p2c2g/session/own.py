@@ -90,9 +90,14 @@ class OwnSession:
         """Return the figures of the last seconds."""
         return self.tally.live(self._clock(), self.frames_in_flight)
 
+    @property
+    def every(self) -> int:
+        """Return of how many ticks of the source one is to be captured: each."""
+        return 1
+
     def figures(self) -> dict[str, Any]:
-        """Return what the report has beside the tally's: nothing, since there are no peers."""
-        return {}
+        """Return what was counted, for the report."""
+        return self.tally.summary()
 
     def close(self, due: int | None = None) -> None:
         """Show what is left and end the thread; ``due`` as for a session with peers."""

@@ -41,15 +41,18 @@ class Presence(Observer):
         #: Peers that the registry lists, that serve the queue, and that take work now; None
         #: until it was asked.
         self._known: tuple[int, int, int] | None = None
+        self._unread = 0
         self._answered = False
         self._answered_at = float("-inf")
         #: Since when no frame has had anything enhanced; and what came instead.
         self._bare_since: float | None = None
+        self._enhanced = False
         self._late = 0
         self._error = ""
 
-    def learn(self, facts: Collection[Facts]) -> None:
-        """Take over what the registry says of all living peers."""
+    def learn(self, facts: Collection[Facts], unread: int = 0) -> None:
+        """Take over what the registry says of all living peers, and of how many it says nothing."""
+        self._unread = unread
         self._known = (
             len(facts),
             sum(each.serves for each in facts),
@@ -72,7 +75,18 @@ class Presence(Observer):
             return ""
         if not connected:
             return f"The broker does not answer, so {_ALONE}"
-        listed, serving, ready = self._known or (0, 0, 0)
+        return self._why()
+
+    def last_word(self) -> str:
+        """Return why a session that is over had nothing enhanced, however short it was."""
+        return "" if self._enhanced or self._bare_since is None else self._why()
+
+    def _why(self) -> str:
+        if self._known is None:
+            return ""
+        listed, serving, ready = self._known
+        if not listed and self._unread:
+            return f"No peers of this version: {_peers(self._unread)} listed, of another"
         if not listed:
             return f"No peers: nobody is in the pool, so {_ALONE}"
         if not serving:
@@ -112,7 +126,7 @@ class Presence(Observer):
             self._answered_at = shown.shown_at
             self._answered = False
         if shown.parts:
-            self._bare_since = None
+            self._enhanced, self._bare_since = True, None
             self._late, self._error = 0, ""
         elif self._bare_since is None:
             self._bare_since = shown.shown_at

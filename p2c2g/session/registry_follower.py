@@ -46,11 +46,15 @@ class PeerRegistry(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """What one look at the registry said: of living peers, of banned ones, and who is dead."""
+    """What one look at the registry said: of living peers, of banned ones, and who is dead.
+
+    ``unread`` counts those who cannot be read here, such as peers of another version.
+    """
 
     facts: tuple[Facts, ...]
     banned: frozenset[str]
     dead: tuple[str, ...]
+    unread: int = 0
 
 
 class RegistryFollower:
@@ -110,7 +114,8 @@ class RegistryFollower:
                 self._facts[peer] = facts
         for peer in [p for p in self._facts if p not in self._enrolments or p in dead]:
             del self._facts[peer]
-        return News(tuple(self._facts.values()), banned, tuple(dead))
+        unread = len(ids - self._enrolments.keys())
+        return News(tuple(self._facts.values()), banned, tuple(dead), unread)
 
     def sweep(self, dead: Collection[str]) -> None:
         """Remove the dead from the registry.

@@ -8,48 +8,35 @@ import platform
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from p2c2g import __version__
 from p2c2g.errors import UnavailableError, UsageError
-from p2c2g.session.session import Session
 from p2c2g.system import files
 
 _LIBRARIES = ("celery", "kombu", "redis", "numpy", "opencv-python-headless", "simplejpeg")
 
 
-def build_report(session: Session, settings: Mapping[str, object]) -> dict[str, Any]:
+class Reported(Protocol):
+    """A session that has ended."""
+
+    @property
+    def id(self) -> str:
+        """Return its name."""
+
+    def figures(self) -> dict[str, Any]:
+        """Return what it counted, as JSON has it."""
+
+
+def build_report(session: Reported, settings: Mapping[str, object]) -> dict[str, Any]:
     """Return the report of a closed session, as JSON has it.
 
     Args:
         session: the session.
         settings: what was asked for, to stand in the report.
     """
-    tables = session.tables
-    attempts, hedging, admission = tables.attempts, tables.hedging, tables.admission
     return {
-        **session.tally.summary(),
-        "attempts": {str(number): attempts.accepted[number] for number in (1, 2, 3)},
-        "results": {
-            "late": attempts.late,
-            "duplicate": attempts.duplicate,
-            "failed": attempts.failed,
-            "exhausted": attempts.exhausted,
-            "given_up": attempts.silent,
-            "given_up_came": attempts.revived,
-        },
-        "hedges": {
-            "sent": attempts.hedges,
-            "won": attempts.hedges_won,
-            "refused": hedging.hedges.refused,
-            "reruns_refused": hedging.reruns.refused,
-        },
-        "breakers": session.breakers(),
-        "routing": session.routing(),
-        "admission": {
-            "refused": admission.refused,
-            "window": round(admission.window, 1),
-        },
+        **session.figures(),
         "session": session.id,
         "settings": dict(settings),
         "versions": {

@@ -168,6 +168,38 @@ class Session:
         with self._shell as core:
             return core.routing()
 
+    def figures(self) -> dict[str, Any]:
+        """Return what was counted, for the report."""
+        tables = self.tables
+        attempts, hedging, admission = tables.attempts, tables.hedging, tables.admission
+        figures = self.tally.summary()
+        if not figures["notices"] and (said := tables.presence.last_word()):
+            figures["notices"] = [{"at_s": None, "said": said}]
+        return {
+            **figures,
+            "attempts": {str(number): attempts.accepted[number] for number in (1, 2, 3)},
+            "results": {
+                "late": attempts.late,
+                "duplicate": attempts.duplicate,
+                "failed": attempts.failed,
+                "exhausted": attempts.exhausted,
+                "given_up": attempts.silent,
+                "given_up_came": attempts.revived,
+            },
+            "hedges": {
+                "sent": attempts.hedges,
+                "won": attempts.hedges_won,
+                "refused": hedging.hedges.refused,
+                "reruns_refused": hedging.reruns.refused,
+            },
+            "breakers": self.breakers(),
+            "routing": self.routing(),
+            "admission": {
+                "refused": admission.refused,
+                "window": round(admission.window, 1),
+            },
+        }
+
     def close(self, due: int | None = None) -> None:
         """Show what is still in flight, end the threads and leave nothing at the broker.
 

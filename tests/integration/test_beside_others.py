@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 from celery import Celery
 
 from p2c2g.messaging import names
 from p2c2g.messaging.channel import REPLY_LIFETIME
 from p2c2g.messaging.embedded import EmbeddedBroker
-from tests.lane import Lane
-from tests.pool import MakeWorker
+from tests.lane import PATIENCE, ROOT, Lane
+from tests.pool import MakeWorker, environment
 
 
 def test_another_applications_queue_of_the_same_name_is_left_alone(
@@ -40,3 +43,19 @@ def test_answers_to_who_was_killed_expire(lane: Lane) -> None:
         connection.default_channel._put(queue, answer)
     assert 0 < lane.client.ttl(names.queue_key(queue)) <= REPLY_LIFETIME
     lane.client.delete(names.queue_key(queue))
+
+
+def test_celerys_migration_leaves_what_is_ours(lane: Lane, broker: EmbeddedBroker) -> None:
+    sent = lane.send(2)
+    lane.confirm()
+    with EmbeddedBroker() as other:
+        done = subprocess.run(
+            [
+                *(sys.executable, "-m", "celery", "-A", "p2c2g", "migrate"),
+                *(broker.url, other.url, "-t", "0.5"),
+            ],
+            env=environment(broker.url), cwd=ROOT, capture_output=True, text=True,
+            timeout=PATIENCE, check=False,
+        )  # fmt: skip
+    assert sorted(lane.queued()) == sorted(sent), done
+    assert done.returncode == 0, done

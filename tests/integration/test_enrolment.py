@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from celery import Celery
 
 from p2c2g.messaging import names
 from p2c2g.messaging.embedded import EmbeddedBroker
@@ -351,3 +352,18 @@ def test_a_worker_warns_of_a_broker_that_evicts(pool: Pool) -> None:
     made = pool.worker("w")
     assert made.log().count("The broker evicts keys where its memory is full") == 1
     assert "maxmemory-policy allkeys-lru" in made.log()
+
+
+def test_a_task_with_a_priority_of_another_application_is_taken(
+    peer: MakePeer, lane: Lane, broker: EmbeddedBroker
+) -> None:
+    peer("-Q", "cpu")
+    with Celery("plain", broker=broker.url, backend=broker.url, set_as_current=False) as plain:
+        options = {"global_keyprefix": names.celerys()}
+        plain.conf.update(
+            broker_transport_options=options, result_backend_transport_options=options
+        )
+        urgent = [
+            plain.send_task("lane.add", (2, 3), queue="cpu", priority=each) for each in (5, 9)
+        ]
+        assert [each.get(timeout=PATIENCE) for each in urgent] == [5, 5]

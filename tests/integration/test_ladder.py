@@ -10,7 +10,7 @@ from tests.pool import Pool
 from tests.sessions import PATIENCE
 
 SLOW_NETS = "tests.slow_nets_app"
-ALLOWED = [f"upscale:2:{each}" for each in (*filter(nets.is_shipped, NETWORKS), "bicubic")]
+ALLOWED = [f"upscale:2:{each}" for each in (*filter(nets.is_shipped, NETWORKS), "base")]
 
 
 def test_a_peer_with_time_runs_a_net_and_says_which(pool: Pool) -> None:
@@ -30,12 +30,12 @@ def test_a_peer_with_time_runs_a_net_and_says_which(pool: Pool) -> None:
         assert gamer.session.tally.summary()["ran"].keys() <= set(ALLOWED)
 
 
-def test_a_peer_whose_nets_are_too_slow_falls_back_on_bicubic_not_behind(pool: Pool) -> None:
+def test_a_peer_whose_nets_are_too_slow_adds_nothing_and_does_not_fall_behind(pool: Pool) -> None:
     pool.worker("slow", SLOW_NETS)
     with Gamer(pool.broker.url, ops="upscale:2:ml", allowed=ALLOWED) as gamer:
         gamer.play_complete(30)
         ran = gamer.session.tally.peers["slow@test"].ran
-        assert ran["upscale:2:bicubic"] >= 120
+        assert ran["upscale:2:base"] >= 120
     with Gamer(pool.broker.url, ops="upscale:2:ml-tiny") as gamer:
         gamer.play_degraded(15)
         assert FrameState.COMPLETE not in gamer.shown

@@ -30,17 +30,20 @@ from tests.unit.test_gpu_ops import picture
 
 
 class Library:
-    """As torchvision's: planes in red, green, blue; a damaged picture fails its batch."""
+    """As torchvision's: red, green, blue, or luma; a damaged picture fails its batch."""
 
     def __init__(self) -> None:
         self.decoded: list[int] = []
 
-    def decode(self, data: list[torch.Tensor]) -> list[torch.Tensor]:
+    def decode(self, data: list[torch.Tensor], of_luma: bool) -> list[torch.Tensor]:
         self.decoded.append(len(data))
         try:
             rgb = [
                 simplejpeg.decode_jpeg(
-                    one.numpy().tobytes(), "RGB", fastdct=False, fastupsample=True
+                    one.numpy().tobytes(),
+                    "GRAY" if of_luma else "RGB",
+                    fastdct=False,
+                    fastupsample=True,
                 )
                 for one in data
             ]
@@ -98,11 +101,13 @@ def test_one_damaged_picture_does_not_fail_the_others(library: Library, jpeg: Jp
     assert library.decoded == [3, 1, 1, 1]
 
 
+@pytest.mark.parametrize("form", [Form("jpeg", 90), Form("raw", 90, in_colour=True)], ids=str)
+@pytest.mark.parametrize("text", ["upscale:2:bicubic,sharpen:0.3", "denoise:1,upscale:2"])
 def test_the_engine_decodes_on_the_card_and_encodes_by_the_processor(
-    engine: TorchEngine, library: Library
+    engine: TorchEngine, library: Library, text: str, form: Form
 ) -> None:
     assert engine.codec_on_device
-    given = work("upscale:2:bicubic,sharpen:0.3")
+    given = replace(work(text), form=form)
     due = residual(CpuEngine(), given)
     assert np.abs(due).mean() > 1
     # The library's planes are libjpeg's, so there is nothing between the two.
@@ -119,7 +124,7 @@ def test_another_codec_stays_with_the_cpu(engine: TorchEngine, library: Library)
 def test_what_the_card_refuses_to_decode_the_cpu_reads(
     monkeypatch: pytest.MonkeyPatch, jpeg: JpegOnDevice
 ) -> None:
-    def refuse(_data: list[torch.Tensor]) -> list[torch.Tensor]:
+    def refuse(_data: list[torch.Tensor], _of_luma: bool) -> list[torch.Tensor]:
         raise RuntimeError("nvjpegDecode failed: 4")
 
     monkeypatch.setattr(jpeg, "_decode", refuse)
@@ -136,7 +141,9 @@ def test_a_picture_of_another_size_than_its_header_states_is_not_taken(
 ) -> None:
     """Two readers may see two sizes in one stream that somebody forged: ours counts."""
     monkeypatch.setattr(
-        jpeg, "_decode", lambda data: [torch.zeros(3, 9, 9, dtype=torch.uint8) for _ in data]
+        jpeg,
+        "_decode",
+        lambda data, _of_luma: [torch.zeros(3, 9, 9, dtype=torch.uint8) for _ in data],
     )
     engine = TorchEngine("cpu", jpeg=jpeg)
     given = work("sharpen:1")

@@ -13,7 +13,6 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from p2c2g.errors import ProcessorError, UsageError
-from p2c2g.media.base import base
 from p2c2g.media.chunker import Grid, cut, plan_chunks
 from p2c2g.media.frame import Pixels, Size
 from p2c2g.media.operations import Pipeline, Plan
@@ -182,12 +181,9 @@ def test_weights_are_a_partition_and_repeat_with_the_phase(factor: Fraction, sou
         np.testing.assert_array_equal(again, taps.weight[:, : again.shape[1]])
 
 
-@given(sizes, st.integers(0, 2**31), kinds)
-@settings(max_examples=EXAMPLES)
-@example(Size(1, 1), 1, "hard")
-def test_the_base_layer_is_that_of_the_cpu(size: Size, seed: int, kind: str) -> None:
-    pixels = picture(size, seed, kind)
-    due = base(pixels, Fraction(2), Fraction(2), Size(2 * size.width, 2 * size.height))
-    given = ops.as_pictures(torch.from_numpy(pixels[None]))
-    found = ops.as_pixels(ops.doubled(given, ops.Tables(CPU)))[0].numpy()
-    np.testing.assert_array_equal(found, due)
+@pytest.mark.parametrize("text", [*EXACT, *NEAR])
+def test_luma_alone_is_as_good_as_colours(text: str) -> None:
+    pixels = picture(Size(90, 70), 4, "noise")
+    plan = plan_for(text, Size(90, 70))
+    (blue,) = on_tensors(plan, pixels[:, :, :1])
+    np.testing.assert_array_equal(blue, on_tensors(plan, pixels)[0][:, :, :1])

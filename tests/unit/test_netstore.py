@@ -26,7 +26,7 @@ def test_a_net_that_was_put_is_found(store: NetStore) -> None:
     (net,) = store.find("supertux2")
     assert (net.game, net.method, net.path) == ("supertux2", "ml-tiny", path)
     assert net.name == hashlib.sha256(b"tiny").hexdigest()[:32]
-    assert net.card == {**CARD, "sha256": hashlib.sha256(b"tiny").hexdigest()}
+    assert net.card == {**CARD, "form": 2, "sha256": hashlib.sha256(b"tiny").hexdigest()}
     assert path.read_bytes() == b"tiny"
     Pipeline.parse(f"upscale:2:{net.method}@{net.name}")
 

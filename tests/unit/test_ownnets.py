@@ -9,7 +9,7 @@ import pytest
 from p2c2g.errors import UsageError
 from p2c2g.media.operations import Pipeline
 from p2c2g.nets.store import NetStore, OwnNet
-from p2c2g_capture.ownnets import nets_of, with_nets
+from p2c2g_capture.ownnets import nets_of, nets_of_clip, with_nets
 from p2c2g_capture.run import operations_from
 
 TINY, SMALL = "1" * 32, "2" * 32
@@ -63,6 +63,15 @@ def test_a_game_without_nets_is_told_how_to_have_one(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="there are nets of crispy-doom, openttd"):
         nets_of("etr", store)
     assert [net.method for net in nets_of("openttd", store)] == ["ml-tiny"]
+
+
+def test_a_clip_has_the_nets_in_the_folder_beside_it(tmp_path: Path) -> None:
+    clip = tmp_path / "dawn.mp4"
+    assert nets_of_clip(clip) == ()
+    assert nets_of_clip(tmp_path / "a name of no game.mp4") == ()
+    NetStore(tmp_path).put("dawn", "ml-tiny", b"x", {})
+    (net,) = nets_of_clip(clip)
+    assert (net.method, net.path) == ("ml-tiny", tmp_path / "dawn" / "ml-tiny.onnx")
 
 
 def test_nets_of_an_earlier_version_are_refused_in_a_sentence(tmp_path: Path) -> None:

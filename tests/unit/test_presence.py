@@ -66,6 +66,12 @@ def test_who_is_listed_is_in_the_sentence(facts: tuple[Facts, ...], said: str) -
     assert Watch(*facts).show(SILENCE) == said
 
 
+def test_peers_of_another_version_are_no_peers() -> None:
+    watch = Watch()
+    watch.presence.learn((), unread=2)
+    assert watch.show(SILENCE) == "No peers of this version: 2 peers are listed, of another"
+
+
 def test_a_broker_that_is_away_is_the_first_reason() -> None:
     watch = Watch(READY)
     watch.show(SILENCE)
@@ -95,6 +101,20 @@ def test_what_was_said_is_over_with_the_next_part() -> None:
     watch.show(SILENCE)
     watch.show(0.0, enhanced=True)
     assert "none has answered" in watch.show(SILENCE + 0.2)
+
+
+def test_a_session_that_was_too_short_to_say_it_has_a_last_word() -> None:
+    watch = Watch()
+    assert watch.presence.last_word() == "", "no frame was shown"
+    assert watch.show(0.2) == ""
+    assert watch.presence.last_word().startswith("No peers: ")
+    watch.show(0.0, enhanced=True)
+    watch.show(SILENCE)
+    assert watch.presence.last_word() == "", "something was enhanced"
+    unasked = Watch()
+    unasked.presence = Presence("cpu", 0.1)
+    unasked.show(0.2)
+    assert unasked.presence.last_word() == "", "nobody knows who is there"
 
 
 def test_a_session_is_alone_where_nobody_takes_work() -> None:

@@ -68,7 +68,8 @@ class Threads:
         self.woken = threading.Event()
         self.shell = Shell(self.core, self.carrier, self.woken.set)
         self.pictures: list[Picture] = []
-        self.shown = threading.Event()
+        self.shown, self.sink_goes_on = threading.Event(), threading.Event()
+        self.sink_goes_on.set()
         self.player = Player(CONFIG, self.shell, self._show, monotonic)
         self.thread = threading.Thread(target=self.player.run)
         self.thread.start()
@@ -76,12 +77,14 @@ class Threads:
     def _show(self, picture: Picture) -> None:
         self.pictures.append(picture)
         self.shown.set()
+        assert self.sink_goes_on.wait(PATIENCE)
 
-    def submit(self, number: int) -> None:
+    def submit(self, number: int, ago: float = 0.0) -> None:
         now = monotonic()
+        at = now - ago
         with self.shell as core:
             sends = core.submit(
-                number, np.zeros((32, 32, 3), np.uint8), (b"x",), now, now, now, connected=True
+                number, np.zeros((32, 32, 3), np.uint8), (b"x",), at, at, now, connected=True
             )
         self.shell.perform(sends)
 
@@ -131,6 +134,24 @@ def test_the_player_sleeps_until_a_frame_comes_and_ends_when_told() -> None:
     threads.submit(1)
     threads.finish()  # the last frame is shown, at its time
     assert [picture.number for picture in threads.pictures] == [0, 1]
+
+
+def test_a_sink_that_was_stuck_goes_on_with_the_newest() -> None:
+    threads = Threads()
+    threads.sink_goes_on.clear()
+    threads.submit(0)
+    assert threads.shown.wait(PATIENCE)
+    most = 0
+    for number in range(1, 300):  # ten seconds of frames, which nobody took
+        threads.submit(number, ago=10.0 - number / 30)
+        most = max(most, threads.core.frames_in_flight)
+    assert most <= 5, "what waits for the sink grows"
+    threads.sink_goes_on.set()
+    threads.submit(300)
+    threads.finish()
+    numbers = [picture.number for picture in threads.pictures]
+    assert (numbers[0], numbers[-1]) == (0, 300)
+    assert set(numbers[1:-1]) <= set(range(296, 300)), "old pictures are shown"
 
 
 def test_the_collector_is_woken_for_a_look_that_has_come_nearer() -> None:

@@ -34,7 +34,7 @@ from p2c2g.session.attempts import MAX_ATTEMPTS
 from p2c2g.session.config import SessionConfig
 from p2c2g.session.session import Session
 from p2c2g.settings import Settings
-from p2c2g_workers.engine import checking
+from p2c2g_workers.engine import decoding
 from p2c2g_workers.tasks import MAX_PIXELS, EnhancedChunk, enhance
 from tests.effort import examples
 from tests.honest import EXACT, answer
@@ -45,7 +45,7 @@ SPEED = settings(
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 SIZE = Size(96, 64)
-PIPELINE = Pipeline.parse("upscale:2")
+PIPELINE = Pipeline.parse("upscale:2,sharpen:1")
 ANY_BYTES = st.binary(max_size=300)
 
 
@@ -190,7 +190,7 @@ def test_a_chunk_that_would_take_too_much_memory_is_refused_unread(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Its payload, a picture of that size, is never looked at."""
-    monkeypatch.setattr(checking, "codec", lambda name: codec("png") if name == "png" else None)
+    monkeypatch.setattr(decoding, "codec", lambda name: codec("png") if name == "png" else None)
     whole = Rect(0, 0, 16_384, 16_384)
     for operations, padded in (("pass", whole), ("upscale:4", Rect(0, 0, 4096, 4096))):
         header = chunk_header(
@@ -336,7 +336,9 @@ def test_an_honest_result_is_accepted(desk: Desk) -> None:
 
 
 def test_a_lie_is_a_failed_attempt_of_its_peer(desk: Desk) -> None:
-    desk.take(arrival(0, desk.good[1]))
+    size = desk.plan.chunks[0].target.size
+    dark = EXACT.encode(np.full((size.height, size.width, 1), -128, np.int16))
+    desk.take(arrival(0, dark))
     assert not desk.session.tables.attempts.accepted
     assert desk.session.tables.attempts.failed == 1
     assert desk.session.tally.summary()["errors"] == {"CheckError": 1}

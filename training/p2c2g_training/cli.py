@@ -61,7 +61,7 @@ def train(
     ] = None,
     margin: Annotated[
         float,
-        typer.Option(metavar="DB", min=0, max=20, help="How much better than the general net."),
+        typer.Option(metavar="DB", min=0, max=20, help="How much better than what costs nothing."),
     ] = 0.3,
     pool: Annotated[bool, typer.Option("--pool", help="Let a peer of the pool train it.")] = False,
     broker: Annotated[

@@ -23,7 +23,7 @@ from p2c2g.system.files import write_whole
 INTERVAL = 0.5
 #: Most frames of a game: more are thinned out evenly over the time.
 MAX_FRAMES = 180
-#: Most pixels of all frames: training takes seven bytes of memory for each.
+#: Most pixels of all frames: training takes six bytes of memory for each.
 MAX_PIXELS = 200_000_000
 #: Least edge of a frame: a patch of half its size has to fit, with its margins.
 MIN_EDGE = 240

@@ -91,8 +91,9 @@ class Consumer(StockConsumer):
         # Other steps require mingle, and so bring it back: it waits a second for answers whenever
         # the worker connects.
         kwargs.update(without_mingle=True, without_gossip=True)
-        self.tells_monitors = not kwargs.get("without_heartbeat")
-        if kwargs.get("no_task_events"):
+        asked = kwargs.get("worker_options") or {}
+        self.tells_monitors = not asked.get("without_heartbeat")
+        if asked.get("no_task_events"):
             # So is Celery's sender of events, which any monitor could turn on.
             kwargs["without_heartbeat"] = True
         self.ending = Ending(lambda: bool(state.active_requests), self._broker_answers)

@@ -118,7 +118,7 @@ class EnrolmentStep(bootsteps.StartStopStep):
             self._describe,
             self._fail,
             control=bool(self._app.conf.worker_enable_remote_control),
-            look=BrokerWatch(self._client).look,
+            look=BrokerWatch(self._client, lambda: list(queues.consume_from)).look,
         )
         self._consumer = consumer
         consumer.leave = self._leave

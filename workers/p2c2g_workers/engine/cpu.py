@@ -8,7 +8,6 @@ from p2c2g.errors import ProcessorError
 from p2c2g.media.operations import Step
 from p2c2g_workers.engine import Done, Kind, Work
 from p2c2g_workers.engine.adding import way
-from p2c2g_workers.engine.checking import check
 from p2c2g_workers.engine.decoding import decoded, luma_of
 from p2c2g_workers.processors import CPU
 from p2c2g_workers.processors.registry import Registry
@@ -35,7 +34,6 @@ class CpuEngine:
             ChunkError: the picture is not what its header says, or a step failed.
         """
         started = monotonic_ns()
-        check(work)
         chosen = way(self.registry, work)
         pixels = luma_of(work) if chosen.of_luma else decoded(work)
         begun = monotonic_ns()

@@ -1,10 +1,12 @@
-"""The pixels of a chunk that was checked."""
+"""A chunk's picture, decoded as it came from a stranger."""
 
 from __future__ import annotations
 
 import cv2
+import numpy as np
 
-from p2c2g.media.codecs import codec
+from p2c2g.errors import WireError
+from p2c2g.media.codecs import Codec, codec
 from p2c2g.media.frame import Pixels
 from p2c2g.media.greys import grey
 from p2c2g.media.residual import luma
@@ -14,21 +16,38 @@ from p2c2g_workers.engine import Work
 _LUMA_APART = "jpeg"
 
 
-def decoded(work: Work) -> Pixels:
-    """Return a chunk's pixels, ``(height, width, 3)`` uint8, BGR.
+def decoded(work: Work, out: Pixels | None = None) -> Pixels:
+    """Return a chunk's pixels, ``(height, width, 3)`` uint8, BGR; in ``out`` where it is given.
 
     Raises:
-        CodecError: the payload is damaged.
+        CodecError: the payload is no picture of its codec.
+        WireError: the picture is not of the size that was announced.
     """
-    return codec(work.codec).decode(work.payload, limit=work.size)
+    return _decoded(work, codec(work.codec), out)
 
 
 def luma_of(work: Work) -> Pixels:
-    """Return a chunk's luma, ``(height, width)`` uint8; where the codec has it, without colours.
+    """Return a chunk's luma, ``(height, width)`` uint8; errors as for :func:`decoded`.
 
-    Raises:
-        CodecError: the payload is damaged.
+    Where the codec has luma by itself, colours are never made.
     """
     if work.codec == _LUMA_APART:
-        return grey(work.codec).decode(work.payload, limit=work.size)[:, :, 0]
-    return luma(cv2.split(decoded(work)))
+        return _decoded(work, grey(work.codec))[:, :, 0]
+    return np.asarray(luma(cv2.split(decoded(work))), np.uint8)
+
+
+def check_size(work: Work) -> None:
+    """Refuse a picture that is not of the size that was announced; nothing is decoded.
+
+    Raises:
+        CodecError: the payload is no picture of its codec.
+        WireError: its header states another size.
+    """
+    size = codec(work.codec).size_of(work.payload)
+    if size != work.size:
+        raise WireError(f"its picture is {size} where its header says {work.size}.")
+
+
+def _decoded(work: Work, chosen: Codec, out: Pixels | None = None) -> Pixels:
+    check_size(work)
+    return chosen.decode(work.payload, out, limit=work.size)

@@ -16,11 +16,16 @@ from p2c2g.media.cells import cell_of
 from p2c2g.media.frame import Size
 from p2c2g.media.operations import Plan
 from p2c2g.media.residual import LUMA
-from p2c2g_workers.engine.adding import begins_with_base, first_scales
+from p2c2g_workers.engine.adding import From, begins_with_base, source_of
 from p2c2g_workers.gpu import ops
 from p2c2g_workers.gpu.base import base
-from p2c2g_workers.gpu.chain import Chain
+from p2c2g_workers.gpu.chain import Chain, knows, takes_planes
 from p2c2g_workers.gpu.network import TorchNet
+
+
+def source(plan: Plan, *, in_colour: bool) -> From:
+    """Tell of what a residual of a plan is computed on a card."""
+    return source_of(plan, in_colour=in_colour, knows=knows, takes_planes=takes_planes)
 
 
 class Adding:
@@ -51,11 +56,15 @@ class Adding:
         self._cell = cell_of(plan.scale_x, plan.scale_y)
         self._held = ops.Tables(device)
         self._chain = Chain(plan, device, nets)
+        self._source = source(plan, in_colour=in_colour)
         #: Most pictures for which there was memory; None while there was enough for all.
         self.most: int | None = None
 
     def __call__(self, pixels: Tensor) -> Tensor:
-        """Return what is added to the base of (n, h, w, 3) uint8 pixels, without cells' means.
+        """Return what is added to the base of pixels, without the means of cells.
+
+        Args:
+            pixels: (n, h, w, 1) uint8 where the source is luma, else (n, h, w, 3).
 
         Returns:
             Levels (n, height, width, 1), or 3 in colour; int16, or int8 where they are cut off.
@@ -71,39 +80,44 @@ class Adding:
 
     def _run(self, pixels: Tensor, *, prove: bool) -> Tensor:
         pictures = ops.as_pictures(pixels)
-        levels = None if self._in_colour else self._chain.luma_added(pictures, prove=prove)
-        if levels is None:
-            levels = self._difference(pictures, prove)
-        else:
-            levels = without_means(levels[:, None].to(torch.int32), self._cell, 0)
+        levels = without_means(*self._change(pictures, prove), self._cell)
         if self._is_narrow:
             return ops.as_pixels(levels.clamp_(-128, 127).to(torch.int8))
         return ops.as_pixels(levels.to(torch.int16))
 
-    def _difference(self, pictures: Tensor, prove: bool) -> Tensor:
-        plan, chain = self._plan, self._chain
-        if not self._in_colour and first_scales(plan) and chain.begins_with_net:
-            under = self._base(luma(pictures))
-            begun = under + chain.first_added(pictures, prove=prove)[:, None]
-            enhanced = chain.pictures(begun.clamp_(0, 255).to(torch.uint8), skip=1)
-            return without_means(enhanced.to(torch.int32) - under, self._cell, 0)
-        if not self._in_colour and not chain.has_net:
-            pictures = luma(pictures)
-        under = self._base(pictures)
-        if begins_with_base(plan):
-            enhanced = chain.pictures(under, skip=1, prove=prove)
-        else:
-            enhanced = chain.pictures(pictures, prove=prove)
-        if self._in_colour or not chain.has_net:
-            return without_means(enhanced.to(torch.int32) - under, self._cell, 0)
-        return without_means((_luma(enhanced) >> 1).sub_(_luma(under) >> 1), self._cell, 7)
+    def _change(self, pictures: Tensor, prove: bool) -> tuple[Tensor, int]:
+        """Return what is added, means and all, (n, c, h, w) int32, and its bits behind the point.
 
-    def _base(self, pictures: Tensor) -> Tensor:
-        plan, size = self._plan, self._plan.output_of(ops.size_of(pictures))
+        As :mod:`p2c2g_workers.engine.adding` does.
+        """
+        if self._source is From.LEVELS:
+            return self._chain.levels(pictures, prove=prove).to(torch.int32), 0
+        if self._source is From.LUMA:
+            under = self._under(pictures)
+            if begins_with_base(self._plan):
+                enhanced = self._chain.pictures(under, skip=1)
+            else:
+                enhanced = self._chain.pictures(pictures)
+        elif self._source is From.FIRST:
+            luma = _luma(pictures).add_(128).bitwise_right_shift_(8).to(torch.uint8)
+            under = self._under(luma)
+            begun = self._chain.levels(pictures, prove=prove) + under
+            enhanced = self._chain.pictures(begun.clamp_(0, 255).to(torch.uint8), skip=1)
+        else:
+            under = self._under(pictures)
+            enhanced = self._chain.pictures(pictures, prove=prove)
+            if not self._in_colour:
+                # 128ths: of 256ths, a difference does not fit in 16 bits on the CPU.
+                return (_luma(enhanced) >> 1).sub_(_luma(under) >> 1), 7
+        return enhanced.to(torch.int32) - under, 0
+
+    def _under(self, pictures: Tensor) -> Tensor:
+        plan = self._plan
+        size = plan.output_of(ops.size_of(pictures))
         return base(pictures, plan.scale_x, plan.scale_y, size, self._held)
 
 
-def without_means(values: Tensor, cell: Size, bits: int) -> Tensor:
+def without_means(values: Tensor, bits: int, cell: Size) -> Tensor:
     """Take out the mean of each cell; what is left is rounded from parts to whole levels.
 
     Args:
@@ -112,10 +126,10 @@ def without_means(values: Tensor, cell: Size, bits: int) -> Tensor:
     """
     if cell == Size(1, 1):
         return (values + (1 << bits >> 1)) >> bits
-    height, width = values.shape[2:]
+    n, colours, height, width = values.shape
     rows, columns = height // cell.height, width // cell.width
     whole = values[:, :, : rows * cell.height, : columns * cell.width]
-    apart = whole.unflatten(3, (columns, cell.width)).unflatten(2, (rows, cell.height))
+    apart = whole.reshape(n, colours, rows, cell.height, columns, cell.width)
     count = cell.width * cell.height
     by = count << bits
     # Half a level more, since the quotient is rounded down.
@@ -126,13 +140,7 @@ def without_means(values: Tensor, cell: Size, bits: int) -> Tensor:
     return functional.pad(together, beyond) if any(beyond) else together
 
 
-def luma(pictures: Tensor) -> Tensor:
-    """Return the luma of (n, 3, h, w) uint8 as (n, 1, h, w) uint8, rounded."""
-    return ((_luma(pictures) + 128) >> 8).to(torch.uint8)
-
-
 def _luma(pictures: Tensor) -> Tensor:
     """Return the luma (n, 1, h, w) of pictures, int32 in 256ths."""
-    blue, green, red = pictures.split(1, dim=1)
-    total = blue.to(torch.int32) * LUMA[0]
-    return total.add_(green, alpha=LUMA[1]).add_(red, alpha=LUMA[2])
+    blue, green, red = (pictures[:, at : at + 1].to(torch.int32) for at in range(3))
+    return blue.mul_(LUMA[0]).add_(green, alpha=LUMA[1]).add_(red, alpha=LUMA[2])

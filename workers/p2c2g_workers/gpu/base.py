@@ -35,10 +35,10 @@ class Nothing:
         return base(pictures, step.scale_x, step.scale_y, step.output(size_of(pictures)), held)
 
     @staticmethod
-    def added(pictures: Tensor, step: Step, _held: Tables) -> Tensor:
-        """Add nothing: (n, height, width) int16 of zeros."""
+    def added(pictures: Tensor, step: Step) -> Tensor:
+        """Add nothing: (n, 1, height, width) int16 of zeros."""
         size = step.output(size_of(pictures))
-        shape = (len(pictures), size.height, size.width)
+        shape = (len(pictures), 1, size.height, size.width)
         return torch.zeros(shape, dtype=torch.int16, device=pictures.device)
 
 
@@ -53,7 +53,7 @@ def base(
     """Return the base layer of (n, c, h, w) uint8 as (n, c, size.height, size.width) uint8.
 
     Args:
-        pictures: of frames, or of the padded parts of chunks.
+        pictures: of frames, or of the padded parts of chunks; in colours, or luma alone.
         scale_x: the whole pipeline's, across.
         scale_y: the same, down.
         size: of the result, as the pipeline would give it.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -10,11 +10,9 @@ from torch import Tensor
 from p2c2g.errors import ProcessorError
 from p2c2g.media.methods import NETWORKS
 from p2c2g.media.operations import Plan, Step
-from p2c2g_workers.gpu import base as _base  # registers its own on import
 from p2c2g_workers.gpu import ops
+from p2c2g_workers.gpu.base import Nothing
 from p2c2g_workers.gpu.network import TorchNet
-
-del _base
 
 
 class Chain:
@@ -47,7 +45,7 @@ class Chain:
         return ops.as_pixels(self.pictures(ops.as_pictures(pixels)))
 
     def pictures(self, pictures: Tensor, *, skip: int = 0, prove: bool = False) -> Tensor:
-        """Return (n, 3, h, w) uint8 after all steps.
+        """Return (n, c, h, w) uint8 after all steps; nets take three colours.
 
         Args:
             pictures: of the same kind.
@@ -72,37 +70,31 @@ class Chain:
                 )
         return pictures
 
-    def luma_added(self, pictures: Tensor, *, prove: bool = False) -> Tensor | None:
-        """Return what is added to the base's luma, where that is known without a picture.
+    def levels(self, pictures: Tensor, *, prove: bool = False) -> Tensor:
+        """Return what the first step adds to the base's luma, (n, 1, h, w) int16.
 
         Args:
-            pictures: as for :meth:`pictures`, as is ``prove``.
+            pictures: (n, 3, h, w) uint8.
+            prove: as for :meth:`pictures`.
 
-        Returns:
-            (n, h, w) int16 of the result's size; None where there are several steps, or one that
-            does not know.
+        Raises:
+            ProcessorError: the step does not know (:func:`knows`).
         """
-        if len(self._steps) != 1 or not hasattr(self._steps[0][1], "added"):
-            return None
-        return self.first_added(pictures, prove=prove)
-
-    @property
-    def has_net(self) -> bool:
-        """Tell whether some step needs colours; all others take one plane as well."""
-        return any(isinstance(work, TorchNet) for _, work in self._steps)
-
-    @property
-    def begins_with_net(self) -> bool:
-        """Tell whether the first step is a net, and no other."""
-        nets = [isinstance(work, TorchNet) for _, work in self._steps]
-        return nets[0] and not any(nets[1:])
-
-    def first_added(self, pictures: Tensor, *, prove: bool = False) -> Tensor:
-        """Return what the first step adds, which has to know that; as :meth:`luma_added`."""
         step, work = self._steps[0]
-        known: Callable[..., Tensor] = getattr(work, "added")  # noqa: B009 - no Protocol has it
         if isinstance(work, TorchNet):
             if prove:
                 work.prove(pictures, self._held)
-            return known(pictures, self._held)
-        return known(pictures, step, self._held)
+            return work.added(pictures, self._held)
+        if isinstance(work, Nothing):
+            return work.added(pictures, step)
+        raise ProcessorError(f"{step.processor} does not know what it adds.")
+
+
+def knows(step: Step) -> bool:
+    """Tell whether a step knows what it adds to the base's luma."""
+    return step.method in NETWORKS or isinstance(ops.FUNCTIONS.find(step), Nothing)
+
+
+def takes_planes(step: Step) -> bool:
+    """Tell whether a step can be done to luma alone."""
+    return step.method not in NETWORKS

@@ -29,13 +29,13 @@ logger = logging.getLogger(__name__)
 
 #: PyTorch's types leave much of it out.
 _cuda: Any = torch.cuda
-#: What takes (n, h, w, 3) uint8 and gives as many results.
+#: What takes (n, h, w, c) uint8 and gives as many results.
 Work = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Part:
-    """One picture ``(h, w, 3)``, or residual, that is ready when its event has happened."""
+    """One picture ``(h, w, c)``, or residual, that is ready when its event has happened."""
 
     pixels: Tensor
     event: Any = None
@@ -66,9 +66,9 @@ class Device:
         with torch.inference_mode():
             yield
 
-    def host(self, size: Size) -> Tensor:
+    def host(self, size: Size, channels: int) -> Tensor:
         """Return memory of this machine for one picture, from which uploading is fast."""
-        return torch.empty((size.height, size.width, 3), dtype=torch.uint8)
+        return torch.empty((size.height, size.width, channels), dtype=torch.uint8)
 
     def mark(self, pixels: Tensor) -> Part:
         """Return pixels of this stage, to be handed to another."""
@@ -79,7 +79,7 @@ class Device:
         return part.pixels
 
     def together(self, parts: Sequence[Part]) -> Tensor:
-        """Return pictures, all of this machine or all of the device, as (n, h, w, 3) there."""
+        """Return pictures, all of this machine or all of the device, as (n, h, w, c) there."""
         return torch.stack([part.pixels.to(self.device) for part in parts])
 
     def down(self, results: Sequence[Tensor]) -> list[Part]:
@@ -146,9 +146,10 @@ class CudaDevice(Device):
         with torch.inference_mode(), torch.cuda.stream(self._stream(name)):
             yield
 
-    def host(self, size: Size) -> Tensor:
+    def host(self, size: Size, channels: int) -> Tensor:
         """Return pinned memory for one picture; PyTorch keeps and reuses it."""
-        return torch.empty((size.height, size.width, 3), dtype=torch.uint8, pin_memory=True)
+        shape = (size.height, size.width, channels)
+        return torch.empty(shape, dtype=torch.uint8, pin_memory=True)
 
     def mark(self, pixels: Tensor) -> Part:
         """Return pixels of this stage, to be handed to another."""
@@ -162,16 +163,14 @@ class CudaDevice(Device):
         return part.pixels
 
     def together(self, parts: Sequence[Part]) -> Tensor:
-        """Return pictures, all of this machine or all of the device, as (n, h, w, 3) there."""
+        """Return pictures, all of this machine or all of the device, as (n, h, w, c) there."""
         if parts[0].pixels.is_cuda:
             return torch.stack([self.here(part) for part in parts])
         here = torch.cuda.current_stream(self.device)
         up = self._stream("up")
         with torch.cuda.stream(up):
-            height, width, _ = parts[0].pixels.shape
-            found = torch.empty(
-                (len(parts), height, width, 3), dtype=torch.uint8, device=self.device
-            )
+            shape = (len(parts), *parts[0].pixels.shape)
+            found = torch.empty(shape, dtype=torch.uint8, device=self.device)
             for place, part in zip(found, parts, strict=True):
                 place.copy_(part.pixels, non_blocking=True)
         here.wait_stream(up)

@@ -26,9 +26,10 @@ from p2c2g.media.operations import Pipeline, Step
 from p2c2g.media.residual import Residual
 from p2c2g_workers import nets
 from p2c2g_workers.engine import Done, Kind, Work
-from p2c2g_workers.engine.checking import check
+from p2c2g_workers.engine.adding import From, check
+from p2c2g_workers.engine.decoding import check_size, decoded, luma_of
 from p2c2g_workers.gpu import ops
-from p2c2g_workers.gpu.adding import Adding
+from p2c2g_workers.gpu.adding import Adding, source
 from p2c2g_workers.gpu.batching import Batcher
 from p2c2g_workers.gpu.codec import NAME, JpegOnDevice, on_device
 from p2c2g_workers.gpu.device import Device, Part, as_host, open_device, out_of_memory
@@ -102,11 +103,12 @@ class TorchEngine:
         self._steps: Batcher[_Job, Part] = Batcher(
             self._carry_out, max_batch, key=lambda job: job.key, name="graphics card"
         )
-        self._decoding: Batcher[bytes, Part | None] | None = None
+        self._decoding: Batcher[tuple[bytes, bool], Part | None] | None = None
         if self._jpeg is not None:
             self._decoding = Batcher(
-                partial(self._decode, self._jpeg), max_batch, name="graphics card's decoder"
-            )
+                partial(self._decode, self._jpeg), max_batch, key=lambda job: job[1],
+                name="graphics card's decoder",
+            )  # fmt: skip
 
     @property
     def kind(self) -> Kind:
@@ -139,17 +141,22 @@ class TorchEngine:
     def _enhance(self, work: Work) -> Done:
         started = monotonic_ns()
         check(work)
+        check_size(work)
         plan, size, form = work.plan, work.size, work.form
         weights = tuple(nets.find(step) for step in plan.steps if step.method in NETWORKS)
+        of_luma = source(plan, in_colour=form.in_colour) is From.LUMA
+        shape = (size.height, size.width, 1 if of_luma else 3)
         part = None
         if self._decoding is not None and work.codec == NAME:
-            part = self._decoding.submit(work.payload).result()
-        here = part is not None and part.pixels.shape == (size.height, size.width, 3)
+            part = self._decoding.submit((work.payload, of_luma)).result()
+        here = part is not None and part.pixels.shape == shape
         if part is None or not here:
-            memory = self._device.host(size)
-            codec(work.codec).decode(work.payload, out=as_host(memory), limit=size)
-            part = Part(memory)
-        decoded = monotonic_ns()
+            part = Part(self._device.host(size, shape[2]))
+            if of_luma:
+                as_host(part.pixels)[:, :, 0] = luma_of(work)
+            else:
+                decoded(work, as_host(part.pixels))
+        begun = monotonic_ns()
         place = Place(
             plan, size, tuple(one.name for one in weights),
             in_colour=form.in_colour, is_narrow=not codec(form.codec).lossless,
@@ -158,7 +165,7 @@ class TorchEngine:
         found.wait()  # errors of the card's work are raised here
         processed = monotonic_ns()
         encoded = form.encode(_levels(found, cell_of(plan.scale_x, plan.scale_y)))
-        return Done(encoded, (decoded - started) // 1000, (processed - decoded) // 1000)
+        return Done(encoded, (begun - started) // 1000, (processed - begun) // 1000)
 
     def profile(
         self, pipeline: str, sizes: Sequence[Size], batches: Sequence[int]
@@ -182,10 +189,11 @@ class TorchEngine:
     # -- the stages, each on its thread
 
     def _decode(
-        self, jpeg: JpegOnDevice, payloads: Sequence[bytes]
+        self, jpeg: JpegOnDevice, jobs: Sequence[tuple[bytes, bool]]
     ) -> Sequence[Part | Exception | None]:
+        """Decode payloads, all of them to luma or all to colours."""
         with self._device.stage("decode"):
-            pictures = jpeg.decode(payloads)
+            pictures = jpeg.decode([payload for payload, _ in jobs], of_luma=jobs[0][1])
             return [None if one is None else self._device.mark(one) for one in pictures]
 
     def _carry_out(self, jobs: Sequence[_Job]) -> Sequence[Part | Exception]:

@@ -20,7 +20,8 @@ from p2c2g.media.frame import Size
 from p2c2g.media.methods import NETWORKS
 from p2c2g.media.operations import Plan
 from p2c2g_workers import nets
-from p2c2g_workers.gpu.adding import Adding
+from p2c2g_workers.engine.adding import From
+from p2c2g_workers.gpu.adding import Adding, source
 from p2c2g_workers.gpu.device import Device, out_of_memory
 from p2c2g_workers.gpu.network import TorchNet
 
@@ -109,8 +110,9 @@ def _measured(device: Device, plan: Plan, size: Size, batch: int, half: bool) ->
     with device.stage("steps"), count:
         made = [TorchNet(one, device.device, half=half) for one in weights]
         work = Adding(plan, device.device, made, is_narrow=True)
-        work(torch.zeros((batch, size.height, size.width, 3), dtype=torch.uint8,
-                         device=device.device))  # fmt: skip
+        channels = 1 if source(plan, in_colour=False) is From.LUMA else 3
+        shape = (batch, size.height, size.width, channels)
+        work(torch.zeros(shape, dtype=torch.uint8, device=device.device))
     device.drain()
     peak = torch.cuda.max_memory_allocated(device.device) - before if told else count.peak
     return Memory(size, batch, peak, told)

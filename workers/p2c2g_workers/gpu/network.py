@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 import torch
@@ -29,7 +30,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from p2c2g.media.frame import Size
 from p2c2g_workers.gpu import ops
+from p2c2g_workers.gpu.base import base
 from p2c2g_workers.netfile import NOTHING, Weights
 
 logger = logging.getLogger(__name__)
@@ -38,6 +41,7 @@ logger = logging.getLogger(__name__)
 HALF_TOLERANCE, HALF_WORST = 1, 8
 #: Pixels along a cell's edge, before and after.
 _CELL, _LARGE = 2, 4
+_TWICE = Fraction(2)
 #: Brings every sum of a layer into the range of float16; a power of two, so it costs no bit.
 _HALF_SCALE = 2.0**-14
 #: Rows of cells that the products of matrices take at a time: they copy each number nine times.
@@ -98,7 +102,13 @@ class TorchNet:
 
     def double(self, pictures: Tensor, held: ops.Tables) -> Tensor:
         """Return (n, 3, h, w) uint8 as (n, 3, 2h, 2w): the base, and the levels added to it."""
-        found = ops.doubled(pictures, held).to(torch.int16).add_(self.added(pictures, held))
+        height, width = pictures.shape[2:]
+        size = Size(2 * width, 2 * height)
+        found = (
+            base(pictures, _TWICE, _TWICE, size, held)
+            .to(torch.int16)
+            .add_(self.added(pictures, held))
+        )
         return found.clamp_(0, 255).to(torch.uint8)
 
     def added(self, pictures: Tensor, held: ops.Tables) -> Tensor:

@@ -1,9 +1,9 @@
 """The operations on tensors, with the pixels of the processors on the CPU.
 
-A picture is a tensor ``(n, 3, h, w)`` of uint8, BGR, in any memory order; the natural one here is
-that of pixels (``channels_last``), in which pictures are sent and shown.  Sums are of
-whole numbers, or of binary fractions that float32 holds, so no order of adding, no kind of card
-and no place in a batch changes a level:
+A picture is a tensor ``(n, 3, h, w)`` of uint8, BGR, or ``(n, 1, h, w)``, luma alone, in any
+memory order; the natural one here is that of pixels (``channels_last``), in which pictures are
+sent and shown.  Sums are of whole numbers, or of binary fractions that float32 holds, so no order
+of adding, no kind of card and no place in a batch changes a level:
 
 ==================  ==========================================================================
 base                exactly the CPU's pixels (:mod:`p2c2g_workers.gpu.base`)
@@ -34,7 +34,7 @@ from p2c2g_workers.processors.registry import Functions
 
 #: Levels by which bicubic enlarging, but by 2, may differ from OpenCV's: its sums, too, round.
 BICUBIC_TOLERANCE = 1
-#: Takes and gives (n, 3, h, w) uint8; never changes what it takes.
+#: Takes and gives (n, 3 or 1, h, w) uint8; never changes what it takes.
 Processor = Callable[[Tensor, Step, "Tables"], Tensor]
 #: Those of a card, but for the nets.
 FUNCTIONS: Functions[Processor] = Functions()
@@ -169,46 +169,8 @@ def denoise(pictures: Tensor, step: Step, held: Tables) -> Tensor:
     return bounded.to(torch.uint8)
 
 
-def doubled(pictures: Tensor, held: Tables) -> Tensor:
-    """Return the base layer (:mod:`p2c2g.media.base`) at twice the size, (n, 3, 2h, 2w) uint8.
-
-    The weights of one phase are those of the other with the opposite sign, and so are all that
-    is added.
-    """
-    level = 16 * pictures.to(torch.int32) + 8
-    across = _leaning(pictures.to(torch.int32), 3, held)
-    down = _leaning(pictures.to(torch.int32), 2, held).bitwise_right_shift_(4)
-    both = _leaning(across >> 6, 2, held).bitwise_right_shift_(6)
-    across >>= 4
-    details = torch.stack(
-        [across + down + both, down - across - both, across - down - both, both - across - down]
-    )
-    # What would leave 0 to 255 shrinks until it fits.
-    above = details.amax(0).clamp_(min=1)
-    below = details.amin(0).neg_().clamp_(min=1)
-    kept = torch.minimum(
-        torch.div(256 * (16 * 256 - 1 - level), above, rounding_mode="floor"),
-        torch.div(256 * level, below, rounding_mode="floor"),
-    ).clamp_(max=256)
-    shrunk = (details * kept + 128) >> 8
-    parts = ((torch.where(kept < 256, shrunk, details) + level) >> 4).to(torch.uint8)
-    n, channels, height, width = pictures.shape
-    blocks = parts.view(2, 2, n, channels, height, width).permute(2, 3, 4, 0, 5, 1)
-    return blocks.reshape(n, channels, 2 * height, 2 * width)
-
-
-def _leaning(values: Tensor, axis: int, held: Tables) -> Tensor:
-    """Return what the first of an axis's two phases adds, in 256ths."""
-    length = values.shape[axis]
-    total = torch.zeros_like(values)
-    for place, weight in tables.LEANING.items():
-        before = values.index_select(axis, held.edge(length, place, -place))
-        total += (before - values.index_select(axis, held.edge(length, -place, place))) * weight
-    return total
-
-
 def size_of(pictures: Tensor) -> Size:
-    """Return the size of each of (n, 3, h, w)."""
+    """Return the size of each of (n, c, h, w)."""
     return Size(pictures.shape[3], pictures.shape[2])
 
 
@@ -274,10 +236,10 @@ def _sorted(one: Tensor, two: Tensor, three: Tensor) -> tuple[Tensor, Tensor, Te
 
 
 def as_pictures(pixels: Tensor) -> Tensor:
-    """Return (n, h, w, 3 or 4) pixels as (n, 3, h, w) without moving any."""
+    """Return (n, h, w, 1, 3 or 4) pixels as (n, 1 or 3, h, w) without moving any."""
     return pixels[..., :3].permute(0, 3, 1, 2)
 
 
 def as_pixels(pictures: Tensor) -> Tensor:
-    """Return (n, 3, h, w) as (n, h, w, 3), each pixel's bytes side by side."""
+    """Return (n, c, h, w) as (n, h, w, c), each pixel's values side by side."""
     return pictures.permute(0, 2, 3, 1).contiguous()

@@ -1,7 +1,7 @@
 """The weights of the scaling, one table a length, scale and kernel; plain NumPy.
 
 A result's pixel is a weighted sum of a few source pixels, so a table is two arrays: which pixels,
-and with what weight.  There are three kinds, since the processors on the CPU have three:
+and with what weight.  There are four kinds, since the processors on the CPU have four:
 
 ``cubic``
     Keys' kernel with ``a = -0.75`` (R. Keys, "Cubic convolution interpolation for digital image
@@ -12,7 +12,10 @@ and with what weight.  There are three kinds, since the processors on the CPU ha
     kernels that widen where they scale down, cut off and normalised at the edge, weights in
     2**22nds, as Pillow.
 
-The first two repeat the edge.  Positions are computed in whole numbers, so a pixel gets the same
+``base``
+    those of :mod:`p2c2g.media.kernels`, for factors that are not whole.
+
+All but Pillow's repeat the edge.  Positions are computed in whole numbers, so a pixel gets the same
 weights wherever its chunk begins.
 """
 
@@ -30,9 +33,6 @@ from p2c2g.media.kernels import kernel
 
 #: Fractional bits of Pillow's weights, and of the linear ones.
 PILLOW_BITS, LINEAR_BITS = 22, 8
-#: Of the base layer's doubling, in 256ths: the weight, for the first phase, of the pixel that is so
-#: many places before less the one that is so many behind.
-LEANING = {-place: weight for place, weight in kernel(Fraction(2)).details[0].items() if place < 0}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
