@@ -31,7 +31,7 @@ help:
 	@echo "make chaos   harm a real pool and audit it (SEED=7 SECONDS=60, CHAOS_ARGS='--seeds 10')"
 	@echo "make load    one session among up to 200 light peers (LOAD_ARGS='--peers 100')"
 	@echo "make fuzz    strangers' bytes at every format (FUZZ_SECONDS=60, FUZZ_ARGS=jpeg)"
-	@echo "make venv    the set-up alone: 2 GB with PyTorch, for check, quick and test (the demo's is 0.6)"
+	@echo "make venv    the set-up alone: 2 GB with PyTorch, for check, quick and test (the demo's is 0.7)"
 	@echo "make wheel   dist/p2c2g-VERSION-py3-none-any.whl, for other machines"
 
 $(VENV)/.demo: pyproject.toml constraints.txt
@@ -113,4 +113,4 @@ fuzz: $(VENV)/.fuzz
 	@$(BIN)/python -m fuzz.run --seconds $(FUZZ_SECONDS) $(FUZZ_ARGS)
 
 clean:
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) .venv-newest build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

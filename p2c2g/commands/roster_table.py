@@ -36,7 +36,7 @@ def listed(pool: Pool) -> RenderableType:
         _Column("state", [_state(member) for member in members]),
         _Column("queues", [_safe(" ".join(each.record.enrolment.queues)) for each in members]),
     ]
-    figures = {
+    figures: dict[str, Sequence[str | Text]] = {
         "busy/\nslots": [f"{m.beat.in_flight}/{m.record.enrolment.slots}" for m in members],
         "wait-\ning": [str(member.record.waiting) for member in members],
         "load\n%": [f"{member.beat.load * 100:.0f}" for member in members],

@@ -184,10 +184,11 @@ def test_a_peer_and_a_gamer_who_have_only_their_own_extra_play_together(
         **lender.environment(broker.url),
     )  # fmt: skip
     peer.line_with('pip install "p2c2g[ml]"')
+    peer.line_with("Enrolled as attic@")
     report = tmp_path / "report.json"
     played = gamer.finish(
         "p2c2g-capture run --source pattern --size 320x180 --fps 15 --seconds 4 --headless "
-        f"--wait-for 1 --report {report}",
+        f"--wait-for 1 --deadline 5000 --report {report}",
         broker.url,
     )
     assert played.code == 0, played
