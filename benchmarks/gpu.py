@@ -3,14 +3,14 @@
 Four tables and a plot:
 
 operations
-    each operation and net on one picture, in batches, beside one thread of the processor: the
-    ratio is what counts, since both were measured in the same minutes;
+    what each operation and net adds to the base of a picture, its residual, in batches, beside one
+    thread of the processor: the ratio is what counts, since both were measured in the same minutes;
 model
-    pictures a second of a net alone, on the device, by batch, in whole numbers, in half
+    residuals a second of a net alone, on the device, by batch, in whole numbers, in half
     precision and, where asked, with ``torch.compile``;
 engine
-    the same through the worker's own road (decode, net, encode), and what part of the model's
-    speed is left;
+    the same through the worker's own road (decode, net, bring down, encode), and what part of the
+    model's speed is left;
 memory
     the peak by size of the chunk and chunks at once.
 
@@ -44,15 +44,18 @@ from p2c2g.errors import UnavailableError, UsageError
 from p2c2g.media.codecs import codec
 from p2c2g.media.frame import Pixels, Rect, Size
 from p2c2g.media.methods import NETWORKS
-from p2c2g.media.operations import Pipeline
+from p2c2g.media.operations import Pipeline, Plan
+from p2c2g.media.residual import USUAL_FORM, luma
 from p2c2g_workers import gpu as card
 from p2c2g_workers import nets
 from p2c2g_workers.engine import Work
+from p2c2g_workers.engine.adding import From, way
 from p2c2g_workers.engine.cpu import CpuEngine
 from p2c2g_workers.ladder import WORTH
-from p2c2g_workers.processors import run as by_processor
+from p2c2g_workers.processors import CPU
 
 OPERATIONS = (
+    "upscale:2,sharpen:0.5",
     "upscale:2:nearest",
     "upscale:2:bilinear",
     "upscale:2:bicubic",
@@ -63,7 +66,8 @@ OPERATIONS = (
 )
 #: Sizes of chunks for the table of memory.
 CHUNKS = tuple(map(Size.parse, ("160x90", "320x180", "640x360", "1280x720", "1920x1080")))
-QUALITY = 85
+#: Of the chunks; their residuals are in the usual form.
+QUALITY = 80
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -124,7 +128,7 @@ class Bench:
         # Only here: the command line is refused without PyTorch's seconds.
         self._torch: Any = importlib.import_module("torch")
         self._gpu: Any = importlib.import_module("p2c2g_workers.gpu.engine")
-        self._chain: Any = importlib.import_module("p2c2g_workers.gpu.chain")
+        self._adding: Any = importlib.import_module("p2c2g_workers.gpu.adding")
         self._network: Any = importlib.import_module("p2c2g_workers.gpu.network")
         self._name, self._size, self._net, self._seconds = device, size, net, seconds
         devices: Any = importlib.import_module("p2c2g_workers.gpu.device")
@@ -150,12 +154,14 @@ class Bench:
         return found
 
     def operations(self, batches: Sequence[int]) -> Iterator[Row]:
-        """Measure each operation and net, beside one thread of the processor."""
+        """Measure what each operation and net adds, beside one thread of the processor."""
         cv2.setNumThreads(1)
         shipped = [f"upscale:2:{name}" for name in NETWORKS if nets.is_shipped(name)]
         for text in (*OPERATIONS, *shipped):
             plan = Pipeline.parse(text).resolve(self._size)
-            alone = 1 / self._once(partial(by_processor, plan, self._pictures[0]), 1)
+            add = way(CPU, self._work(plan))
+            given = _luma(self._pictures[0]) if add.of_luma else self._pictures[0]
+            alone = 1 / self._once(partial(add.add, given), 1)
             yield Row("operations", f"{text}, processor", 1, alone)
             for batch in batches:
                 rate = batch / self._once(self._on_device(text, batch))
@@ -176,13 +182,9 @@ class Bench:
                     yield Row("model", f"{name}{', graph' if graph else ''}", batch, rate)
 
     def engine(self, batches: Sequence[int], threads: int) -> Iterator[Row]:
-        """Measure JPEG to JPEG through the engine, beside the model's best and the processor."""
+        """Measure from JPEG to residual through the engine, beside the net and the processor."""
         plan = Pipeline.parse(f"upscale:2:{self._net}").resolve(self._size)
-        crop = Rect(0, 0, plan.output.width, plan.output.height)
-        works = [
-            Work(plan, "jpeg", QUALITY, codec("jpeg").encode(one, QUALITY), self._size, crop)
-            for one in self._pictures
-        ]
+        works = [self._work(plan, codec("jpeg").encode(one, QUALITY)) for one in self._pictures]
         alone = self._flow(CpuEngine().enhance, works, 1)
         yield Row("engine", "processor, one thread", 1, alone)
         for on_device in (False, True):
@@ -196,7 +198,7 @@ class Bench:
                     rate = self._flow(engine.enhance, works, max(threads, 2 * batch))
                 finally:
                     engine.close()
-                where = "JPEG on the device" if on_device else "JPEG by the processor"
+                where = "decoded on the device" if on_device else "decoded by the processor"
                 yield Row("engine", where, batch, rate, rate / self._model, "model alone")
                 yield Row("engine", where, batch, rate, rate / alone, "processor")
 
@@ -212,6 +214,11 @@ class Bench:
             for row in found
         ]
 
+    def _work(self, plan: Plan, payload: bytes = b"") -> Work:
+        """Return a picture as one chunk, of which all is wanted."""
+        whole = Rect(0, 0, plan.output.width, plan.output.height)
+        return Work(plan, "jpeg", payload, self._size, whole, USUAL_FORM)
+
     def _on_device(
         self, text: str, batch: int, half: bool = False, compiled: bool = False, graph: bool = False
     ) -> Callable[[], object] | None:
@@ -222,14 +229,17 @@ class Bench:
             self._network.TorchNet(one, self._device.device, half=half, compiled=compiled)
             for one in given
         ]
+        of_luma = self._adding.source(plan, in_colour=False) is From.LUMA
         with self._device.stage("steps"):
-            chain = self._chain.Chain(plan, self._device.device, made)
+            adding = self._adding.Adding(plan, self._device.device, made, is_narrow=True)
             repeated = (self._pictures * batch)[:batch]
+            if of_luma:
+                repeated = [_luma(one)[:, :, None] for one in repeated]
             pixels = self._torch.from_numpy(np.stack(repeated)).to(self._device.device)
-            work: Any = chain
-            chain(pixels)
+            work: Any = adding
+            adding(pixels)
             if graph:
-                work = self._device.record(chain, pixels)
+                work = self._device.record(adding, pixels)
         if work is None:
             return None
 
@@ -276,6 +286,10 @@ class Bench:
             began = time.perf_counter()
             done = sum(pool.map(bring, range(threads)))
             return done / (time.perf_counter() - began)
+
+
+def _luma(pixels: Pixels) -> Pixels:
+    return np.asarray(luma(cv2.split(pixels)), np.uint8)
 
 
 def _picture(size: Size, seed: int) -> Pixels:

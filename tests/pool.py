@@ -32,8 +32,8 @@ from p2c2g.testing.delay_proxy import DelayProxy
 from tests import forks
 from tests.lane import PATIENCE, ROOT, by_port, settings
 
-#: Seconds for the start of workers, after which one hangs: sixteen at once on two cores take a while,
-#: and so does one with PyTorch on a machine that is busy.
+#: Seconds for the start of workers, after which one hangs: sixteen at once on two cores take a
+#: while, and so does one with PyTorch on a machine that is busy.
 START_TIMEOUT = 200.0
 #: Seconds that one may take to answer a ping; less at first, while it may not hear one.
 FIRST_LOOK, LOOK = 0.05, 0.5

@@ -60,6 +60,7 @@ def run(
         str, typer.Option(metavar="ADDRESS", help="Address that the viewer listens on.")
     ] = "127.0.0.1",
     port: options.PortOption = 8777,
+    allow_host: options.AllowHostOption = None,
     report: options.ReportOption = None,
     record: options.RecordOption = None,
     compare: options.CompareOption = False,
@@ -102,6 +103,7 @@ def run(
             headless=headless,
             host=host,
             port=port,
+            allow_hosts=tuple(allow_host or ()),
             report=report,
             record=record,
             compare=compare,

@@ -225,6 +225,13 @@ class Comparer:
             "by_frame": {"columns": ["number", "complete", *PICTURES], "rows": self._rows},
         }
 
+    def live(self) -> dict[str, dict[str, float]]:
+        """Return for a readout the mean PSNR of base layer and enhanced picture, once known."""
+        count = self._compared
+        if not count:
+            return {}
+        return {"psnr_db": {name: self._sums[name] / count for name in ("base", "enhanced")}}
+
     # -- inside -----------------------------------------------------------------------------------
 
     def _run(self) -> None:

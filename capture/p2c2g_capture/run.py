@@ -67,6 +67,7 @@ class RunOptions:
     headless: bool = False
     host: str = "127.0.0.1"
     port: int = 8777
+    allow_hosts: tuple[str, ...] = ()
     report: str | None = None
     record: str | None = None
     compare: bool = False
@@ -117,9 +118,10 @@ def run(options: RunOptions, settings: Settings, console: Console) -> None:
         if not options.headless:
             viewer = ViewerServer(
                 hub,
-                lambda: _live(session, source),
+                lambda: _live(session, source, comparer),
                 host=options.host,
                 port=options.port,
+                allowed=options.allow_hosts,
             )
             stack.callback(viewer.close)
             url = viewer.start()
@@ -223,9 +225,9 @@ def _open_source(
     return original, original
 
 
-def _live(session: AnySession, source: Source) -> dict[str, Any]:
+def _live(session: AnySession, source: Source, comparer: Comparer | None) -> dict[str, Any]:
     """Return the figures of the last seconds, with what there is to say of source and session."""
-    live = session.live()
+    live = {**session.live(), **(comparer.live() if comparer else {})}
     return {**live, "notice": ". ".join(filter(None, (source.notice(), live["notice"])))}
 
 

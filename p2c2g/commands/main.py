@@ -52,6 +52,7 @@ def demo(
     record: options.RecordOption = None,
     compare: options.CompareOption = False,
     port: options.PortOption = 8777,
+    allow_host: options.AllowHostOption = None,
     flower: Annotated[bool, typer.Option("--flower", help="Start Flower too.")] = False,
 ) -> int:
     """Run a whole pool on this machine: broker, peers, session and viewer."""
@@ -85,6 +86,7 @@ def demo(
         "port": port,
     }
     arguments = [f"--{name}={value}" for name, value in asked.items() if value is not None]
+    arguments += [f"--allow-host={name}" for name in allow_host or ()]
     flags = {"headless": headless, "compare": compare, "cursor": cursor, "colour": colour}
     arguments += [f"--{name}" for name, wanted in flags.items() if wanted]
     console = Console(highlight=False)

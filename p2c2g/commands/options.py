@@ -219,4 +219,12 @@ PortOption = Annotated[
     int,
     typer.Option(metavar="N", min=0, max=65535, help="Port of the viewer; 0 takes a free one."),
 ]
+AllowHostOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--allow-host",
+        metavar="NAME",
+        help="A name by which the viewer may be asked for, such as a proxy's; can be repeated.",
+    ),
+]
 HeadlessOption = Annotated[bool, typer.Option("--headless", help="Without the viewer.")]

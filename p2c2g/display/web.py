@@ -1,7 +1,7 @@
 """The browser's viewer: one page and one WebSocket, served from a thread of the session.
 
-``guard`` says who may connect, ``connection`` what a connected viewer is sent, and ``message`` in
-which form.
+``guard`` says who may connect, ``connection`` what a connected viewer is sent, ``message`` in which
+form, and ``packer`` has it made.
 """
 
 from __future__ import annotations
@@ -10,25 +10,24 @@ import errno
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.resources import files
 
 from p2c2g.display.hub import Hub
-from p2c2g.display.message import PackedPicture, pack
+from p2c2g.display.packer import Packer
 from p2c2g.errors import UsageError
-from p2c2g.media.picture import Picture
 
 try:
     import uvicorn
     from starlette.applications import Starlette
     from starlette.middleware import Middleware
     from starlette.requests import Request
-    from starlette.responses import Response
+    from starlette.responses import PlainTextResponse, Response
     from starlette.routing import Route, WebSocketRoute
     from starlette.websockets import WebSocket
 
     from p2c2g.display.connection import Stats, ViewerConnection
-    from p2c2g.display.guard import Guard
+    from p2c2g.display.guard import Guard, allowed_name, is_near
 except ModuleNotFoundError as error:
     raise UsageError(
         f"The viewer's web server needs {error.name}, which is not installed: "
@@ -40,16 +39,31 @@ MAX_VIEWERS = 16
 
 #: The WebSocket close code for it, from the registry of RFC 6455.
 _TRY_LATER = 1013
+#: Seconds from one question whether a viewer is still there to the next, and for the answer:
+#: one whose network changed must not keep a place for long.
+_PING_INTERVAL, _PING_TIMEOUT = 5.0, 10.0
 
+#: By the last part of its address: a proxy may have the page in a folder, and pass that on.
 _PAGE = {
-    "/": ("index.html", "text/html"),
-    "/viewer.css": ("viewer.css", "text/css"),
-    "/favicon.svg": ("favicon.svg", "image/svg+xml"),
+    "": ("index.html", "text/html"),
+    "viewer.css": ("viewer.css", "text/css"),
+    "favicon.svg": ("favicon.svg", "image/svg+xml"),
     **{
-        f"/{name}.js": (f"{name}.js", "text/javascript")
-        for name in ("viewer", "comparison", "frames", "link", "readout", "stage")
+        f"{name}.js": (f"{name}.js", "text/javascript")
+        for name in (
+            "viewer",
+            "check",
+            "comparison",
+            "composer",
+            "frames",
+            "link",
+            "readout",
+            "shaders",
+            "stage",
+        )
     },
 }
+_FOLDERS = ("", "/{folder:path}")
 
 
 class ViewerServer:
@@ -64,6 +78,10 @@ class ViewerServer:
         host: the address or name to listen on; anything but loopback opens it to others.
         port: the TCP port, 0 for any free one.
         clock: the session's monotonic clock, in seconds.
+        allowed: names and addresses that it may be asked by, besides its own: a proxy's.
+
+    Raises:
+        UsageError: one of those is none.
     """
 
     def __init__(
@@ -73,7 +91,9 @@ class ViewerServer:
         host: str = "127.0.0.1",
         port: int = 0,
         clock: Callable[[], float] = time.monotonic,
+        allowed: Sequence[str] = (),
     ) -> None:
+        self._allowed = frozenset(map(allowed_name, allowed))
         self._hub = hub
         self._stats = stats
         self._host = host
@@ -81,7 +101,7 @@ class ViewerServer:
         self._clock = clock
         self._connections: set[ViewerConnection] = set()
         self._dropped = 0
-        self._packed: PackedPicture | None = None
+        self._packer: Packer | None = None
         self._server: _Server | None = None
         self._thread: threading.Thread | None = None
 
@@ -103,14 +123,20 @@ class ViewerServer:
         """
         listener = _listen(self._host, self._port)
         address, port = listener.getsockname()[:2]
+        guard = Middleware(Guard, bound=self._host, allowed=self._allowed)
+        application = Starlette(routes=self._routes(), middleware=[guard])
+        # Behind a proxy it could not know where to.
+        application.router.redirect_slashes = False
         self._server = _Server(
             uvicorn.Config(
-                Starlette(routes=self._routes(), middleware=[Middleware(Guard, bound=self._host)]),
+                application,
                 http="h11",
                 loop="asyncio",
                 ws="websockets-sansio",
                 ws_max_size=4096,  # viewers send nothing but small answers
                 ws_per_message_deflate=False,  # pictures are packed already
+                ws_ping_interval=_PING_INTERVAL,
+                ws_ping_timeout=_PING_TIMEOUT,
                 lifespan="off",
                 log_config=None,
                 log_level="warning",
@@ -135,6 +161,8 @@ class ViewerServer:
         # Do not wait for viewers that no longer read.
         self._server.force_exit = True
         self._thread.join()
+        if self._packer is not None:
+            self._packer.close()
 
     def __enter__(self) -> ViewerServer:
         self.start()
@@ -145,35 +173,42 @@ class ViewerServer:
 
     def _routes(self) -> list[Route | WebSocketRoute]:
         static = files("p2c2g.display") / "static"
-        pages = {
-            path: (static.joinpath(name).read_bytes(), media_type)
-            for path, (name, media_type) in _PAGE.items()
+        parts = {
+            part: (static.joinpath(name).read_bytes(), media_type)
+            for part, (name, media_type) in _PAGE.items()
         }
 
         async def page(request: Request) -> Response:
-            content, media_type = pages[request.url.path]
+            content, media_type = parts[request.scope["path"].rpartition("/")[2]]
             return Response(content, media_type=media_type)
 
-        return [*(Route(path, page) for path in pages), WebSocketRoute("/ws", self._watch)]
+        async def check(_: Request) -> Response:
+            # The guard has let it in: what a page is told whose socket did not come through.
+            return PlainTextResponse("Welcome.\n")
+
+        return [
+            *(Route(f"{folder}/{part}", page) for folder in _FOLDERS for part in parts),
+            *(Route(f"{folder}/check", check, methods=["POST"]) for folder in _FOLDERS),
+            *(WebSocketRoute(f"{folder}/ws", self._watch) for folder in _FOLDERS),
+        ]
 
     async def _watch(self, websocket: WebSocket) -> None:
         await websocket.accept()
         if len(self._connections) >= MAX_VIEWERS:
             await websocket.close(_TRY_LATER, f"{MAX_VIEWERS} viewers are connected already.")
             return
-        connection = ViewerConnection(websocket, self._hub, self._pack, self._stats, self._clock)
+        if self._packer is None:
+            self._packer = Packer(self._hub)
+        connection = ViewerConnection(
+            websocket, self._hub, self._packer, self._stats, self._clock,
+            near=is_near(websocket.scope),
+        )  # fmt: skip
         self._connections.add(connection)
         try:
             await connection.run()
         finally:
             self._connections.remove(connection)
             self._dropped += connection.dropped
-
-    def _pack(self, picture: Picture) -> PackedPicture:
-        # Viewers that keep up ask for the same picture one after the other.
-        if self._packed is None or self._packed.number != picture.number:
-            self._packed = pack(picture)
-        return self._packed
 
 
 class _Server(uvicorn.Server):

@@ -85,7 +85,8 @@ class _Pools:
         with self._lock:
             pool = self._pools.get(key)
             if pool is None:
-                pool = self._pools[key] = SharedPool(**options)
+                # Threads do not wait for each other: kombu would have ten at most.
+                pool = self._pools[key] = SharedPool(**{**options, "max_connections": None})
             pool.users += 1
             return pool
 

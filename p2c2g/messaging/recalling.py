@@ -43,6 +43,9 @@ class RecallingChannel(stock.Channel):
     of those that went back.  Once ``allowance``, in bytes, is used up, no more is asked for.
     """
 
+    keyprefix_fanout: str  # kombu's own
+    _pool: Any
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.reads = 0
         self.traffic = 0
@@ -67,7 +70,8 @@ class RecallingChannel(stock.Channel):
 
     def _connparams(self, asynchronous: bool = False) -> dict[str, Any]:
         parameters: dict[str, Any] = super()._connparams(asynchronous)
-        return parameters | command_options()
+        # Who waits for messages must see that a connection is lost: a retry would wait on another.
+        return parameters if asynchronous else parameters | command_options()
 
     def _disconnect_pools(self) -> None:
         pool, self._pool = self._pool, None

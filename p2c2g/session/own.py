@@ -21,6 +21,7 @@ from p2c2g.media.picture import FrameState, Picture, Tile
 from p2c2g.media.residual import Residual
 from p2c2g.session.config import SessionConfig
 from p2c2g.session.frames import FrameInFlight, Shown
+from p2c2g.session.rate import Rate
 from p2c2g.session.tally import Tally
 from p2c2g.system.threads import SupervisedThread
 
@@ -63,6 +64,8 @@ class OwnSession:
         self._next: Frame | None = None
         self._ending = False
         self._working = 0
+        self._rate = Rate(config.fps)
+        self._notice = ""
         self._thread = SupervisedThread("p2c2g-own", self._run)
 
     def start(self) -> None:
@@ -77,9 +80,19 @@ class OwnSession:
         """
         self._thread.check()
         self.tally.frame_submitted(frame.number, sent=True)
+        now = self._clock()
         with self._changed:
-            self._next = frame
+            self._rate.captured(frame.number, now - frame.captured_at, now)
+            passed_over, self._next = self._next, frame
+            if passed_over is not None:
+                self._rate.passed_over()
+            notice, before = self._rate.sentence(), self._notice
+            self._notice = notice
             self._changed.notify()
+        if passed_over is not None:
+            self.tally.frame_passed_over(passed_over.number)
+        if notice != before:
+            self.tally.noticed(notice, now)
 
     @property
     def frames_in_flight(self) -> int:
@@ -92,8 +105,8 @@ class OwnSession:
 
     @property
     def every(self) -> int:
-        """Return of how many ticks of the source one is to be captured: each."""
-        return 1
+        """Return of how many ticks of the source one is to be captured: 1 where there is time."""
+        return self._rate.every
 
     def figures(self) -> dict[str, Any]:
         """Return what was counted, for the report."""
@@ -117,8 +130,11 @@ class OwnSession:
                 if frame is None:
                     return
                 self._working = 1
+            began = self._clock()
             self._show(frame)
-            self._working = 0
+            with self._changed:
+                self._rate.showed(self._clock() - began)
+                self._working = 0
 
     def _show(self, frame: Frame) -> None:
         residual = self._enhance(frame.pixels)

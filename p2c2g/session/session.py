@@ -72,7 +72,7 @@ class Session:
     ) -> None:
         self.id = uuid4().hex[:12]
         self.config = config
-        self.tally = Tally(config.queue)
+        self.tally = Tally(config.queue, config.operations.text)
         self._chunks = config.chunks
         self._codec = codec(config.codec)
         self._clock = clock

@@ -24,6 +24,8 @@ _KEEP = 50_000
 _KEEP_OF_PEER = 5_000
 #: Sentences kept for the report, the oldest dropped.
 _KEEP_NOTICES = 32
+#: Chunks of late, of which is told what was run.
+_KEEP_RAN = 256
 #: Peers and kinds of error told apart.  Strangers name both, so what comes after that many
 #: is counted under :data:`OTHERS`.
 MAX_PEERS = 1024
@@ -79,15 +81,32 @@ def _bytes_a_second(shown: Sequence[_Shown]) -> dict[str, int]:
     }
 
 
+def _shares(ran: Counter[str]) -> dict[str, float]:
+    """Return of which share of the chunks each method was run.
+
+    A pipeline that names no method goes by its text.
+    """
+    methods: Counter[str] = Counter()
+    for text, chunks in ran.items():
+        named = [step.split(":")[2] for step in text.split(",") if step.count(":") == 2]
+        methods[", ".join(named) or text] += chunks
+    total = methods.total()
+    return {name: round(chunks / total, 3) for name, chunks in methods.most_common()}
+
+
 class Tally(Observer):
     """The counters of one session.  Thread-safe.
 
     Args:
         queue: the capability queue that its peers serve.
+        asked: the pipeline that they are asked for.
     """
 
-    def __init__(self, queue: str = "") -> None:
+    def __init__(self, queue: str = "", asked: str = "") -> None:
         self._queue = queue
+        self._asked = asked
+        #: The pipelines that were run of late.
+        self._ran: deque[str] = deque(maxlen=_KEEP_RAN)
         #: Frames that the source was due.
         self.captured = 0
         self.states: Counter[FrameState] = Counter()
@@ -173,6 +192,7 @@ class Tally(Observer):
         """Count an accepted chunk of a peer, ``seconds`` after it was sent, made by ``ran``."""
         with self._lock:
             tally = self._peer(peer)
+            self._ran.append(ran or self._asked)
             if ran:
                 tally.ran[ran] += 1
             tally.chunks += 1
@@ -230,13 +250,18 @@ class Tally(Observer):
             frames = self._frames(in_flight)
             notice = self._notice
             peers = [(name, tally.chunks) for name, tally in self.peers.items()]
+            ran = Counter(self._ran)
         shown = [each for each in shown if now - window < each.at <= now]
         latencies = [each.latency for each in shown]
         span = min(window, now - first_at) if first_at is not None else 0.0
+        rates = _bytes_a_second(shown)
         return {
             "fps": round(len(latencies) / span, 1) if span > 0.2 else 0.0,
             "latency_ms": percentiles(latencies, 50, 99),
-            "bytes_a_second": _bytes_a_second(shown),
+            "bytes_a_second": rates,
+            "mbps_up": round(rates["up"] * 8e-6, 2),
+            "mbps_down": round(rates["down"] * 8e-6, 2),
+            "methods": _shares(ran),
             "frames": frames,
             "peers": [
                 {"id": name, "queue": self._queue, "chunks": chunks}

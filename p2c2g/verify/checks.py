@@ -1,36 +1,40 @@
-"""Whether a result shows its chunk: scaled down, it has to look like what was sent.
+"""Whether a residual can belong to its chunk: it has to lie where the gamer's own frame has detail.
 
-A peer is a stranger, and a picture of the right size may still be garbage, another chunk, an
-old frame or one that is moved aside.  Source and result are both reduced by area to one small
-grid of cells, each of about 4x4 source pixels: honest operations hardly change a cell's mean.
-Four figures are taken from the two small pictures (:class:`Deviation`), and each has a limit:
+A peer is a stranger, and what it says the picture lacks may be noise, another chunk's, an old
+frame's, moved aside, or no residual at all.  None of it can do much harm, since the composition
+bounds it (``media/composition.py``); the check is to find out who lies, and it is cheap: no base
+is computed.  Residual and own frame are both reduced to one small grid of cells, each of about 4x4
+source pixels: of the one the mean of its absolute values, the *energy*; of the other the mean
+*contrast*, which is the largest less the smallest luma within two pixels, or colour where the
+residual has colours.  Five figures are taken of the two (:class:`Deviation`), and each has a limit:
 
-mean
-    the difference of all cells, over what is tolerated of them;
-bias
-    the same with its sign, of brightness: what is lighter here and darker there is none;
+energy
+    of all cells, over what is tolerated of them;
 block
-    the difference in the worst square of 5x5 cells, which finds a lie about a part of the chunk;
-shift
-    how far the result is moved, in source pixels.
+    the same in the worst square of 5x5 cells, which finds a lie about a part of the chunk;
+bias
+    the mean of the residual, over the same: an honest one has none;
+place
+    the correlation of energy and contrast, each by its square root and less its mean around:
+    enhancing changes edges, whatever it is.  This is what finds most lies;
+beside
+    by how much that correlation is better where the residual is moved by a cell or two.
 
-What is tolerated of a cell grows with the contrast around it in the source, since edges are
-what codecs and sharpening change.  The shift is the least-squares solution of
-``difference = -gradient * shift`` over the chunk (Lucas and Kanade, "An iterative image
-registration technique", 1981): sharpening and blur leave differences that look like second
-derivatives, to which a first derivative is blind, so it sees two pixels where the other two
-figures see nothing.
+What is tolerated of a cell grows with its contrast.  Where a chunk has no structure, or a
+residual hardly anything in it, the last two say nothing: a peer that had no time for more sends
+nothing, which is the base itself.
 
 The limits are in ``limits.py``; ``benchmarks/calibrate_checks.py`` measures them, and how often
-honest results are refused and lies let pass (``docs/reliability.md``).  A check says nothing of
-detail finer than a cell: a peer that returns a plain bilinear enlargement passes.
+honest residuals are refused and lies let pass (``docs/reliability.md``).  A check says nothing of
+signs and amounts: a residual that is turned around, halved or cheaply made passes, and is found by
+examinations (``agreement.py``).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import copysign, sqrt
-from typing import Any
+from fractions import Fraction
+from math import sqrt
 
 import cv2
 import numpy as np
@@ -38,6 +42,7 @@ from numpy.typing import NDArray
 
 from p2c2g.errors import CheckError
 from p2c2g.media.cells import cell_of
+from p2c2g.media.codecs import codec
 from p2c2g.media.frame import Chunk, Pixels, Rect, Size
 from p2c2g.media.operations import Plan
 from p2c2g.media.residual import Form, Residual
@@ -45,87 +50,156 @@ from p2c2g.verify.limits import limits_for
 
 #: Source pixels along a cell's edge, unless the pipeline scales down on its way.
 CELL = 4
-#: Cells along the edge of the square in which the worst difference is looked for.
-BLOCK = 5
+#: Cells along the edge of the square in which the worst energy is looked for, and of that whose
+#: mean is taken out of a cell to tell its place.
+BLOCK, NEAR = 5, 15
 #: Levels that are tolerated of a cell in a flat part, and more for each level of contrast.
-_FLAT, _CONTRAST = 2.0, 0.1
-#: How far around a pixel contrast is looked for: bicubic and sharpening reach 3 pixels, and a
-#: codec that halves the colour spreads an edge over 16.
-_AROUND = 6
-#: Where a step scales down by leaving pixels out, more is allowed: of the differences, and of
-#: the shift, since which pixel stays for many is an accident.
-_ALIASED, _ALIASED_SHIFT = 2.0, 4.0
-#: What a game's own net makes of pictures that it was never taught may be further off: 1.43
-#: times behind JPEG 85, 2.5 times behind a lossless codec, whose limits are narrower.  An honest
-#: peer must not pay for it.
+_FLAT, _CONTRAST = 1.0, 0.2
+#: How far around a pixel contrast is looked for.
+_AROUND = 2
+#: Energy is counted in such parts of a level, and is at most 63 levels.
+_PARTS = 4
+#: More energy is tolerated where means of cells may change, and where a step scales down by leaving
+#: pixels out.
+_FREE, _ALIASED = 1.5, 1.5
+#: What a game's own net makes of pictures that it was never taught may be further off.  An
+#: honest peer must not pay for it.
 _OWN, _OWN_LOSSLESS = 1.5, 3.0
-#: Squared gradient a cell that stands against a shift, so that a flat picture has none.
-_STIFFNESS = 0.3
-#: Standard errors by which a shift has to be more than nothing.
-_DOUBT = 4.0
-_FEW = 32
+#: What it takes to tell a place: cells, and more to tell one beside it; variance of the root of
+#: contrast; and that of energy, or its mean.
+_FEW, _FEW_BESIDE, _STRUCTURE, _VARIED, _MUCH = 32, 400, 0.5, 0.05, 0.5
+#: Standard errors for which doubt is given.
+_DOUBT = 3.0
+#: Cells by which a residual is moved to see whether it fits better.
+_ASIDE = [(x * by, y * by) for by in (1, 2) for x, y in ((1, 0), (-1, 0), (0, 1), (0, -1))]
+
+_KERNEL = np.ones((2 * _AROUND + 1, 2 * _AROUND + 1), np.uint8)
+_Map = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
 class Deviation:
-    """How far a result is from its source.
+    """How far a residual is from what can belong to its chunk.
 
-    ``mean``, ``bias`` and ``block`` are in parts of what is tolerated, ``shift_x`` and
-    ``shift_y`` in source pixels, right and down.
+    ``energy``, ``bias`` and ``block`` are in parts of what is tolerated.  ``place`` is a
+    correlation, at best, and ``beside`` what others are above it, at least.
     """
 
-    mean: float
+    energy: float
     bias: float
     block: float
-    shift_x: float
-    shift_y: float
+    place: float
+    beside: float
 
 
-def measure(frame: Pixels, rect: Rect, result: Pixels, cells: Size) -> Deviation:
-    """Compare a result with its part of the source frame.
+def measure(frame: Pixels, rect: Rect, residual: Residual, cells: Size) -> Deviation:
+    """Compare a residual with its part of the source frame.
 
     Args:
         frame: the whole source, ``(height, width, 3 or 4)`` uint8, BGR.
-        rect: the part of it that the result answers for.
-        result: ``(height, width, 3)``, of any size.
-        cells: the grid; at most as wide and high as ``rect`` or the result.
+        rect: the part of it that the residual answers for.
+        residual: ``(height, width, 1 or 3)``, of any size and values.
+        cells: the grid; at most as wide and high as ``rect`` or the residual.
     """
-    before, after = _reduced(rect.of(frame), cells), _reduced(result, cells)
-    off = _largest(np.asarray(cv2.absdiff(before[..., :3], after), np.uint8))
-    contrast = _largest(_reduced(_contrast(frame, rect), cells))
+    levels = _reduced(np.asarray(cv2.convertScaleAbs(residual, alpha=_PARTS), np.uint8), cells)
+    energy = _largest(levels) * np.float32(1 / _PARTS)
+    in_colour = residual.shape[2] == 3
+    contrast = _largest(_reduced(_contrast(frame, rect, in_colour), cells)).astype(np.float32)
     square = (BLOCK, BLOCK)
-    off_in = cv2.boxFilter(off, cv2.CV_32F, square, borderType=cv2.BORDER_REPLICATE)
-    contrast_in = cv2.boxFilter(contrast, cv2.CV_32F, square, borderType=cv2.BORDER_REPLICATE)
-    tolerated = cells.width * cells.height * _FLAT + _CONTRAST * int(contrast.sum())
-    grey = _grey(before)
-    change = cv2.subtract(_grey(after), grey, dtype=cv2.CV_32F)
-    shift = _shift(grey, change)
+    tolerated = contrast * _CONTRAST + _FLAT
+    energy_in = cv2.boxFilter(energy, cv2.CV_32F, square, borderType=cv2.BORDER_REPLICATE)
+    tolerated_in = cv2.boxFilter(tolerated, cv2.CV_32F, square, borderType=cv2.BORDER_REPLICATE)
+    mean = float(tolerated.mean())
+    place, beside = _placed(energy, contrast)
     return Deviation(
-        mean=int(off.sum()) / tolerated,
-        bias=abs(float(change.sum())) / tolerated,
-        block=float((off_in / (contrast_in * _CONTRAST + _FLAT)).max()),
-        shift_x=shift[0] * rect.width / cells.width,
-        shift_y=shift[1] * rect.height / cells.height,
+        energy=float(energy.mean()) / mean,
+        bias=max(map(abs, cv2.mean(residual))) / mean,
+        block=float((energy_in / tolerated_in).max()),
+        place=place,
+        beside=beside,
     )
 
 
 class Checker:
-    """Checks results of one session.  Without state: any thread may ask."""
+    """Checks residuals of one session.  Cheap, and without state: any thread may ask.
+
+    Args:
+        form: in which they come.
+        plan: the pipeline, resolved for the session's frames.
+
+    Raises:
+        UsageError: the codec is unknown, or nobody has calibrated it.
+    """
 
     def __init__(self, form: Form, plan: Plan) -> None:
-        limits_for(form.codec, form.quality)
-        self._cell = cell_of(plan.scale_x, plan.scale_y)
+        limits = limits_for(form)
+        self._channels = 3 if form.in_colour else 1
+        smallest_x = smallest_y = scale_x = scale_y = Fraction(1)
+        aliased = False
+        for step in plan.steps:
+            scale_x, scale_y = scale_x * step.scale_x, scale_y * step.scale_y
+            smallest_x, smallest_y = min(smallest_x, scale_x), min(smallest_y, scale_y)
+            aliased |= step.leaves_out
+        self._scale_x, self._scale_y = smallest_x, smallest_y
+        slack = _FREE if cell_of(plan.scale_x, plan.scale_y) == Size(1, 1) else 1.0
+        slack *= _ALIASED if aliased else 1.0
+        if any(step.weights for step in plan.steps):
+            slack *= _OWN_LOSSLESS if codec(form.codec).lossless else _OWN
+        #: The largest deviation that passes, where the cells are many (:func:`chance`); of
+        #: ``place`` it is the smallest.
+        self.most = Deviation(
+            energy=limits.energy * slack,
+            bias=limits.bias * slack,
+            block=limits.block * slack,
+            place=limits.place,
+            beside=limits.beside,
+        )
+
+    def cells(self, chunk: Chunk) -> Size:
+        """Return the grid on which a chunk's residual is compared."""
+        # Where a step scales down, a cell holds as many of its pixels as of the source's
+        # elsewhere: nothing finer comes out of it.
+        return Size(
+            max(1, round(chunk.rect.width * self._scale_x / CELL)),
+            max(1, round(chunk.rect.height * self._scale_y / CELL)),
+        )
 
     def check(self, source_pixels: Pixels, chunk: Chunk, residual: Residual) -> None:
-        """Compare the means of cells with what is due: nothing.
+        """Compare one residual with its source.
+
+        Args:
+            source_pixels: the gamer's own frame, whole, ``(height, width, 3 or 4)``.
+            chunk: the chunk in question.
+            residual: as it was decoded, of ``chunk.target``'s size, and of 1 channel, or 3 where
+                the form is in colour.
 
         Raises:
-            CheckError: the result does not show what was sent.
+            CheckError: it does not belong to what was sent.
         """
-        small = (-(-residual.shape[1] // 8), -(-residual.shape[0] // 8))
-        means = cv2.resize(residual, small, interpolation=cv2.INTER_AREA)
-        if np.abs(means).max() > 40:
-            raise CheckError("a result does not show its chunk: it is lighter or darker.")
+        if residual.shape != (chunk.target.height, chunk.target.width, self._channels):
+            raise CheckError(
+                f"a residual has the shape {residual.shape} where one of {chunk.target.size} in "
+                f"{'colour' if self._channels == 3 else 'luma'} is due."
+            )
+        cells = self.cells(chunk)
+        found = measure(source_pixels, chunk.rect, residual, cells)
+        most, few = self.most, chance(cells)
+        if found.energy > most.energy * few:
+            wrong = f"it changes {found.energy / (most.energy * few):.1f} times as much as may be"
+        elif found.bias > most.bias * few:
+            wrong = "it is lighter or darker as a whole"
+        elif found.block > most.block * few:
+            wrong = (
+                f"a part of it changes {found.block / (most.block * few):.1f} times as much as "
+                "may be"
+            )
+        elif found.place < most.place:
+            wrong = "it does not lie where there is something to enhance"
+        elif found.beside > most.beside:
+            wrong = "it is moved aside"
+        else:
+            return
+        raise CheckError(f"a residual does not belong to its chunk: {wrong}.")
 
 
 def chance(cells: Size) -> float:
@@ -133,16 +207,15 @@ def chance(cells: Size) -> float:
     return 1 + 3 / sqrt(cells.width * cells.height)
 
 
-def _contrast(frame: Pixels, rect: Rect) -> Pixels:
-    """Return, for each pixel of ``rect``, largest less smallest value around it."""
+def _contrast(frame: Pixels, rect: Rect, in_colour: bool) -> Pixels:
+    """Return, for each pixel of ``rect``, largest less smallest luma near it, or of each colour."""
     x, y = max(0, rect.x - _AROUND), max(0, rect.y - _AROUND)
     around = frame[y : rect.bottom + _AROUND, x : rect.right + _AROUND]
+    if not in_colour:
+        code = cv2.COLOR_BGRA2GRAY if frame.shape[2] == 4 else cv2.COLOR_BGR2GRAY
+        around = np.asarray(cv2.cvtColor(around, code), np.uint8)
     contrast = np.asarray(cv2.morphologyEx(around, cv2.MORPH_GRADIENT, _KERNEL), np.uint8)
-    left, top = rect.x - x, rect.y - y
-    return contrast[top : top + rect.height, left : left + rect.width]
-
-
-_KERNEL = np.ones((2 * _AROUND + 1, 2 * _AROUND + 1), np.uint8)
+    return Rect(rect.x - x, rect.y - y, rect.width, rect.height).of(contrast)
 
 
 def _reduced(pixels: Pixels, size: Size) -> Pixels:
@@ -168,39 +241,45 @@ def _halvings(length: int, wanted: int) -> int:
     return max(0, (length // wanted).bit_length() - 1)
 
 
-def _largest(pixels: Pixels) -> Pixels:
-    """Return the largest of the three colours of each pixel."""
-    blue, green, red = cv2.split(pixels)[:3]
+def _largest(levels: Pixels) -> Pixels:
+    """Return the largest of the first three channels of each cell."""
+    if levels.ndim == 2 or levels.shape[2] == 1:
+        return levels.reshape(levels.shape[:2])
+    blue, green, red = cv2.split(levels)[:3]
     return np.asarray(cv2.max(cv2.max(blue, green), red), np.uint8)
 
 
-def _grey(pixels: Pixels) -> Pixels:
-    code = cv2.COLOR_BGRA2GRAY if pixels.shape[2] == 4 else cv2.COLOR_BGR2GRAY
-    return np.asarray(cv2.cvtColor(pixels, code), np.uint8)
+def _placed(energy: _Map, contrast: _Map) -> tuple[float, float]:
+    """Return the correlation of energy and contrast, and how far a moved one's is above it.
 
-
-def _shift(before: Pixels, change: NDArray[Any]) -> tuple[float, float]:
-    """Return by how many cells, right and down, ``before`` was moved at least to change so.
-
-    At least: the estimate less :data:`_DOUBT` times its standard error, or 0.  So the few cells
-    of a small chunk, or noise in which nothing can be seen, do not pass for movement.  Fewer
-    than :data:`_FEW` cells tell nothing of it.
+    Chance is given for the first and taken from the second, so that the few cells of a small
+    chunk, or noise in which nothing can be seen, do not pass for a lie.  Where nothing can be told
+    it is 1 and -1.
     """
-    if before.size < _FEW:
-        return 0.0, 0.0
-    across = cv2.Sobel(before, cv2.CV_32F, 1, 0, scale=1 / 8)
-    down = cv2.Sobel(before, cv2.CV_32F, 0, 1, scale=1 / 8)
-    xx = float(np.vdot(across, across)) + _STIFFNESS * before.size
-    yy = float(np.vdot(down, down)) + _STIFFNESS * before.size
-    xy = float(np.vdot(across, down))
-    x, y = -float(np.vdot(across, change)), -float(np.vdot(down, change))
-    determinant = xx * yy - xy * xy
-    shift_x, shift_y = (yy * x - xy * y) / determinant, (xx * y - xy * x) / determinant
-    left = max(0.0, float(np.vdot(change, change)) - shift_x * x - shift_y * y)
-    left /= before.size - 2
-    doubt_x = _DOUBT * sqrt(left * yy / determinant)
-    doubt_y = _DOUBT * sqrt(left * xx / determinant)
-    return (
-        copysign(max(0.0, abs(shift_x) - doubt_x), shift_x),
-        copysign(max(0.0, abs(shift_y) - doubt_y), shift_y),
-    )
+    count = energy.size
+    here, there = _less_around(np.sqrt(energy)), _less_around(np.sqrt(contrast))
+    power, structure = float(np.vdot(here, here)), float(np.vdot(there, there))
+    is_little = power < _VARIED * count and float(energy.mean()) < _MUCH
+    if count < _FEW or structure < _STRUCTURE * count or is_little:
+        return 1.0, -1.0
+    whole = sqrt(power * structure) or 1.0
+    place = float(np.vdot(here, there)) / whole
+    beside = -1.0
+    for x, y in _ASIDE if count >= _FEW_BESIDE else ():
+        moved, under = _overlap(here, x, y), _overlap(there, -x, -y)
+        if moved.size:
+            both = float(np.vdot(moved, under)) / whole * count / moved.size
+            beside = max(beside, both - place)
+    doubt = _DOUBT / sqrt(count)
+    return place + doubt, beside - doubt
+
+
+def _overlap(values: _Map, x: int, y: int) -> _Map:
+    """Return what is still there of a map that is moved by so many cells, right and down."""
+    height, width = values.shape
+    return values[max(0, -y) : max(0, height - max(0, y)), max(0, -x) : max(0, width - max(0, x))]
+
+
+def _less_around(values: _Map) -> _Map:
+    near = cv2.boxFilter(values, cv2.CV_32F, (NEAR, NEAR), borderType=cv2.BORDER_REPLICATE)
+    return values - np.asarray(near, np.float32)

@@ -1,9 +1,9 @@
-"""How far an honest result may be from its source: measured, by codec and quality.
+"""How far an honest residual may be from its source: measured, by codec and quality of the form.
 
 Written by ``python benchmarks/calibrate_checks.py fit``: the worst of thousands of honest
-chunks of a game, a pattern, text and noise, through every operation, times 1.4, and at least
-0.4 for the bias and 1.4 for the shift.  A worse quality is never judged more strictly than a
-better one.
+chunks of games, a pattern, text and noise, through every operation and by every quality of the
+way up from 30 on, with a margin.  A worse quality is never judged more strictly than a better
+one.
 """
 
 from __future__ import annotations
@@ -14,79 +14,101 @@ import numpy as np
 
 from p2c2g.errors import UsageError
 from p2c2g.media.codecs import codec
+from p2c2g.media.residual import Form
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
     """What an honest result stays below; ``checks.py`` says what the figures are.
 
-    ``shift`` is in source pixels, or in those of the smallest picture on the way where the
-    pipeline scales down.
+    ``place`` is what it stays above.
     """
 
-    mean: float
+    energy: float
     bias: float
     block: float
-    shift: float = 1.4
+    place: float
+    beside: float
 
 
-#: By codec: quality, and its limits; in between they are interpolated.
-LIMITS: dict[str, dict[int, Limits]] = {
-    "jpeg": {
-        1: Limits(13.51, 7.63, 24.64, 11.25),
-        5: Limits(12.54, 4.67, 17.08, 5.24),
-        10: Limits(4.56, 2.32, 8.27, 4.36),
-        20: Limits(2.41, 1.18, 5.63, 1.43),
-        30: Limits(2.25, 0.91, 4.25),
-        50: Limits(1.89, 0.55, 3.68),
-        70: Limits(1.16, 0.55, 2.38),
-        85: Limits(1.16, 0.40, 2.35),
-        95: Limits(1.15, 0.40, 2.04),
-        100: Limits(1.06, 0.40, 1.60),
+#: By codec and whether it is in colour: quality, and its limits; in between they are interpolated.
+LIMITS: dict[tuple[str, bool], dict[int, Limits]] = {
+    ("jpeg", False): {
+        1: Limits(0.60, 0.30, 1.24, -0.10, 0.30),
+        10: Limits(0.60, 0.30, 1.24, -0.10, 0.30),
+        30: Limits(0.60, 0.30, 1.24, 0.10, 0.10),
+        50: Limits(0.60, 0.30, 0.93, 0.20, 0.05),
+        75: Limits(0.60, 0.30, 0.93, 0.20, 0.05),
+        90: Limits(0.60, 0.30, 0.93, 0.20, 0.05),
+        100: Limits(0.59, 0.30, 0.84, 0.20, 0.05),
     },
-    "webp": {
-        1: Limits(3.73, 1.46, 7.14),
-        5: Limits(2.59, 1.46, 6.13),
-        10: Limits(2.59, 1.14, 4.15),
-        20: Limits(2.37, 1.14, 3.47),
-        30: Limits(2.02, 1.14, 3.40),
-        50: Limits(1.84, 1.00, 2.86),
-        70: Limits(1.33, 0.58, 2.25),
-        85: Limits(1.10, 0.53, 2.25),
-        95: Limits(0.88, 0.52, 1.49),
-        100: Limits(0.84, 0.52, 1.49),
+    ("jpeg", True): {
+        1: Limits(0.48, 0.30, 0.88, -0.10, 0.30),
+        10: Limits(0.48, 0.30, 0.88, -0.10, 0.30),
+        30: Limits(0.48, 0.30, 0.88, 0.10, 0.10),
+        50: Limits(0.48, 0.30, 0.88, 0.20, 0.05),
+        75: Limits(0.48, 0.30, 0.88, 0.20, 0.05),
+        90: Limits(0.48, 0.30, 0.88, 0.20, 0.05),
+        100: Limits(0.48, 0.30, 0.88, 0.20, 0.05),
     },
-    "avif": {
-        1: Limits(3.98, 1.59, 11.68, 4.34),
-        5: Limits(3.98, 1.59, 11.68, 1.81),
-        10: Limits(3.98, 1.23, 5.95),
-        20: Limits(1.96, 1.00, 4.41),
-        30: Limits(1.52, 0.98, 3.69),
-        50: Limits(1.51, 0.98, 2.61),
-        70: Limits(1.51, 0.98, 2.23),
-        85: Limits(1.51, 0.98, 2.23),
-        95: Limits(1.45, 0.98, 2.23),
-        100: Limits(1.23, 0.47, 2.16),
+    ("webp", False): {
+        1: Limits(0.55, 0.49, 1.33, -0.10, 0.30),
+        10: Limits(0.49, 0.49, 1.33, -0.10, 0.30),
+        30: Limits(0.39, 0.30, 1.00, 0.10, 0.10),
+        50: Limits(0.39, 0.30, 0.62, 0.20, 0.05),
+        75: Limits(0.39, 0.30, 0.62, 0.20, 0.05),
+        90: Limits(0.39, 0.30, 0.62, 0.20, 0.05),
+        100: Limits(0.39, 0.30, 0.61, 0.20, 0.05),
     },
-    "lossless": {
-        100: Limits(0.77, 0.40, 1.28),
+    ("webp", True): {
+        1: Limits(0.34, 0.34, 1.29, -0.10, 0.30),
+        10: Limits(0.34, 0.34, 1.29, -0.10, 0.30),
+        30: Limits(0.32, 0.30, 0.57, 0.10, 0.10),
+        50: Limits(0.32, 0.30, 0.46, 0.20, 0.05),
+        75: Limits(0.32, 0.30, 0.46, 0.20, 0.05),
+        90: Limits(0.32, 0.30, 0.46, 0.20, 0.05),
+        100: Limits(0.32, 0.30, 0.45, 0.20, 0.05),
+    },
+    ("avif", False): {
+        1: Limits(0.39, 0.30, 0.95, -0.10, 0.30),
+        10: Limits(0.39, 0.30, 0.95, -0.10, 0.30),
+        30: Limits(0.39, 0.30, 0.95, 0.10, 0.10),
+        50: Limits(0.39, 0.30, 0.95, 0.20, 0.05),
+        75: Limits(0.39, 0.30, 0.95, 0.20, 0.05),
+        90: Limits(0.39, 0.30, 0.66, 0.20, 0.05),
+        100: Limits(0.39, 0.30, 0.61, 0.20, 0.05),
+    },
+    ("avif", True): {
+        1: Limits(0.32, 0.30, 0.89, -0.10, 0.30),
+        10: Limits(0.32, 0.30, 0.89, -0.10, 0.30),
+        30: Limits(0.32, 0.30, 0.89, 0.10, 0.10),
+        50: Limits(0.32, 0.30, 0.86, 0.20, 0.05),
+        75: Limits(0.32, 0.30, 0.86, 0.20, 0.05),
+        90: Limits(0.32, 0.30, 0.86, 0.20, 0.05),
+        100: Limits(0.32, 0.30, 0.70, 0.20, 0.05),
+    },
+    ("lossless", False): {
+        100: Limits(0.59, 0.30, 0.80, 0.20, 0.05),
+    },
+    ("lossless", True): {
+        100: Limits(0.49, 0.30, 0.97, 0.20, 0.05),
     },
 }
 
 
-def limits_for(codec_name: str, quality: int) -> Limits:
-    """Return the limits for a codec at a quality.
+def limits_for(form: Form) -> Limits:
+    """Return the limits for residuals of a form.
 
     Raises:
         UsageError: the codec is unknown, or not calibrated.
     """
-    chosen = codec(codec_name)
-    rows = LIMITS.get("lossless" if chosen.lossless else codec_name)
+    name = "lossless" if codec(form.codec).lossless else form.codec
+    rows = LIMITS.get((name, form.in_colour))
     if rows is None:
         raise UsageError(
-            f"{codec_name!r} has no limits for the check of its results: measure them with "
+            f"{form.codec!r} has no limits for the check of its results: measure them with "
             "benchmarks/calibrate_checks.py."
         )
     qualities = sorted(rows)
     columns = zip(*(astuple(rows[each]) for each in qualities), strict=True)
-    return Limits(*(float(np.interp(quality, qualities, column)) for column in columns))
+    return Limits(*(float(np.interp(form.quality, qualities, column)) for column in columns))

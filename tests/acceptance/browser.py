@@ -6,9 +6,13 @@ from collections.abc import Iterator
 from contextlib import closing
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from p2c2g.system.processes import find
+
+#: Milliseconds for what is waited for: enough for a busy machine; well ones take none of it.
+PATIENCE = 60_000
+expect.set_options(timeout=PATIENCE)
 
 FLAGS = [
     "--headless",
@@ -19,9 +23,10 @@ FLAGS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    "--host-resolver-rules=MAP play.test 127.0.0.1",
 ]
 
-#: Reads every stamp from the visible canvas at the moment at which a frame is shown.
+#: Reads every stamp from the canvas that is seen at the moment at which a frame is shown.
 READER = """(layout) => {
   window.seen = [];
   const crc = (number) => {
@@ -34,8 +39,13 @@ READER = """(layout) => {
     }
     return check ^ 0x55;
   };
-  const screen = document.getElementById("screen");
-  const context = screen.getContext("2d");
+  const context = new OffscreenCanvas(1, 1).getContext("2d", {willReadFrequently: true});
+  const look = () => {
+    const screen = document.querySelector(".picture canvas:not([hidden])");
+    context.canvas.width = screen.width;
+    context.canvas.height = screen.height;
+    context.drawImage(screen, 0, 0);
+  };
   const read = ({cell, bits}) => {
     const {data} = context.getImageData(cell.x, cell.y, cell.width, cell.height);
     let code = 0;
@@ -55,6 +65,7 @@ READER = """(layout) => {
     return crc(number) === code % 256 ? number : null;
   };
   window.addEventListener("p2c2g:shown", ({detail}) => {
+    if (layout.length) look();
     window.seen.push({...detail, stamps: layout.map(read)});
   });
 }"""

@@ -21,9 +21,9 @@ needs_torch = pytest.mark.skipif(
 
 
 def test_a_row_tells_rate_time_and_ratio() -> None:
-    row = Row("engine", "JPEG by the processor", 4, 250.0, 0.71, "model alone")
+    row = Row("engine", "decoded by the processor", 4, 250.0, 0.71, "model alone")
     assert told(row) == (
-        "| engine | JPEG by the processor | 4 | 250.0/s | 4.00 ms | 0.71 × model alone |"
+        "| engine | decoded by the processor | 4 | 250.0/s | 4.00 ms | 0.71 × model alone |"
     )
 
 

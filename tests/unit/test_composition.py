@@ -29,7 +29,7 @@ sizes = st.builds(Size, st.integers(1, 40), st.integers(1, 32))
 colours = st.booleans()
 
 #: What a liar may send.
-LIES = ("noise", "small", "full", "up", "down", "checks", "spikes", "stripes", "against")
+LIES = ("noise", "small", "full", "up", "down", "checks", "spikes", "stripes", "against", "halves")
 lies = st.sampled_from(LIES)
 
 
@@ -53,6 +53,8 @@ def lie(base_: Pixels, seed: int, kind: str, *, in_colour: bool = False) -> Resi
     elif kind == "against":  # from dark to light and back, all of it
         found = np.where(luma(cv2.split(base_))[:, :, None] > 127, -32_768, 32_767)
         found = np.broadcast_to(found, shape)
+    elif kind == "halves":  # which all of a cell round up
+        found = np.broadcast_to((columns % 2)[:, :, None], shape)
     else:
         odd = rows + columns if kind == "checks" else columns
         found = np.broadcast_to((1 - 2 * (odd % 2))[:, :, None] * 127, shape)
@@ -78,6 +80,20 @@ def test_scaled_down_it_is_the_frame_whatever_was_sent(
     residual = lie(under, seed, how, in_colour=in_colour)
     found = shown(under, residual, across, down)
     assert np.abs(block_means(found, int(across), int(down)) - frame).max() <= 1
+
+
+def test_at_the_frames_own_resolution_the_worst_is_one_level() -> None:
+    """Half a level is the base's rounding, and half is the residual's: a liar can have both."""
+    two, size = Fraction(2), Size(64, 64)
+    furthest = 0.0
+    for seed in range(8):
+        frame = picture(size, seed, "noise")
+        under = base(frame, two, two, Size(128, 128))
+        found = shown(under, lie(under, seed, "halves", in_colour=True), two, two)
+        assert np.abs(block_means(under, 2, 2) - frame).max() <= 0.5
+        assert np.abs(block_means(found, 2, 2) - block_means(under, 2, 2)).max() <= 0.5
+        furthest = max(furthest, float(np.abs(block_means(found, 2, 2) - frame).max()))
+    assert furthest == 1
 
 
 @given(factors.map(Fraction), factors.map(Fraction), sizes, seeds, kinds, lies, colours)
@@ -106,14 +122,21 @@ def test_no_pixel_leaves_the_range_of_the_base_around_it(
         assert (plain + moved <= highest + beyond).all()
 
 
-@given(st.sampled_from(["3/2", "4/3", "5/2", "16/9"]).map(Fraction), sizes, seeds, kinds, lies)
+@given(
+    st.sampled_from(["2", "3", "3/2", "4/3", "5/2", "16/9"]).map(Fraction),
+    sizes,
+    seeds,
+    kinds,
+    lies,
+    colours,
+)
 @settings(max_examples=EXAMPLES, deadline=None, derandomize=True)
-def test_with_a_simple_fraction_the_means_of_cells_stay(
-    factor: Fraction, size: Size, seed: int, kind: str, how: str
+def test_the_means_of_cells_stay(
+    factor: Fraction, size: Size, seed: int, kind: str, how: str, in_colour: bool
 ) -> None:
     output = Size(scaled(size.width, factor), scaled(size.height, factor))
     under = base(picture(size, seed, kind), factor, factor, output)
-    found = shown(under, lie(under, seed, how), factor, factor)
+    found = shown(under, lie(under, seed, how, in_colour=in_colour), factor, factor)
     cell = Composition.of(factor, factor).cell
     assert cell.width > 1
     assume(output.width >= cell.width and output.height >= cell.height)

@@ -141,6 +141,30 @@ def test_a_frame_that_waits_is_passed_over_for_a_newer_one() -> None:
     assert [picture.number for picture in screen.pictures] == [0, 3]
     frames: dict[str, Any] = screen.session.figures()["frames"]
     assert frames == {"captured": 5, "complete": 2, "degraded": 0, "dropped": 3}
+    assert screen.session.figures()["passed_over"] == 2
+
+
+def test_a_machine_that_is_too_slow_for_it_takes_fewer_frames_and_says_so() -> None:
+    began, go_on = threading.Event(), threading.Event()
+
+    def stuck(pixels: Pixels) -> Residual:
+        began.set()
+        assert go_on.wait(PATIENCE)
+        return np.zeros((72, 128, 1), np.int16)
+
+    now = [0.0]
+    session = OwnSession(config(), stuck, lambda _: None, lambda: now[0])
+    session.start()
+    session.submit(frame(0))
+    assert began.wait(PATIENCE)
+    for number in range(1, 60):
+        now[0] = number / 30
+        session.submit(frame(number))
+    assert session.frames_in_flight == 2, "what waits grows"
+    assert session.every > 1
+    assert "This machine is too busy" in session.live()["notice"]
+    go_on.set()
+    session.close(60)
 
 
 def test_a_fault_is_told_at_the_next_frame() -> None:

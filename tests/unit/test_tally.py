@@ -118,6 +118,23 @@ def test_bytes_are_those_of_all_runs_and_of_all_that_came_back() -> None:
     assert Tally().summary()["bytes"]["up"] == {"total": 0, "a_frame": 0, "a_second": 0}
 
 
+def test_a_readout_is_told_what_was_run_of_late_and_the_bit_rate() -> None:
+    tally = Tally("cpu", "upscale:2:ml")
+    assert tally.live(1.0, 0)["methods"] == {}
+    for number in range(5):
+        ran = "upscale:2:ml-small,sharpen:0.5" if number else ""
+        tally.chunk_accepted((number, 0), "a", 0.1, ran)
+        tally.run_sent((number, 0), 1, "", 1_000_000)
+        tally.result_arrived((number, 0), "a", 250_000)
+        show(tally, number, 7.0 + number / 2)
+    live = tally.live(9.0, 0)
+    assert live["methods"] == {"ml-small": 0.8, "ml": 0.2}
+    assert (live["mbps_up"], live["mbps_down"]) == (16.0, 4.0)
+    for number in range(5, 1000):
+        tally.chunk_accepted((number, 0), "a", 0.1, "sharpen:0.5")
+    assert tally.live(9.0, 0)["methods"] == {"sharpen:0.5": 1.0}
+
+
 def test_a_frame_that_could_not_be_sent_has_no_bytes() -> None:
     tally = Tally()
     for number in range(3):

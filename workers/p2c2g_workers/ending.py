@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 
 #: Seconds that a worker has to end by itself: it may finish what it has received for three, send
 #: results for three, and leave.
-WARM = 8.0
+WARM = 7.0
 #: Seconds from when it was told to drop what it has.
 COLD = 3.0
 _LOOK = 0.1

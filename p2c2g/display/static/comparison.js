@@ -1,7 +1,10 @@
-/** The comparison: base layer left of the divider, enhanced picture right of it. */
+/** The comparison: the gamer's own picture left of the divider, and right of it with peers. */
 
 const NAMES = ["enhanced", "split", "base"];
 const SNAP = 0.015;
+/** Where the divider was left; whoever comes for the first time sees both. */
+const KEPT = "p2c2g.divider";
+const AT_FIRST = 0.5;
 
 export class Comparison {
   /**
@@ -14,7 +17,7 @@ export class Comparison {
     this.divider = divider;
     this.changed = changed;
     this.position = 0;
-    this.lastSplit = 0.5;
+    this.lastSplit = AT_FIRST;
     divider.addEventListener("pointerdown", (event) => this.grab(event));
     divider.addEventListener("pointermove", (event) => this.drag(event));
     divider.addEventListener("keydown", (event) => this.key(event));
@@ -27,6 +30,12 @@ export class Comparison {
   get mode() {
     if (this.position === 0) return "enhanced";
     return this.position === 1 ? "base" : "split";
+  }
+
+  /** Begin where this browser left it. */
+  start() {
+    const kept = Number.parseFloat(recall() ?? "");
+    this.move(Number.isFinite(kept) ? kept : AT_FIRST);
   }
 
   /** Go on to the next of enhanced, split and base. */
@@ -49,13 +58,18 @@ export class Comparison {
     this.divider.setAttribute("aria-valuenow", String(percent));
     this.divider.setAttribute(
       "aria-valuetext",
-      { enhanced: "All enhanced", base: "All base layer", split: `${percent} % base layer` }[this.mode],
+      {
+        enhanced: "All with peers",
+        base: "All your own picture",
+        split: `${percent} % your own picture`,
+      }[this.mode],
     );
     document.body.dataset.mode = this.mode;
     for (const button of document.querySelectorAll("[data-choose]")) {
       button.setAttribute("aria-pressed", String(button.dataset.choose === this.mode));
     }
     this.changed(whole);
+    keep(String(whole));
   }
 
   /** @param {PointerEvent} event */
@@ -93,5 +107,23 @@ export class Comparison {
     if (to === undefined || event.ctrlKey || event.metaKey || event.altKey) return;
     event.preventDefault();
     this.move(Math.round(to * 100) / 100);
+  }
+}
+
+/** @returns {string | null} */
+function recall() {
+  try {
+    return localStorage.getItem(KEPT);
+  } catch {
+    return null; // a browser may keep nothing
+  }
+}
+
+/** @param {string} text */
+function keep(text) {
+  try {
+    localStorage.setItem(KEPT, text);
+  } catch {
+    // As above.
   }
 }

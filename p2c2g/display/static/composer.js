@@ -67,6 +67,7 @@ export class Composer {
     /** @type {Terms | null} */
     this.terms = null;
     this.hasHigh = false;
+    this.largest = gl.getParameter(gl.MAX_TEXTURE_SIZE);
     gl.pixelStorei(gl.UNPACK_ALIGNMENT, 1);
     gl.pixelStorei(gl.PACK_ALIGNMENT, 1);
     gl.pixelStorei(gl.UNPACK_COLORSPACE_CONVERSION_WEBGL, gl.NONE);
@@ -75,10 +76,14 @@ export class Composer {
   /**
    * Make room for a session's frames.
    * @param {Terms} terms
+   * @throws {Error} where the card has none
    */
   configure(terms) {
     const { gl } = this;
     this.free();
+    if (Math.max(...terms.source, ...terms.output) > this.largest) {
+      throw new Error("The picture is larger than this browser can draw.");
+    }
     this.terms = terms;
     const { source, output, across, down } = terms;
     const tall = [output[0], source[1]];
@@ -106,6 +111,7 @@ export class Composer {
     gl.canvas.width = output[0];
     gl.canvas.height = output[1];
     this.clear("residualHigh", 0);
+    if (gl.getError() !== gl.NO_ERROR) throw new Error("There is no room to draw the picture.");
   }
 
   /**
@@ -118,28 +124,27 @@ export class Composer {
   }
 
   /**
-   * Take a part of the gamer's own frame.
-   * @param {ImageBitmap | Uint8Array} part a picture, or four bytes a pixel: red, green, blue, any
-   * @param {[number, number, number, number]} place x, y, width and height in the source frame
+   * Take the gamer's own frame.
+   * @param {ImageBitmap | Uint8Array} frame a picture, or four bytes a pixel: red, green, blue, any
    */
-  source(part, [x, y, width, height]) {
+  source(frame) {
     const { gl } = this;
+    const [width, height] = this.terms.source;
     gl.bindTexture(gl.TEXTURE_2D, this.textures.get("source"));
-    const to = [gl.TEXTURE_2D, 0, x, y, width, height, gl.RGBA, gl.UNSIGNED_BYTE];
-    gl.texSubImage2D(...to, part);
+    const to = [gl.TEXTURE_2D, 0, 0, 0, width, height, gl.RGBA, gl.UNSIGNED_BYTE];
+    gl.texSubImage2D(...to, frame);
   }
 
   /**
    * Take a chunk's residual, decoded.
-   * @param {ImageBitmap} part a grey picture; one of twice the target's height has two planes
    * @param {[number, number, number, number]} target x, y, width and height in the output
+   * @param {ImageBitmap} low a grey picture of that size
+   * @param {ImageBitmap | null} high its high bytes, where it has any
    */
-  async residual(part, [x, y, width, height]) {
-    this.plane("residual", part, x, y, width, height);
-    if (part.height === height) return;
-    const high = await createImageBitmap(part, 0, height, width, height);
+  residual([x, y, width, height], low, high) {
+    this.plane("residual", low, x, y, width, height);
+    if (!high) return;
     this.plane("residualHigh", high, x, y, width, height);
-    high.close();
     this.hasHigh = true;
   }
 

@@ -5,84 +5,94 @@
 
 /**
  * @typedef {[number, number, number, number]} Rect x, y, width, height in pixels
- *
- * @typedef {object} Tile
- * @property {Rect} target place in the output
- * @property {string} media_type of the enhanced image
- * @property {[number, number] | null} enhanced offset and length; null: base replaces it
- * @property {string} base_media_type of the base image
- * @property {[number, number]} base offset and length
- * @property {Rect} base_crop the part of the base image that corresponds to the target
+ * @typedef {[number, number]} Part offset and length in the payloads
  *
  * @typedef {object} Frame
  * @property {number} number
  * @property {"complete" | "degraded"} state
  * @property {[number, number]} output width and height in pixels
  * @property {number} age_ms from the capture to the sending
- * @property {Tile[]} tiles
+ * @property {string} media_type of own, picture and base
+ * @property {Part} [own] the frame's own pixels: this browser makes the picture
+ * @property {{target: Rect, payload: Part, media_type: string}[]} [residuals]
+ * @property {Part} [picture] the whole picture: the session made it
+ * @property {Part | null} [base]
  * @property {Uint8Array} payloads
+ * @property {import("./composer.js").Terms | null} terms that hold for it
  * @property {number} arrivedAt by performance.now()
  *
- * @typedef {"base" | "enhanced"} LayerName
- *
- * @typedef {object} Piece one decoded image and where it goes
- * @property {Tile} tile
- * @property {boolean} isBase
- * @property {ImageBitmap} bitmap
+ * @typedef {object} Decoded
+ * @property {ImageBitmap | Uint8Array} [own]
+ * @property {{target: Rect, low: ImageBitmap, high: ImageBitmap | null}[]} [residuals]
+ * @property {ImageBitmap} [picture]
+ * @property {ImageBitmap | null} [base]
+ * @property {ImageBitmap[]} bitmaps all that is to be closed
  */
 
+/** Pixels as they are, four bytes each. */
+const RGBA = "rgba";
 const BITMAP_OPTIONS = { colorSpaceConversion: "none", premultiplyAlpha: "none" };
 
 /**
  * Read a message.
  * @param {ArrayBuffer} buffer
+ * @param {import("./composer.js").Terms | null} terms
  * @returns {Frame}
  */
-export function readFrame(buffer) {
+export function readFrame(buffer, terms) {
   const length = new DataView(buffer).getUint32(0, true);
   const header = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 4, length)));
   return {
     ...header,
+    terms,
     payloads: new Uint8Array(buffer, 4 + length),
     arrivedAt: performance.now(),
   };
 }
 
 /**
- * Decode all images of one layer; all or nothing.
+ * Decode all images of a frame; all or nothing.
  * @param {Frame} frame
- * @param {LayerName} layer
- * @returns {Promise<Piece[]>}
+ * @returns {Promise<Decoded>}
  */
-export async function decodeLayer(frame, layer) {
-  const results = await Promise.allSettled(frame.tiles.map((tile) => decodeTile(frame, tile, layer)));
+export async function decodeFrame(frame) {
+  const bitmaps = [];
+  const decode = async (part, type) => {
+    const bytes = frame.payloads.subarray(part[0], part[0] + part[1]);
+    if (type === RGBA) return bytes;
+    const bitmap = await createImageBitmap(new Blob([bytes], { type }), BITMAP_OPTIONS);
+    bitmaps.push(bitmap);
+    return bitmap;
+  };
+  const residual = async ({ target, payload, media_type }) => {
+    const [, , width, height] = target;
+    const low = await decode(payload, media_type);
+    const planes = low.height / height;
+    if (low.width !== width || (planes !== 1 && planes !== 2)) {
+      throw new Error(`A residual of ${low.width}x${low.height} came for ${width}x${height}.`);
+    }
+    const high = planes === 2 ? await createImageBitmap(low, 0, height, width, height) : null;
+    if (high) bitmaps.push(high);
+    return { target, low, high };
+  };
+  const parts = frame.own
+    ? [decode(frame.own, frame.media_type), ...frame.residuals.map(residual)]
+    : [frame.picture, frame.base].map((part) => part && decode(part, frame.media_type));
+  const results = await Promise.allSettled(parts);
   const failure = results.find((result) => result.status === "rejected");
-  const pieces = results.flatMap((result) => (result.status === "fulfilled" ? [result.value] : []));
   if (failure) {
-    closePieces(pieces);
+    closeAll({ bitmaps });
     throw failure.reason;
   }
-  return pieces;
+  const [first, ...rest] = results.map((result) => result.value);
+  if (frame.own) return { own: first, residuals: rest, bitmaps };
+  return { picture: first, base: rest[0], bitmaps };
 }
 
 /**
  * Free the memory of decoded images at once; the garbage collector may take seconds.
- * @param {Piece[]} pieces
+ * @param {{bitmaps: ImageBitmap[]}} decoded
  */
-export function closePieces(pieces) {
-  for (const piece of pieces) piece.bitmap.close();
-}
-
-/**
- * @param {Frame} frame
- * @param {Tile} tile
- * @param {LayerName} layer
- * @returns {Promise<Piece>}
- */
-async function decodeTile(frame, tile, layer) {
-  const isBase = layer === "base" || tile.enhanced === null;
-  const [offset, length] = isBase ? tile.base : tile.enhanced;
-  const type = isBase ? tile.base_media_type : tile.media_type;
-  const blob = new Blob([frame.payloads.subarray(offset, offset + length)], { type });
-  return { tile, isBase, bitmap: await createImageBitmap(blob, BITMAP_OPTIONS) };
+export function closeAll({ bitmaps }) {
+  for (const bitmap of bitmaps) bitmap.close();
 }

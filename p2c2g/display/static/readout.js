@@ -8,6 +8,10 @@
  * @property {{p50: number, p99: number}} [latency_ms]
  * @property {{complete: number, degraded: number, dropped: number}} [frames]
  * @property {{id: string, queue: string, chunks: number}[]} [peers]
+ * @property {Record<string, number>} [methods] what peers ran, and of which share of the chunks
+ * @property {{base: number, enhanced: number}} [psnr_db] by comparison with an original
+ * @property {number} [mbps_up] megabits a second to the peers
+ * @property {number} [mbps_down] and back
  */
 
 const KEPT = 96;
@@ -58,6 +62,29 @@ export class Readout {
     document.getElementById("peers-group").title = (stats.peers ?? [])
       .map(({ id, queue, chunks }) => `${id} (${queue}): ${whole.format(chunks)} chunks`)
       .join("\n");
+    this.write("up", say(tenth, stats.mbps_up));
+    this.write("down", say(tenth, stats.mbps_down));
+    document.getElementById("rate-group").hidden = stats.mbps_up === undefined;
+    for (const name of ["base", "enhanced"]) {
+      const found = stats.psnr_db?.[name];
+      this.write(`${name}-db`, found === undefined ? "" : `${tenth.format(found)} dB`);
+    }
+    this.showMethods(Object.entries(stats.methods ?? {}));
+  }
+
+  /**
+   * Show what the peers ran most, and all of it where one looks closer.
+   * @param {[string, number][]} methods
+   */
+  showMethods(methods) {
+    const shares = methods
+      .sort(([, one], [, other]) => other - one)
+      .map(([name, share]) => [name, `${whole.format(100 * share)} %`]);
+    const group = document.getElementById("methods-group");
+    group.hidden = shares.length === 0;
+    group.title = `What the peers ran\n${shares.map((each) => each.join(": ")).join("\n")}`;
+    this.write("method", shares[0]?.[0] ?? "–");
+    this.write("method-share", shares.length > 1 ? shares[0][1] : "");
   }
 
   /**

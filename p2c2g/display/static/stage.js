@@ -1,168 +1,136 @@
 /**
- * The stage: two back layers (base and enhanced) and the one canvas that people see.
- *
- * Images are decoded first and drawn into a back layer once they are all there; the
- * visible canvas is then painted in one go, so that it never holds parts of two frames.
+ * The stage: where pictures are seen.  A graphics card draws them on one canvas; where there is
+ * none, the session's own pictures are painted on another.  Either is changed in one go, so that
+ * it never holds parts of two frames.
  */
 
-import { closePieces, decodeLayer } from "./frames.js";
+import { Composer } from "./composer.js";
+import { closeAll } from "./frames.js";
 
 /** @typedef {import("./frames.js").Frame} Frame */
-/** @typedef {import("./frames.js").LayerName} LayerName */
-/** @typedef {import("./frames.js").Piece} Piece */
-/** @typedef {Map<LayerName, Piece[]>} Decoded */
-
-/** One back layer: a whole frame, unseen. */
-class Layer {
-  constructor() {
-    this.canvas = new OffscreenCanvas(1, 1);
-    this.context = this.canvas.getContext("2d", { alpha: false });
-    /** @type {Frame | null} */
-    this.frame = null;
-  }
-
-  /**
-   * Paint all pieces of a frame, and free them.
-   * @param {Frame} frame
-   * @param {Piece[]} pieces
-   */
-  paint(frame, pieces) {
-    const [width, height] = frame.output;
-    if (this.canvas.width !== width || this.canvas.height !== height) {
-      this.canvas.width = width;
-      this.canvas.height = height;
-    }
-    for (const piece of pieces) {
-      if (piece.isBase) this.paintBase(piece);
-      else this.context.drawImage(piece.bitmap, ...piece.tile.target);
-    }
-    closePieces(pieces);
-    this.frame = frame;
-  }
-
-  /**
-   * Paint a source chunk over its target.  All of it is drawn and the rest clipped off, so
-   * that its halo feeds the scaler and no seam shows between two chunks.
-   * @param {Piece} piece
-   */
-  paintBase({ tile, bitmap }) {
-    const [x, y, width, height] = tile.target;
-    const [cropX, cropY, cropWidth, cropHeight] = tile.base_crop;
-    const scaleX = width / cropWidth;
-    const scaleY = height / cropHeight;
-    const { context } = this;
-    context.save();
-    context.beginPath();
-    context.rect(x, y, width, height);
-    context.clip();
-    context.imageSmoothingEnabled = true;
-    context.imageSmoothingQuality = "low"; // bilinear: quick, and softer than the session's own
-    context.drawImage(
-      bitmap,
-      x - cropX * scaleX,
-      y - cropY * scaleY,
-      bitmap.width * scaleX,
-      bitmap.height * scaleY,
-    );
-    context.restore();
-  }
-}
+/** @typedef {import("./frames.js").Decoded} Decoded */
 
 /** What is seen, and the comparison's divider. */
 export class Stage {
-  /** @param {HTMLCanvasElement} canvas */
-  constructor(canvas) {
-    this.canvas = canvas;
-    this.context = canvas.getContext("2d", { alpha: false });
-    this.layers = { base: new Layer(), enhanced: new Layer() };
+  /**
+   * @param {HTMLCanvasElement} painted shows what the session composed
+   * @param {HTMLCanvasElement} drawn shows what this browser composes
+   * @param {() => void} changed what it wants of the session is not what it was
+   * @param {"card" | "software" | "off"} by what may draw
+   */
+  constructor(painted, drawn, changed, by) {
+    this.painted = painted;
+    this.context = painted.getContext("2d", { alpha: false });
+    this.drawn = drawn;
+    this.changed = changed;
+    this.composer = by === "off" ? null : Composer.create(drawn, { software: by === "software" });
     /** @type {Frame | null} the frame that is seen */
     this.frame = null;
+    /** @type {Decoded | null} its images, where it is painted */
+    this.images = null;
     /** Share of the width, from the left, that shows the base layer. */
     this.divider = 0;
-  }
-
-  /**
-   * The layers that can be seen at the divider's position.
-   * @returns {LayerName[]}
-   */
-  get needed() {
-    if (this.divider <= 0) return ["enhanced"];
-    return this.divider >= 1 ? ["base"] : ["base", "enhanced"];
-  }
-
-  /**
-   * Decode what is needed of a frame, without showing anything.
-   * @param {Frame} frame
-   * @returns {Promise<Decoded>}
-   */
-  async decode(frame) {
-    const names = this.needed;
-    const results = await Promise.allSettled(names.map((name) => decodeLayer(frame, name)));
-    const decoded = new Map();
-    results.forEach((result, index) => {
-      if (result.status === "fulfilled") decoded.set(names[index], result.value);
+    drawn.addEventListener("webglcontextlost", (event) => {
+      event.preventDefault(); // only then may it come back
+      this.stopDrawing();
     });
-    const failure = results.find((result) => result.status === "rejected");
-    if (failure) {
-      this.discard(decoded);
-      throw failure.reason;
-    }
-    return decoded;
+    drawn.addEventListener("webglcontextrestored", () => {
+      this.composer = Composer.create(drawn, { software: true }); // it did once
+      this.changed();
+    });
   }
 
-  /** @param {Decoded} decoded */
-  discard(decoded) {
-    for (const pieces of decoded.values()) closePieces(pieces);
+  /** @returns {{draws: boolean, base: boolean}} what the session is to send */
+  get wish() {
+    return { draws: this.composer !== null, base: this.divider > 0 };
   }
 
   /**
    * Show a frame, whole.
    * @param {Frame} frame
-   * @param {Decoded} decoded
+   * @param {Decoded} decoded is closed when it is no longer needed
+   * @throws {Error} where it cannot be drawn
    */
   show(frame, decoded) {
-    for (const [name, pieces] of decoded) this.layers[name].paint(frame, pieces);
-    const [width, height] = frame.output;
-    if (this.canvas.width !== width || this.canvas.height !== height) {
-      this.canvas.width = width;
-      this.canvas.height = height;
-      this.canvas.parentElement.style.setProperty("--ratio", String(width / height));
+    if (frame.own) {
+      try {
+        this.draw(frame, decoded);
+      } finally {
+        closeAll(decoded);
+      }
+      this.keep(null);
+    } else {
+      this.keep(decoded);
     }
+    const [width, height] = frame.output;
+    if (!frame.own && (this.painted.width !== width || this.painted.height !== height)) {
+      this.painted.width = width;
+      this.painted.height = height;
+    }
+    this.painted.parentElement.style.setProperty("--ratio", String(width / height));
+    this.painted.hidden = Boolean(frame.own);
+    this.drawn.hidden = !frame.own;
     this.frame = frame;
-    this.compose();
+    this.compare(this.divider);
   }
 
   /**
-   * Move the divider, and decode the layer that it uncovers of the frame that is seen.
+   * Move the divider.
    * @param {number} divider from 0 (all enhanced) to 1 (all base)
    */
-  async compare(divider) {
+  compare(divider) {
+    const { wish } = this;
     this.divider = Math.min(1, Math.max(0, divider));
-    this.compose();
-    const { frame } = this;
-    if (!frame || this.needed.every((name) => this.layers[name].frame === frame)) return;
-    const decoded = await this.decode(frame);
-    // A newer frame may have been shown meanwhile: an older one must not come back.
-    if (this.frame === frame) this.show(frame, decoded);
-    else this.discard(decoded);
+    if (this.wish.base !== wish.base) this.changed();
+    if (!this.frame) return;
+    if (this.frame.own) this.composer?.show(this.divider);
+    else this.paint();
   }
 
-  /** Paint the visible canvas from the layers of the frame that is seen. */
-  compose() {
-    const { base, enhanced } = this.layers;
-    const { width, height } = this.canvas;
-    const hasBase = base.frame !== null && base.frame === this.frame;
-    const hasEnhanced = enhanced.frame !== null && enhanced.frame === this.frame;
-    if (!hasBase && !hasEnhanced) return;
-    let edge = Math.round(this.divider * width);
-    if (!hasBase) edge = 0;
-    if (!hasEnhanced) edge = width;
+  /** Show nothing more of a session that is gone, once the next one's first picture is there. */
+  forget() {
+    this.frame = null;
+  }
+
+  /** @param {Frame} frame @param {Decoded} decoded */
+  draw({ terms }, { own, residuals }) {
+    const { composer } = this;
+    if (!composer || !terms) throw new Error("This browser does not draw any more.");
+    try {
+      if (composer.terms !== terms) composer.configure(terms);
+    } catch (error) {
+      this.stopDrawing();
+      throw error;
+    }
+    composer.begin();
+    composer.source(own);
+    for (const { target, low, high } of residuals) composer.residual(target, low, high);
+    composer.compose();
+  }
+
+  /** Leave it to the session. */
+  stopDrawing() {
+    if (!this.composer) return;
+    this.composer = null;
+    this.changed();
+  }
+
+  /** @param {Decoded | null} images of the frame that is seen */
+  keep(images) {
+    if (this.images) closeAll(this.images);
+    this.images = images;
+  }
+
+  /** Paint the canvas from the images of the frame that is seen. */
+  paint() {
+    const { picture, base } = this.images;
+    const { width, height } = this.painted;
+    // The base comes with the next picture, once there is a divider.
+    const edge = base ? Math.round(this.divider * width) : 0;
     if (edge < width) {
       const rest = width - edge;
-      this.context.drawImage(enhanced.canvas, edge, 0, rest, height, edge, 0, rest, height);
+      this.context.drawImage(picture, edge, 0, rest, height, edge, 0, rest, height);
     }
-    if (edge > 0) {
-      this.context.drawImage(base.canvas, 0, 0, edge, height, 0, 0, edge, height);
-    }
+    if (edge > 0) this.context.drawImage(base, 0, 0, edge, height, 0, 0, edge, height);
   }
 }

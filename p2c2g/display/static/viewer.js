@@ -1,7 +1,7 @@
 /** The viewer's page: wires the link, the stage, the controls and the readout. */
 
 import { Comparison } from "./comparison.js";
-import { readFrame } from "./frames.js";
+import { closeAll, decodeFrame, readFrame } from "./frames.js";
 import { Link } from "./link.js";
 import { Readout } from "./readout.js";
 import { Stage } from "./stage.js";
@@ -12,32 +12,45 @@ const STALL_MS = 1000;
 const FAILURE_SHOWN_MS = 3000;
 
 const byId = (id) => document.getElementById(id);
-const stage = new Stage(byId("screen"));
+// For tests, and for those whose card draws wrongly: ?composer=software or ?composer=off.
+const composer = new URLSearchParams(location.search).get("composer");
+const stage = new Stage(byId("screen"), byId("drawn"), () => link.say(stage.wish), composer ?? "card");
 const readout = new Readout();
 
 /**
  * Frames on their way to the screen, oldest first.  The session keeps it to two.
- * @type {{frame: Frame, decoded: import("./stage.js").Decoded | null, failed: boolean}[]}
+ * @type {{frame: Frame, decoded: import("./frames.js").Decoded | null, failed: boolean}[]}
  */
 let queue = [];
 let flipping = 0;
+/** @type {import("./composer.js").Terms | null} */
+let terms = null;
 let lastNumber = -1;
+let shownNumber = -1;
 let lastShownAt = 0;
 let failedAt = -Infinity;
-/** @type {"connecting" | "live" | "lost" | "ended"} */
+/** @type {"connecting" | "live" | "lost" | "refused" | "ended"} */
 let state = "connecting";
 let closeReason = "";
 let advice = ""; // what the session says of its source
 
-const link = new Link(`${location.protocol.replace("http", "ws")}//${location.host}/ws`, {
+// Beside the page, wherever a proxy has put it.
+const address = new URL("ws", location.href);
+address.protocol = location.protocol.replace("http", "ws");
+
+const link = new Link(address, {
   open() {
     clearQueue();
-    lastNumber = -1;
+    lastNumber = shownNumber = -1;
     lastShownAt = performance.now();
-    stage.frame = null;
+    stage.forget();
+    link.say(stage.wish);
     setState("live");
   },
   picture: receive,
+  terms(next) {
+    terms = next;
+  },
   stats(stats) {
     advice = stats.notice ?? "";
     readout.show(stats);
@@ -50,6 +63,10 @@ const link = new Link(`${location.protocol.replace("http", "ws")}//${location.ho
     // A refused retry does not make an ended session a lost connection.
     setState(ended || (state === "ended" && !reason) ? "ended" : "lost");
   },
+  refused(why) {
+    closeReason = why;
+    setState("refused");
+  },
 });
 
 /**
@@ -57,17 +74,17 @@ const link = new Link(`${location.protocol.replace("http", "ws")}//${location.ho
  * @param {ArrayBuffer} buffer
  */
 function receive(buffer) {
-  const frame = readFrame(buffer);
-  if (frame.number <= lastNumber) return;
+  const frame = readFrame(buffer, terms);
+  // The same once more, where what was wanted has changed.
+  if (frame.number < lastNumber) return;
   lastNumber = frame.number;
   const entry = { frame, decoded: null, failed: false };
   queue.push(entry);
-  stage
-    .decode(frame)
+  decodeFrame(frame)
     .then(
       (decoded) => {
         if (queue.includes(entry)) entry.decoded = decoded;
-        else stage.discard(decoded); // the link was lost meanwhile
+        else closeAll(decoded); // the link was lost meanwhile
       },
       () => {
         entry.failed = true;
@@ -86,26 +103,33 @@ function flip() {
     const entry = queue.shift();
     if (entry.failed) {
       failedAt = performance.now();
-      link.answer({ failed: entry.frame.number });
+      link.say({ failed: entry.frame.number });
       continue;
     }
-    if (next) stage.discard(next.decoded);
+    if (next) closeAll(next.decoded);
     next = entry;
   }
   if (!next) return;
   const { frame, decoded } = next;
-  stage.show(frame, decoded);
+  try {
+    stage.show(frame, decoded);
+  } catch {
+    link.say({ failed: frame.number }); // from now on the session draws
+    return;
+  }
   lastShownAt = performance.now();
-  readout.shown(frame, lastShownAt);
-  link.answer({ shown: frame.number });
+  link.say({ shown: frame.number });
   refresh();
+  if (frame.number === shownNumber) return;
+  shownNumber = frame.number;
+  readout.shown(frame, lastShownAt);
   window.dispatchEvent(
     new CustomEvent("p2c2g:shown", { detail: { number: frame.number, state: frame.state } }),
   );
 }
 
 function clearQueue() {
-  for (const entry of queue) if (entry.decoded) stage.discard(entry.decoded);
+  for (const entry of queue) if (entry.decoded) closeAll(entry.decoded);
   queue = [];
 }
 
@@ -138,6 +162,7 @@ function refresh() {
     connecting: ["Connecting", "Looking for the session."],
     live: ["Connected", "Waiting for the first picture."],
     lost: ["Connection lost", `${closeReason || "The session does not answer."}${last} Trying again.`],
+    refused: ["Not connected", closeReason],
     ended: ["Session ended", `The session has closed.${last} Looking for the next one.`],
   }[state];
   write("overlay-title", says[0]);
@@ -155,9 +180,7 @@ function write(id, text) {
 }
 
 const comparison = new Comparison(byId("picture"), byId("divider"), (divider) => {
-  stage.compare(divider).catch(() => {
-    failedAt = performance.now();
-  });
+  stage.compare(divider);
 });
 
 function toggleFullscreen() {
@@ -175,7 +198,7 @@ document.addEventListener("fullscreenchange", () => {
 });
 byId("fullscreen").addEventListener("click", toggleFullscreen);
 byId("info").addEventListener("click", toggleReadout);
-byId("retry").addEventListener("click", () => link.connect());
+byId("retry").addEventListener("click", () => link.retry());
 
 const keys = { b: () => comparison.next(), f: toggleFullscreen, i: toggleReadout };
 window.addEventListener("keydown", (event) => {
@@ -195,4 +218,5 @@ for (const name of ["pointermove", "pointerdown", "keydown", "focusin"]) {
 
 setInterval(refresh, 250);
 wake();
+comparison.start();
 link.connect();
