@@ -20,8 +20,8 @@ from p2c2g.media.methods import NETWORKS
 from p2c2g_workers.engine import Done, Engine, Work
 from p2c2g_workers.probe.speeds import QUALITY, SIZE, chunk
 
-#: Most levels that a residual may differ from the CPU's where the codec is lossless: OpenCL's bicubic
-#: is 1 level off, which sharpening makes 3, and a net in half precision was 1.
+#: Most levels that a residual may differ from the CPU's where the codec is lossless: OpenCL's
+#: bicubic is 1 level off, which sharpening makes 3, and a net in half precision was 1.
 LEVELS = 5
 #: Most levels that residuals may differ on average after a lossy codec, whose decoders differ too:
 #: half of what the trial's are, and twice what came of one level of noise in the chunk.
