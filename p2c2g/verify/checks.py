@@ -61,7 +61,7 @@ _AROUND = 2
 _PARTS = 4
 #: More energy is tolerated where means of cells may change, and where a step scales down by leaving
 #: pixels out.
-_FREE, _ALIASED = 1.5, 1.5
+_FREE, _ALIASED = 3.0, 1.5
 #: What a game's own net makes of pictures that it was never taught may be further off.  An
 #: honest peer must not pay for it.
 _OWN, _OWN_LOSSLESS = 1.5, 3.0
