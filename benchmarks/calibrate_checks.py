@@ -148,8 +148,10 @@ def fit(asked: Asked) -> None:
                 form = _form(name, quality, gain, in_colour=in_colour)
                 for at, ratio in enumerate(ratios(sample, through(residual, form), form)):
                     kept[at].see(ratio, sample, least=at == 3)
-    for kind, by_quality in worst.items():
-        limits = (0.0, MIN_BIAS, 0.0, MAX_PLACE, MIN_BESIDE)
+    # What passes without loss passes with it.
+    start = dict.fromkeys((False, True), (0.0, MIN_BIAS, 0.0, MAX_PLACE, MIN_BESIDE))
+    for kind, by_quality in sorted(worst.items(), key=lambda row: row[0][0] != "lossless"):
+        limits = start[kind[1]]
         rows: list[str] = []
         # From the best quality down: a worse one is never judged more strictly.
         for quality, kept in reversed(by_quality.items()):
@@ -163,6 +165,8 @@ def fit(asked: Asked) -> None:
             )
             asked.console.print(f"# {kind} {quality}: {'; '.join(map(str, kept))}")
             rows.append(f"{quality}: Limits({', '.join(f'{limit:.2f}' for limit in limits)})")
+        if kind[0] == "lossless":
+            start[kind[1]] = limits
         asked.console.print(f'("{kind[0]}", {kind[1]}): {{{", ".join(reversed(rows))}}},')
 
 

@@ -61,15 +61,15 @@ _AROUND = 2
 _PARTS = 4
 #: More energy is tolerated where means of cells may change, and where a step scales down by leaving
 #: pixels out.
-_FREE, _ALIASED = 1.5, 1.5
+_FREE, _ALIASED = 3.0, 1.5
 #: What a game's own net makes of pictures that it was never taught may be further off.  An
 #: honest peer must not pay for it.
 _OWN, _OWN_LOSSLESS = 1.5, 3.0
-#: What it takes to tell a place: cells, and more to tell one beside it; variance of the root of
-#: contrast; and that of energy, or its mean.
-_FEW, _FEW_BESIDE, _STRUCTURE, _VARIED, _MUCH = 32, 400, 0.5, 0.05, 0.5
+#: What it takes to tell a place: cells; variance of the root of contrast; and that of energy, or
+#: its mean.
+_FEW, _STRUCTURE, _VARIED, _MUCH = 400, 0.5, 0.05, 0.5
 #: Standard errors for which doubt is given.
-_DOUBT = 3.0
+_DOUBT = 4.0
 #: Cells by which a residual is moved to see whether it fits better.
 _ASIDE = [(x * by, y * by) for by in (1, 2) for x, y in ((1, 0), (-1, 0), (0, 1), (0, -1))]
 
@@ -265,7 +265,7 @@ def _placed(energy: _Map, contrast: _Map) -> tuple[float, float]:
     whole = sqrt(power * structure) or 1.0
     place = float(np.vdot(here, there)) / whole
     beside = -1.0
-    for x, y in _ASIDE if count >= _FEW_BESIDE else ():
+    for x, y in _ASIDE:
         moved, under = _overlap(here, x, y), _overlap(there, -x, -y)
         if moved.size:
             both = float(np.vdot(moved, under)) / whole * count / moved.size

@@ -1,9 +1,10 @@
 """How far an honest residual may be from its source: measured, by codec and quality of the form.
 
-Written by ``python benchmarks/calibrate_checks.py fit``: the worst of thousands of honest
-chunks of games, a pattern, text and noise, through every operation and by every quality of the
-way up from 30 on, with a margin.  A worse quality is never judged more strictly than a better
-one.
+Energy, bias and block are from ``python benchmarks/calibrate_checks.py fit``: the worst of some
+hundred honest chunks of games, a pattern, text and noise, through every operation and by every
+quality of the way up from 30 on, with a margin; block was widened where ``alarms`` refused honest
+ones on other pictures.  Place and beside are what ``alarms`` saw no honest one reach.  A worse
+quality is never judged more strictly than a better one.
 """
 
 from __future__ import annotations
@@ -34,64 +35,64 @@ class Limits:
 #: By codec and whether it is in colour: quality, and its limits; in between they are interpolated.
 LIMITS: dict[tuple[str, bool], dict[int, Limits]] = {
     ("jpeg", False): {
-        1: Limits(0.60, 0.30, 1.24, -0.10, 0.30),
-        10: Limits(0.60, 0.30, 1.24, -0.10, 0.30),
-        30: Limits(0.60, 0.30, 1.24, 0.10, 0.10),
-        50: Limits(0.60, 0.30, 0.93, 0.20, 0.05),
-        75: Limits(0.60, 0.30, 0.93, 0.20, 0.05),
-        90: Limits(0.60, 0.30, 0.93, 0.20, 0.05),
-        100: Limits(0.59, 0.30, 0.84, 0.20, 0.05),
+        1: Limits(0.60, 0.30, 1.35, -0.10, 0.30),
+        10: Limits(0.60, 0.30, 1.35, -0.10, 0.30),
+        30: Limits(0.60, 0.30, 1.35, 0.00, 0.10),
+        50: Limits(0.60, 0.30, 1.35, 0.10, 0.05),
+        75: Limits(0.60, 0.30, 1.35, 0.10, 0.05),
+        90: Limits(0.60, 0.30, 1.35, 0.10, 0.05),
+        100: Limits(0.59, 0.30, 1.35, 0.10, 0.05),
     },
     ("jpeg", True): {
-        1: Limits(0.48, 0.30, 0.88, -0.10, 0.30),
-        10: Limits(0.48, 0.30, 0.88, -0.10, 0.30),
-        30: Limits(0.48, 0.30, 0.88, 0.10, 0.10),
-        50: Limits(0.48, 0.30, 0.88, 0.20, 0.05),
-        75: Limits(0.48, 0.30, 0.88, 0.20, 0.05),
-        90: Limits(0.48, 0.30, 0.88, 0.20, 0.05),
-        100: Limits(0.48, 0.30, 0.88, 0.20, 0.05),
+        1: Limits(0.49, 0.30, 1.40, -0.10, 0.30),
+        10: Limits(0.49, 0.30, 1.40, -0.10, 0.30),
+        30: Limits(0.49, 0.30, 1.40, 0.00, 0.10),
+        50: Limits(0.49, 0.30, 1.40, 0.10, 0.05),
+        75: Limits(0.49, 0.30, 1.40, 0.10, 0.05),
+        90: Limits(0.49, 0.30, 1.40, 0.10, 0.05),
+        100: Limits(0.49, 0.30, 1.40, 0.10, 0.05),
     },
     ("webp", False): {
-        1: Limits(0.55, 0.49, 1.33, -0.10, 0.30),
-        10: Limits(0.49, 0.49, 1.33, -0.10, 0.30),
-        30: Limits(0.39, 0.30, 1.00, 0.10, 0.10),
-        50: Limits(0.39, 0.30, 0.62, 0.20, 0.05),
-        75: Limits(0.39, 0.30, 0.62, 0.20, 0.05),
-        90: Limits(0.39, 0.30, 0.62, 0.20, 0.05),
-        100: Limits(0.39, 0.30, 0.61, 0.20, 0.05),
+        1: Limits(0.59, 0.49, 1.35, -0.10, 0.30),
+        10: Limits(0.59, 0.49, 1.35, -0.10, 0.30),
+        30: Limits(0.59, 0.30, 1.35, 0.00, 0.10),
+        50: Limits(0.59, 0.30, 1.35, 0.10, 0.05),
+        75: Limits(0.59, 0.30, 1.35, 0.10, 0.05),
+        90: Limits(0.59, 0.30, 1.35, 0.10, 0.05),
+        100: Limits(0.59, 0.30, 1.35, 0.10, 0.05),
     },
     ("webp", True): {
-        1: Limits(0.34, 0.34, 1.29, -0.10, 0.30),
-        10: Limits(0.34, 0.34, 1.29, -0.10, 0.30),
-        30: Limits(0.32, 0.30, 0.57, 0.10, 0.10),
-        50: Limits(0.32, 0.30, 0.46, 0.20, 0.05),
-        75: Limits(0.32, 0.30, 0.46, 0.20, 0.05),
-        90: Limits(0.32, 0.30, 0.46, 0.20, 0.05),
-        100: Limits(0.32, 0.30, 0.45, 0.20, 0.05),
+        1: Limits(0.49, 0.34, 1.40, -0.10, 0.30),
+        10: Limits(0.49, 0.34, 1.40, -0.10, 0.30),
+        30: Limits(0.49, 0.30, 1.40, 0.00, 0.10),
+        50: Limits(0.49, 0.30, 1.40, 0.10, 0.05),
+        75: Limits(0.49, 0.30, 1.40, 0.10, 0.05),
+        90: Limits(0.49, 0.30, 1.40, 0.10, 0.05),
+        100: Limits(0.49, 0.30, 1.40, 0.10, 0.05),
     },
     ("avif", False): {
-        1: Limits(0.39, 0.30, 0.95, -0.10, 0.30),
-        10: Limits(0.39, 0.30, 0.95, -0.10, 0.30),
-        30: Limits(0.39, 0.30, 0.95, 0.10, 0.10),
-        50: Limits(0.39, 0.30, 0.95, 0.20, 0.05),
-        75: Limits(0.39, 0.30, 0.95, 0.20, 0.05),
-        90: Limits(0.39, 0.30, 0.66, 0.20, 0.05),
-        100: Limits(0.39, 0.30, 0.61, 0.20, 0.05),
+        1: Limits(0.59, 0.30, 1.35, -0.10, 0.30),
+        10: Limits(0.59, 0.30, 1.35, -0.10, 0.30),
+        30: Limits(0.59, 0.30, 1.35, 0.00, 0.10),
+        50: Limits(0.59, 0.30, 1.35, 0.10, 0.05),
+        75: Limits(0.59, 0.30, 1.35, 0.10, 0.05),
+        90: Limits(0.59, 0.30, 1.35, 0.10, 0.05),
+        100: Limits(0.59, 0.30, 1.35, 0.10, 0.05),
     },
     ("avif", True): {
-        1: Limits(0.32, 0.30, 0.89, -0.10, 0.30),
-        10: Limits(0.32, 0.30, 0.89, -0.10, 0.30),
-        30: Limits(0.32, 0.30, 0.89, 0.10, 0.10),
-        50: Limits(0.32, 0.30, 0.86, 0.20, 0.05),
-        75: Limits(0.32, 0.30, 0.86, 0.20, 0.05),
-        90: Limits(0.32, 0.30, 0.86, 0.20, 0.05),
-        100: Limits(0.32, 0.30, 0.70, 0.20, 0.05),
+        1: Limits(0.49, 0.30, 1.40, -0.10, 0.30),
+        10: Limits(0.49, 0.30, 1.40, -0.10, 0.30),
+        30: Limits(0.49, 0.30, 1.40, 0.00, 0.10),
+        50: Limits(0.49, 0.30, 1.40, 0.10, 0.05),
+        75: Limits(0.49, 0.30, 1.40, 0.10, 0.05),
+        90: Limits(0.49, 0.30, 1.40, 0.10, 0.05),
+        100: Limits(0.49, 0.30, 1.40, 0.10, 0.05),
     },
     ("lossless", False): {
-        100: Limits(0.59, 0.30, 0.80, 0.20, 0.05),
+        100: Limits(0.59, 0.30, 1.35, 0.10, 0.05),
     },
     ("lossless", True): {
-        100: Limits(0.49, 0.30, 0.97, 0.20, 0.05),
+        100: Limits(0.49, 0.30, 1.40, 0.10, 0.05),
     },
 }
 
