@@ -39,6 +39,8 @@ LUMA = (29, 150, 77)
 #: Largest gain: at most 15 levels either way are left.
 MAX_GAIN = 8
 _NOTHING = 128
+#: Pixels of a cell of which a sum fits in 16 bits.
+_SMALL = 64
 
 
 def difference(enhanced: Pixels, base: Pixels, cell: Size, *, in_colour: bool = False) -> Residual:
@@ -64,10 +66,21 @@ def levelled(change: NDArray[np.int16], cell: Size) -> Residual:
     """Return what is known to be added to luma, without the means of the cells.
 
     Args:
-        change: ``(height, width)`` whole levels; a part has to begin at a cell.
+        change: ``(height, width)`` whole levels, from -510 to 510; a part has to begin at a cell.
         cell: of the session's scale.
     """
-    return _without_means(change, cell, 0)[:, :, None]
+    if cell == Size(1, 1):
+        return change[:, :, None].copy()
+    parts = cells.apart(change, cell)
+    count = len(parts)
+    # Whole levels: the mean alone is rounded, once a cell.
+    total: NDArray[Any] = parts[0].astype(np.int16 if count <= _SMALL else np.int32)
+    for one in parts[1:]:
+        total += one
+    mean = cells.divided(count // 2 - total, count).astype(np.int16, copy=False)
+    for one in parts:
+        one += mean
+    return cells.together(parts, cell, change.shape)[:, :, None]
 
 
 def luma(colours: Sequence[Any]) -> Pixels:
