@@ -100,8 +100,8 @@ class OwnSession:
         return self._working + (self._next is not None)
 
     def live(self) -> dict[str, Any]:
-        """Return the figures of the last seconds."""
-        return self.tally.live(self._clock(), self.frames_in_flight)
+        """Return the figures of the last seconds, and that they are this machine's own."""
+        return {**self.tally.live(self._clock(), self.frames_in_flight), "by": "here"}
 
     @property
     def every(self) -> int:

@@ -216,6 +216,10 @@ def test_what_peers_run_and_the_bit_rate_are_shown_where_the_session_says_them(h
         stats["methods"] = {"ml-tiny": 1.0}
         expect(page.locator("#method")).to_have_text("ml-tiny")
         expect(page.locator("#method-share")).to_have_text("")
+        # Where no peer takes part, the picture is not said to be theirs.
+        stats["by"] = "here"
+        expect(page.locator(".tag-enhanced")).to_have_text("Enhanced here35.1 dB")
+        expect(page.get_by_role("button", name="Enhanced here", exact=True)).to_be_visible()
 
 
 @pytest.mark.parametrize("size", [(844, 390), (667, 375), (932, 430), (740, 320)])

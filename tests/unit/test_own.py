@@ -114,6 +114,7 @@ def test_it_shows_what_the_pool_would_show() -> None:
     [tile] = picture.tiles
     assert tile.residual is not None
     assert EXACT.decode(tile.residual, plan.output).any()
+    assert screen.session.live()["by"] == "here"
     figures = screen.session.figures()
     assert figures["frames"] == {"captured": 1, "complete": 1, "degraded": 0, "dropped": 0}
     assert figures["bytes"]["up"]["total"] == 0

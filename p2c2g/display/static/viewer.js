@@ -53,6 +53,7 @@ const link = new Link(address, {
   },
   stats(stats) {
     advice = stats.notice ?? "";
+    nameEnhanced(stats.by === "here" ? "Enhanced here" : "With peers");
     readout.show(stats);
   },
   closed(ended, reason) {
@@ -131,6 +132,16 @@ function flip() {
 function clearQueue() {
   for (const entry of queue) if (entry.decoded) closeAll(entry.decoded);
   queue = [];
+}
+
+/**
+ * Say who makes the enhanced picture.
+ * @param {string} name
+ */
+function nameEnhanced(name) {
+  for (const element of document.querySelectorAll("[data-by]")) {
+    if (element.textContent !== name) element.textContent = name;
+  }
 }
 
 /** @param {typeof state} next */
