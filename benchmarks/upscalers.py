@@ -59,6 +59,8 @@ FREE: dict[str, Upscaler] = {
     "bicubic": partial(doubled, text="upscale:2:bicubic"),
     **RIVALS,
 }
+#: What a game's name ends in where the game itself drew both sizes.
+TRUE = ", true pairs"
 #: The part of a recording that the nets have not seen; as in ``training.__main__``.
 HELD = 0.2
 #: Runs of one frame, of which the median counts; one that takes this many seconds runs once.
@@ -184,10 +186,15 @@ def _milliseconds(work: Callable[[], object]) -> float:
 
 
 def table(rows: Sequence[Row]) -> str:
-    """Return the means over the games as a table in Markdown, and the gains game by game."""
+    """Return the means over the games as a table in Markdown, and the gains game by game.
+
+    True pairs are no part of the means.
+    """
     lines = ["| way | dB | SSIMULACRA2 | KiB up | KiB down | ms |", "|---|---|---|---|---|---|"]
     for name in dict.fromkeys(row.name for row in rows if not row.name.startswith("own ")):
-        own = [row for row in rows if row.name == name]
+        own = [row for row in rows if row.name == name and not row.game.endswith(TRUE)]
+        if not own:
+            continue
         cells = [
             f"{statistics.fmean(getattr(row, value) for row in own):{form}}"
             for value, form in (
@@ -251,7 +258,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     cv2.setNumThreads(1)
     try:
         folders = sorted(options.recordings.glob("*/"))
-        games = {folder.name: recorded(folder, options.frames) for folder in folders}
+        games = {
+            folder.name + TRUE * (folder / "small").is_dir(): recorded(folder, options.frames)
+            for folder in folders
+        }
         games = {name: pairs for name, pairs in games.items() if pairs}
         if not games:
             raise UsageError(

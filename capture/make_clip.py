@@ -58,8 +58,8 @@ def main() -> int:
     parser.add_argument("--demo", default="demo1", help="lump of the game's data")
     parser.add_argument("--large", type=Size.parse, default=Size(1280, 720), help="as it is drawn")
     parser.add_argument("--skip", type=float, default=5.0, help="seconds of play to pass over")
-    parser.add_argument("--seconds", type=float, default=10.0)
-    parser.add_argument("--crf", type=int, default=18, help="x264's quality; lower is better")
+    parser.add_argument("--seconds", type=float, default=9.0)
+    parser.add_argument("--crf", type=int, default=14, help="x264's quality; lower is better")
     args = parser.parse_args()
     args.output.parent.mkdir(parents=True, exist_ok=True)
     # Beside it first: a clip that breaks off must not cost the one that was there.

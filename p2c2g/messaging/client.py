@@ -7,9 +7,6 @@ from typing import Any, TypeAlias
 
 import redis
 from celery import Celery
-from redis.backoff import NoBackoff
-from redis.exceptions import ReadOnlyError
-from redis.retry import Retry
 
 from p2c2g.messaging import names, pools
 from p2c2g.settings import BrokerSettings, Settings
@@ -31,12 +28,10 @@ _ALIVE: dict[str, Any] = {"socket_keepalive": True, "socket_keepalive_options": 
 #: Of Celery's connections: seconds after which a broker that neither takes nor gives a byte
 #: counts as gone.
 TRANSPORT_OPTIONS: dict[str, Any] = {
-    "socket_timeout": 5.0, "socket_connect_timeout": 5.0, **_ALIVE
+    "socket_timeout": pools.PATIENCE, "socket_connect_timeout": pools.PATIENCE, **_ALIVE
 }  # fmt: skip
 #: Seconds that who would rather know soon, and asks again by itself, waits for the broker.
 SOCKET_TIMEOUT = 1.0
-#: The same of a worker's own client, so that it borrows the connections of Celery's.
-PATIENCE: float = TRANSPORT_OPTIONS["socket_timeout"]
 
 
 class _SharingClient(redis.Redis):
@@ -69,7 +64,7 @@ def redis_client(settings: Settings, timeout: float = SOCKET_TIMEOUT) -> Client:
     address, tls = broker.address(), broker.tls()
     options = {
         **_ALIVE,
-        **command_options(),
+        **pools.command_options(),
         "socket_timeout": timeout,
         "socket_connect_timeout": timeout,
         "db": address.database,
@@ -87,20 +82,6 @@ def redis_client(settings: Settings, timeout: float = SOCKET_TIMEOUT) -> Client:
     if tls is not None:
         options |= {"connection_class": redis.SSLConnection, **tls}
     return _SharingClient(host=host, port=port, **options)
-
-
-def command_options() -> dict[str, Any]:
-    """Return what holds for each connection that is borrowed for one command.
-
-    It is tried again at once and once, for a connection that the broker has closed meanwhile.
-    redis-py's own ten retries with growing pauses would find a broker that came back seconds
-    late; who needs it asks again by their own clock.
-    """
-    return {
-        "retry": Retry(NoBackoff(), 1),
-        # Who was made a replica meanwhile: the name may be another server's by now.
-        "retry_on_error": [ReadOnlyError],
-    }
 
 
 def sentinel_options(broker: BrokerSettings) -> dict[str, Any]:

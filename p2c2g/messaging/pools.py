@@ -15,15 +15,34 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 import redis
+from redis.backoff import NoBackoff
+from redis.exceptions import ReadOnlyError
+from redis.retry import Retry
 
 #: What tells two pools apart; the other options of connections are the same for all of a process.
 _MARKS = (
     "host", "port", "db", "username", "password", "socket_timeout", "socket_connect_timeout",
 )  # fmt: skip
 
+#: Seconds that Celery's commands wait for the broker, and a worker's own, so that they share.
+PATIENCE = 5.0
 _TIMEOUTS = ("socket_timeout", "socket_connect_timeout")
 #: Seconds that a socket waits at least: none would mean not at all.
 _LEAST = 0.01
+
+
+def command_options() -> dict[str, Any]:
+    """Return what holds for each connection that is borrowed for one command.
+
+    It is tried again at once and once, for a connection that the broker has closed meanwhile.
+    redis-py's own ten retries with growing pauses would find a broker that came back seconds
+    late; who needs it asks again by their own clock.
+    """
+    return {
+        "retry": Retry(NoBackoff(), 1),
+        # Who was made a replica meanwhile: the name may be another server's by now.
+        "retry_on_error": [ReadOnlyError],
+    }
 
 
 class SharedPool(redis.ConnectionPool):

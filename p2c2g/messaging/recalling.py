@@ -19,7 +19,6 @@ from kombu.utils.encoding import bytes_to_str
 from kombu.utils.json import dumps
 
 from p2c2g.messaging import envelope, names, pools
-from p2c2g.messaging.client import command_options
 from p2c2g.messaging.errors import BROKER_ERRORS
 
 logger = logging.getLogger(__name__)
@@ -43,7 +42,8 @@ class RecallingChannel(stock.Channel):
     of those that went back.  Once ``allowance``, in bytes, is used up, no more is asked for.
     """
 
-    keyprefix_fanout: str  # kombu's own
+    # kombu's own, of which it says no types.
+    keyprefix_fanout: str
     _pool: Any
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -71,7 +71,7 @@ class RecallingChannel(stock.Channel):
     def _connparams(self, asynchronous: bool = False) -> dict[str, Any]:
         parameters: dict[str, Any] = super()._connparams(asynchronous)
         # Who waits for messages must see that a connection is lost: a retry would wait on another.
-        return parameters if asynchronous else parameters | command_options()
+        return parameters if asynchronous else parameters | pools.command_options()
 
     def _disconnect_pools(self) -> None:
         pool, self._pool = self._pool, None

@@ -220,6 +220,8 @@ class Core(Generic[S, P]):
         self.tables.breakers.ban(banned)
         facts = tuple(facts)
         self.tables.presence.learn(facts, unread)
+        if self.tables.presence.is_alone(now):
+            self.tables.frames.hasten_all(now)
         sends: list[Send[S]] = []
         for peer in sorted(self.tables.router.learn(facts, now)):
             for observer in self.tables.observers:

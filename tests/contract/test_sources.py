@@ -12,6 +12,7 @@ import pytest
 
 from p2c2g.errors import SourceUnavailableError, UsageError
 from p2c2g.media.frame import Size
+from p2c2g_capture.ownnets import nets_of_clip
 from p2c2g_capture.sources import Source, open_source, shipped_clip
 from p2c2g_capture.sources.pattern import PatternSource, read_numbers
 from p2c2g_capture.sources.xvfb import VirtualDisplay
@@ -202,6 +203,9 @@ def test_the_shipped_clip_is_as_promised() -> None:
         assert Size(video.width, video.height) == Size(640, 360)
         assert container.duration is not None
         assert 8_000_000 <= container.duration <= 12_000_000
+    (net,) = nets_of_clip(path)
+    assert net.method == "ml-tiny"
+    assert net.card["db_over_best"] >= 1
 
 
 # --- names ------------------------------------------------------------------------------------

@@ -98,7 +98,7 @@ def test_without_a_heartbeat_nothing_is_told(
     lane: Lane, worker: MakeWorker, monitor: Monitor
 ) -> None:
     worker("-Q", "cpu", "--without-heartbeat")
-    other = worker("-Q", "other", "--heartbeat-interval", "1", name="other")
+    other = worker("-Q", "cpu", "--heartbeat-interval", "1", name="other")
     monitor.wait_for(lambda: monitor.seen.count("worker-heartbeat") >= 3)
     assert set(monitor.state.workers) == {other.name}
 

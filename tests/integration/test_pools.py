@@ -9,8 +9,9 @@ import pytest
 
 from p2c2g.messaging import pools
 from p2c2g.messaging.broker import Broker
-from p2c2g.messaging.client import PATIENCE, open_connection, redis_client
+from p2c2g.messaging.client import open_connection, redis_client
 from p2c2g.messaging.embedded import EmbeddedBroker
+from p2c2g.messaging.pools import PATIENCE
 from tests.lane import Lane, settings
 
 

@@ -34,6 +34,9 @@ from tests.pool import MakeWorker
 #: Frames that a source gives before it ends.
 FRAMES = 5
 
+#: However busy the machine is, no frame is passed over for a newer one.
+PATIENCE_MS = 20_000.0
+
 Play = Callable[..., tuple[str, P2C2GError | None]]
 
 
@@ -60,7 +63,10 @@ def play(broker: EmbeddedBroker, lane: Lane) -> Play:
     """Run without a viewer; return what the terminal has, and how it ended."""
 
     def played(**options: Any) -> tuple[str, P2C2GError | None]:
-        asked = {"source": "pattern", "size": "320x180", "fps": 50.0, "headless": True, **options}
+        asked = {
+            "source": "pattern", "size": "320x180", "fps": 50.0, "headless": True,
+            "deadline_ms": PATIENCE_MS, **options,
+        }  # fmt: skip
         console = Console(file=io.StringIO(), width=120)
         error: P2C2GError | None = None
         try:
@@ -191,7 +197,9 @@ def test_a_closed_terminal_costs_no_report(
     broker: EmbeddedBroker, lane: Lane, tmp_path: Path
 ) -> None:
     report = tmp_path / "play.json"
-    options = RunOptions("pattern", "320x180", headless=True, report=str(report))
+    options = RunOptions(
+        "pattern", "320x180", headless=True, deadline_ms=PATIENCE_MS, report=str(report)
+    )
     with pytest.raises(SourceUnavailableError):
         run(options, settings(broker.url), Console(file=Closed()))
     assert json.loads(report.read_text())["frames"]["degraded"] == FRAMES

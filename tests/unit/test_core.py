@@ -185,6 +185,18 @@ def test_a_frame_that_cannot_be_sent_is_shown_when_it_is_due() -> None:
     desk.core.not_sent(0, "again")  # and nothing comes of it
 
 
+def test_where_nobody_turns_out_to_be_there_no_frame_waits() -> None:
+    desk = Desk("ada")
+    desk.submit()
+    assert desk.core.release(0.001) is None
+    desk.meet(now=0.001)
+    shown = desk.core.release(0.001)
+    assert shown is not None
+    assert (shown.frame.number, shown.complete) == (0, False)
+    assert desk.submit(1, now=0.002) == []
+    assert desk.core.release(0.002) is not None
+
+
 def test_without_a_connection_nothing_is_sent() -> None:
     desk = Desk("ada")
     assert desk.submit(connected=False) == []

@@ -182,8 +182,9 @@ def test_what_a_net_adds_is_asked_for_alone(method: str, monkeypatch: pytest.Mon
     size = Size(41, 30)
     pixels = picture(size, 4, "hard")
     plan = Pipeline.parse(f"upscale:2:{method}@{own.name}").resolve(size)
-    levels = CPU.luma_added(plan, pixels)
-    assert levels is not None
+    work = CPU.adder(plan.steps[0])
+    assert work is not None
+    levels = work(pixels, plan.steps[0])
     assert levels.dtype == np.int16
     assert levels.shape == (60, 82)
     assert np.ptp(levels) > 20, "the net does nothing here, so this says nothing"

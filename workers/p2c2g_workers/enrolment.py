@@ -20,9 +20,10 @@ from kombu import Queue
 
 import p2c2g.messaging.drain  # noqa: F401 - the command that ends this peer in good order
 from p2c2g.errors import P2C2GError, UsageError
-from p2c2g.messaging.client import PATIENCE, redis_client
+from p2c2g.messaging.client import redis_client
 from p2c2g.messaging.labels import is_name
 from p2c2g.messaging.names import CAPABILITIES, own_queue
+from p2c2g.messaging.pools import PATIENCE
 from p2c2g.messaging.publishing import anonymous_queue
 from p2c2g.peers.messages import Capabilities, Enrolment
 from p2c2g.peers.registry import Registry

@@ -14,8 +14,8 @@ from p2c2g_workers.netfile import products
 
 #: Products for each input pixel.  Bicubic's say nothing about the time that a net takes.
 PRODUCTS = {**{net: products(net) for net in NETWORKS}, DEFAULT_METHOD: 0.0}
-#: The general nets that are worth their time, best first.  Not ml-large: 0.01 dB more than
-#: ml-small for three times the work.  It can be asked for by name; a game's own net comes first.
+#: The general nets that are worth their time, best first.  Not ml-large: it equals ml-small, for
+#: three times the work.  It can be asked for by name; a game's own net comes first.
 WORTH = ("ml-small", "ml-tiny")
 
 
