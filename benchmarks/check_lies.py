@@ -117,5 +117,5 @@ def is_usual(sample: Sample) -> bool:
         sample.scene not in {"noise", "hard"}
         and sample.plan.scale_x > 1
         and "1/2" not in sample.operations
-        and rect.width * rect.height >= 64 * 64
+        and rect.width * rect.height >= 128 * 128
     )

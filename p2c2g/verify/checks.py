@@ -20,9 +20,9 @@ place
 beside
     by how much that correlation is better where the residual is moved by a cell or two.
 
-What is tolerated of a cell grows with its contrast.  Where a chunk has no structure, or a
-residual hardly anything in it, the last two say nothing: a peer that had no time for more sends
-nothing, which is the base itself.
+What is tolerated of a cell grows with its contrast.  The last two say nothing where a chunk is
+small or has no structure, where a residual has hardly anything in it (a peer that had no time for
+more sends nothing, which is the base itself), and of pipelines that denoise or do not enlarge.
 
 The limits are in ``limits.py``; ``benchmarks/calibrate_checks.py`` measures them, and how often
 honest residuals are refused and lies let pass (``docs/reliability.md``).  A check says nothing of
@@ -67,7 +67,9 @@ _FREE, _ALIASED = 3.0, 1.5
 _OWN, _OWN_LOSSLESS = 1.5, 3.0
 #: What it takes to tell a place: cells; variance of the root of contrast; and that of energy, or
 #: its mean.
-_FEW, _STRUCTURE, _VARIED, _MUCH = 400, 0.5, 0.05, 0.5
+_FEW, _STRUCTURE, _VARIED, _MUCH = 1000, 0.5, 0.05, 0.5
+#: More than any difference of correlations.
+_ANY = 3.0
 #: Standard errors for which doubt is given.
 _DOUBT = 4.0
 #: Cells by which a residual is moved to see whether it fits better.
@@ -141,18 +143,21 @@ class Checker:
             smallest_x, smallest_y = min(smallest_x, scale_x), min(smallest_y, scale_y)
             aliased |= step.leaves_out
         self._scale_x, self._scale_y = smallest_x, smallest_y
-        slack = _FREE if cell_of(plan.scale_x, plan.scale_y) == Size(1, 1) else 1.0
+        is_free = cell_of(plan.scale_x, plan.scale_y) == Size(1, 1)
+        slack = _FREE if is_free else 1.0
         slack *= _ALIASED if aliased else 1.0
         if any(step.weights for step in plan.steps):
             slack *= _OWN_LOSSLESS if codec(form.codec).lossless else _OWN
+        # Sharpening in place and denoising leave alone what has most contrast, such as checkers.
+        tells = not is_free and all(step.name != "denoise" for step in plan.steps)
         #: The largest deviation that passes, where the cells are many (:func:`chance`); of
         #: ``place`` it is the smallest.
         self.most = Deviation(
             energy=limits.energy * slack,
             bias=limits.bias * slack,
             block=limits.block * slack,
-            place=limits.place,
-            beside=limits.beside,
+            place=limits.place if tells else -_ANY,
+            beside=limits.beside if tells else _ANY,
         )
 
     def cells(self, chunk: Chunk) -> Size:
