@@ -53,9 +53,7 @@ def plot(rows: Sequence[Row], path: Path) -> None:
             axes.scatter([ms], [mean], s=46, color=colour)
             axes.annotate(name, (ms, mean), xytext=(7, -3), textcoords="offset points")
         axes.set_xscale("log")
-        axes.set_xlabel(
-            "milliseconds on one thread, FSR by NumPy (logarithmic)"
-        )
+        axes.set_xlabel("milliseconds on one thread, FSR by NumPy (logarithmic)")
         axes.set_ylabel("PSNR over the best that costs nothing, dB")
         axes.set_title("What it gains and what it costs: small dots are games, large ones means",
                        loc="left")  # fmt: skip
