@@ -99,7 +99,7 @@ class Original(Source):
 
     def __init__(self, film: Source, pipeline: Pipeline, size: Size | None = None) -> None:
         self._film = film
-        self.name = film.name
+        self.name, self.film = film.name, film.film
         self.size = small_size(film.size, pipeline) if size is None else size
         #: Of the originals.
         self.large = pipeline.resolve(self.size).output

@@ -53,10 +53,13 @@ def nets_of_clip(clip: Path) -> tuple[OwnNet, ...]:
         return ()
 
 
-def with_nets(pipeline: Pipeline, game: str, nets: Sequence[OwnNet]) -> Pipeline:
+def with_nets(
+    pipeline: Pipeline, game: str, nets: Sequence[OwnNet], *, named: bool = True
+) -> Pipeline:
     """Return a pipeline whose nets are a game's own where it has some of their size.
 
-    ``upscale:2:ml`` gets all of them; a size by name gets the one of that size.
+    ``upscale:2:ml`` gets all of them; a size by name gets the one of that size, where they were
+    ``named`` for that.  Where they were not, it is no fault if there is no place for them.
 
     Raises:
         UsageError: there is no net in it, or one of a size that the game has none of.
@@ -64,7 +67,7 @@ def with_nets(pipeline: Pipeline, game: str, nets: Sequence[OwnNet]) -> Pipeline
     result, changed = pipeline, False
     for index, operation in enumerate(pipeline.operations):
         method = operation.method
-        if operation.weights or (method != ANY_NETWORK and method not in NETWORKS):
+        if operation.weights or (method != ANY_NETWORK and (not named or method not in NETWORKS)):
             continue
         own = tuple(net.name for net in nets if method in (ANY_NETWORK, net.method))
         if not own:
@@ -75,7 +78,7 @@ def with_nets(pipeline: Pipeline, game: str, nets: Sequence[OwnNet]) -> Pipeline
                 f"--size {method}."
             )
         result, changed = result.with_method(index, method or "", own), True
-    if not changed:
+    if not changed and named:
         raise UsageError(
             f"{pipeline.text} has no place for the nets of {game}: give one such as "
             f"upscale:2:{ANY_NETWORK}, or leave --game out."

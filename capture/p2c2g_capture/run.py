@@ -33,9 +33,9 @@ from p2c2g.system.files import are_same
 from p2c2g.system.malloc import keep_freed_memory
 from p2c2g_capture.comparing import Comparer, Original, ssimulacra2
 from p2c2g_capture.ending import Ending
-from p2c2g_capture.ownnets import Loan, nets_of, with_nets
+from p2c2g_capture.ownnets import Loan, nets_of, nets_of_clip, with_nets
 from p2c2g_capture.pacer import Pacer
-from p2c2g_capture.sources import Source, open_source
+from p2c2g_capture.sources import Source, open_source, shipped_clip
 from p2c2g_capture.terminal import LiveLine
 from p2c2g_capture.where import AnySession, own
 
@@ -94,6 +94,9 @@ def run(options: RunOptions, settings: Settings, console: Console) -> None:
     with ExitStack() as stack:
         source, original = _open_source(options, pipeline, size)
         stack.callback(source.close)
+        if not nets and source.film == shipped_clip():
+            nets = nets_of_clip(shipped_clip())
+            pipeline = with_nets(pipeline, "the clip", nets, named=False)
         config = _config(options, settings, pipeline, grid, source.size)
         pacer = Pacer(source, options.fps, options.seconds)
         hub = Hub()

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from p2c2g.errors import CodecError, ProcessorError, WireError
-from p2c2g.media.frame import Size
+from p2c2g.media.frame import Rect, Size
 from p2c2g.media.operations import Step
 from p2c2g_workers.engine import Done, Kind, Work
 from p2c2g_workers.engine.cpu import CpuEngine
@@ -169,9 +169,10 @@ def test_a_broken_card_is_lost_at_once() -> None:
 def test_a_chunks_own_error_is_raised_and_does_not_count() -> None:
     scene = Scene()
     strange = chunk("upscale:2", "raw", Size(16, 16))
+    small = replace(strange, size=Size(9, 9), crop=Rect(0, 0, 18, 18))
     for _ in range(2 * FAILURES):
         with pytest.raises(WireError, match="where its header says 9x9"):
-            scene.engine.enhance(replace(strange, size=Size(9, 9)))
+            scene.engine.enhance(small)
         with pytest.raises(CodecError, match="are not raw"):
             scene.engine.enhance(replace(strange, payload=b"none"))
     assert scene.engine.well

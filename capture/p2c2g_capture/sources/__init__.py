@@ -36,6 +36,8 @@ class Source(Protocol):
     size: Size
     #: What a person calls it, such as ``pattern`` or ``screen:1``.
     name: str
+    #: The file that it plays, if it does.
+    film: Path | None = None
 
     def grab(self, number: int) -> Pixels:
         """Return the picture of tick ``number`` of the pacer (0, 1, 2, …).

@@ -49,6 +49,7 @@ class VideoSource(Source):
         self._fps = fps
         self._clock = clock
         self._closed = False
+        self.film = path
         self._film = Film(path)
         self.name = f"video:{self._film.name.rpartition('/')[2]}"
         try:
