@@ -208,7 +208,7 @@ class Ordering:
             return "no peer has taken it yet: p2c2g peer run --queues train --slots 1 serves it"
         if not seen.peer:
             return "a peer begins"  # It has said nothing of itself yet.
-        gain = "" if seen.gain is None else f", {seen.gain:+.2f} dB over bicubic"
+        gain = "" if seen.gain is None else f", {seen.gain:+.2f} dB over the base"
         return f"step {seen.step}{gain}, {seen.peer} on {seen.device}"
 
     def _check_stop(self) -> None:

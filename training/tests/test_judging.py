@@ -101,8 +101,8 @@ def test_fsr_doubles_and_sharpens_within_the_range_of_its_neighbours() -> None:
     assert large.shape == (40, 60, 3)
     assert (large[:, :28] == 40).all()
     assert (large[:, 32:] == 200).all()
-    bicubic = doubled(edge, "upscale:2:bilinear")
-    assert np.diff(large[20, :, 0].astype(int)).max() > np.diff(bicubic[20, :, 0].astype(int)).max()
+    soft = doubled(edge, "upscale:2:bilinear")
+    assert np.diff(large[20, :, 0].astype(int)).max() > np.diff(soft[20, :, 0].astype(int)).max()
     # Turned, it is the same turned, but for the few places without any direction.
     smooth = np.asarray(cv2.GaussianBlur(noise(3, 40, 40), (7, 7), 0), np.uint8)
     turned = np.ascontiguousarray(smooth.transpose(1, 0, 2))

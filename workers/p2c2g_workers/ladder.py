@@ -12,7 +12,7 @@ from p2c2g_workers.engine import Engine
 from p2c2g_workers.method_chooser import MethodChooser, Rung
 from p2c2g_workers.netfile import products
 
-#: Products for each input pixel.  Bicubic's say nothing about the time that a net takes.
+#: Products for each input pixel.  The base layer's say nothing about a net's time.
 PRODUCTS = {**{net: products(net) for net in NETWORKS}, DEFAULT_METHOD: 0.0}
 #: The general nets that are worth their time, best first.  Not ml-large: it equals ml-small, for
 #: three times the work.  It can be asked for by name; a game's own net comes first.
@@ -42,7 +42,7 @@ class Settled:
 
 
 def ladder(step: Step, engine: Engine) -> list[Method]:
-    """Return the methods that an open step may take here, best first; the last is bicubic.
+    """Return the methods that an open step may take here, best first; the last is the base layer.
 
     A game's own net comes before any general one: it is better, whatever its size.
     """

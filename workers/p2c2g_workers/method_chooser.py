@@ -1,7 +1,7 @@
 """The choice of a net by the time that is left: the best one that a chunk can still afford.
 
 A pipeline may leave the net to the peer (``upscale:2:ml``).  Then there is a ladder of methods,
-best first, and plain bicubic at its foot.  For each chunk the peer takes the best one whose
+best first, and the base layer at its foot.  For each chunk the peer takes the best one whose
 expected time fits what is left of the chunk's budget: so a peer that is too slow, or busy for a
 moment, makes a plainer picture before it makes a late one.
 
