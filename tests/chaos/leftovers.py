@@ -14,7 +14,7 @@ import redis
 from p2c2g.messaging import names
 from p2c2g.messaging.dispatcher import DIRECT_LIFETIME, QUEUE_LIFETIME
 from p2c2g.peers import shared_breakers as shared
-from p2c2g.peers import shared_health
+from p2c2g.peers import shared_health, versions
 from p2c2g.peers.registry import Registry
 from tests.chaos.workers import RESULT_LIFETIME
 
@@ -123,6 +123,8 @@ def _allowed(key: str) -> tuple[int, str]:
         return DIRECT_LIFETIME, "peers' own queues"
     if key.startswith(names.queue_key(names.recall(""))):
         return 60, "recall lists of workers that lost their connection"
+    if key == names.spoken():
+        return versions.LIFETIME, "what sessions speak"
     if key == names.sessions() or key.startswith(names.health("")):
         return shared_health.LIFETIME, "words of sessions on their peers' health"
     if key == names.breakers():

@@ -6,6 +6,7 @@ No figure is judged: a busy machine must not fail the build.
 from __future__ import annotations
 
 import json
+import threading
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,8 @@ from tests.sessions import Screen, now_captured
 ROOT = Path(__file__).resolve().parents[2]
 #: Long enough for any machine: only what never comes back runs into it.
 PATIENCE_MS = 20_000.0
+#: Frames that are sent at most until the peer is known.
+FRAMES = 400
 
 
 def test_twelve_peers_answer_every_chunk_and_leave_nothing() -> None:
@@ -106,13 +109,18 @@ def test_a_picture_that_nobody_has_enhanced_is_an_error_and_not_a_result() -> No
             broker.app, settings(embedded.url), node_name(0), "cpu", 0.001, {},
             capabilities_of(terms, 0.001),
         )  # fmt: skip
-        session = Session(broker, plan, shown)
-        session.start()
         peer.start()
+        session, never = Session(broker, plan, shown), threading.Event()
+        session.start()
         with Reel(plan.size) as source:
-            session.submit(now_captured(0, source.grab(0)))
-        picture = shown.next()
-        session.close(1)
+            # Nothing is sent before the peer is known.
+            for number in range(FRAMES):
+                session.submit(now_captured(number, source.grab(number)))
+                picture = shown.next()
+                if peer.strange:
+                    break
+                never.wait(1 / 30)  # At the pace of a source.
+        session.close(number + 1)
         peer.end()
         peer.join(30)
         left = pending(broker.client, plan.queue)
