@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from p2c2g.errors import UsageError
 from p2c2g.media.frame import MAX_EDGE, Size
-from p2c2g.media.methods import METHODS
+from p2c2g.media.methods import BASE, METHODS
 from p2c2g.media.operations import MAX_STEPS, OPERATIONS, Operation, Pipeline, scaled
 from p2c2g_capture.cli import app
 
@@ -144,7 +144,10 @@ def test_scaling_commutes_with_cutting_where_the_cut_is_whole(
 @given(st.sampled_from(sorted(METHODS)), st.fractions(Fraction(1, 100), 8, max_denominator=100))
 def test_a_smaller_scale_never_needs_less(method: str, scale: Fraction) -> None:
     kernel = METHODS[method]
-    assert kernel.reach(scale / 2) >= kernel.reach(scale) >= 0
+    assert kernel.reach(scale) >= 0
+    # The base layer's way down is by area, cell by cell.
+    if method != BASE:
+        assert kernel.reach(scale / 2) >= kernel.reach(scale)
 
 
 @pytest.mark.parametrize("row", OPERATIONS.values(), ids=lambda row: row.name)
