@@ -54,14 +54,14 @@ CELL = 4
 #: mean is taken out of a cell to tell its place.
 BLOCK, NEAR = 5, 15
 #: Levels that are tolerated of a cell in a flat part, and more for each level of contrast.
-_FLAT, _CONTRAST = 1.0, 0.2
+_FLAT, _CONTRAST = 1.0, 0.4
 #: How far around a pixel contrast is looked for.
 _AROUND = 2
 #: Energy is counted in such parts of a level, and is at most 63 levels.
 _PARTS = 4
 #: More energy is tolerated where means of cells may change, and where a step scales down by leaving
 #: pixels out.
-_FREE, _ALIASED = 3.0, 1.5
+_FREE, _ALIASED = 4.5, 1.5
 #: What a game's own net makes of pictures that it was never taught may be further off.  An
 #: honest peer must not pay for it.
 _OWN, _OWN_LOSSLESS = 1.5, 3.0
