@@ -24,8 +24,9 @@ class Said:
 
     def __call__(self) -> dict[str, Any]:
         figures = Tally().live(0.0, 0)
-        figures["notice"] = self._notices.pop(0) if self._notices else ""
-        if not self._notices:
+        # The last one stays: a terminal is drawn less often than is looked.
+        figures["notice"] = self._notices.pop(0) if len(self._notices) > 1 else self._notices[0]
+        if len(self._notices) == 1:
             self.over.set()
         return figures
 
