@@ -25,8 +25,9 @@ class Said:
     def __call__(self) -> dict[str, Any]:
         figures = Tally().live(0.0, 0)
         # The last one stays: a terminal is drawn less often than is looked.
-        figures["notice"] = self._notices.pop(0) if len(self._notices) > 1 else self._notices[0]
-        if len(self._notices) == 1:
+        is_last = len(self._notices) == 1
+        figures["notice"] = self._notices[0] if is_last else self._notices.pop(0)
+        if is_last:
             self.over.set()
         return figures
 
