@@ -94,8 +94,11 @@ def _once(run: Recording, _: float) -> Iterator[str]:
 
 def _all_shown(run: Recording, _: float) -> Iterator[str]:
     shown = {each.frame for each in run.shown}
-    for frame in sorted(set(run.submitted) - shown):
+    for frame in sorted(set(run.submitted) - shown - set(run.passed_over)):
         yield f"frame {frame} was given to the session and never shown"
+    for frame in run.passed_over:
+        if frame in shown or frame > max(shown, default=-1):
+            yield f"frame {frame} was passed over for no newer one"
     for frame in sorted(shown - set(run.submitted)):
         yield f"frame {frame} was shown, and nobody gave it to the session"
 

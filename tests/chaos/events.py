@@ -94,6 +94,8 @@ class Recording:
     #: Frames that the session was given.
     submitted: list[int] = field(default_factory=list)
     shown: list[Shown] = field(default_factory=list)
+    #: Those that it passed over, since they were too old where a newer one could be shown.
+    passed_over: list[int] = field(default_factory=list)
     sent: list[Sent] = field(default_factory=list)
     ran: list[Ran] = field(default_factory=list)
     injected: list[Injected] = field(default_factory=list)

@@ -20,6 +20,7 @@ from p2c2g.media.operations import Pipeline
 from p2c2g.media.wire import ChunkHeader
 from p2c2g.messaging.broker import Broker
 from p2c2g.session.config import SessionConfig
+from p2c2g.session.observer import Observer
 from p2c2g.session.report import build_report
 from p2c2g.session.session import Session
 from p2c2g_capture.pacer import Pacer
@@ -143,7 +144,7 @@ def _run(
             [(c.target.x, c.target.y, c.target.width, c.target.height) for c in plan.chunks],
             numbered=options.source == "pattern",
         )
-        session = Session(broker, plan, witness)
+        session = Session(broker, plan, witness, observers=(_PassedOver(recording),))
         look = _BreakerWatch(session, recording).look
         injector = Injector(pool, workers, faults, logs, conducts, look)
         witness.start()
@@ -208,6 +209,16 @@ def _listen(app: Celery, recording: Recording) -> None:
         return original(name, args=args, **options)
 
     app.send_task = send_task
+
+
+class _PassedOver(Observer):
+    """Writes down which frames are passed over."""
+
+    def __init__(self, recording: Recording) -> None:
+        self._recording = recording
+
+    def frame_passed_over(self, number: int) -> None:
+        self._recording.passed_over.append(number)
 
 
 class _BreakerWatch:

@@ -44,6 +44,17 @@ def not_shown(run: Recording) -> None:
     run.submitted.append(99)
 
 
+def passed_over(run: Recording) -> None:
+    """Pass a frame over for the one after it, as may be."""
+    run.shown = [each for each in run.shown if each.frame != 4]
+    run.passed_over.append(4)
+
+
+def passed_over_for_none(run: Recording) -> None:
+    run.submitted.append(FRAMES)
+    run.passed_over.append(FRAMES)
+
+
 def shown_and_not_given(run: Recording) -> None:
     run.submitted.remove(5)
 
@@ -116,6 +127,7 @@ PLANTED: list[tuple[str, Callable[[Recording], None]]] = [
     ("out of order", out_of_order),
     ("shown twice", twice),
     ("not shown", not_shown),
+    ("not shown", passed_over_for_none),
     ("not shown", shown_and_not_given),
     ("late", late),
     ("frozen", frozen),
@@ -137,6 +149,13 @@ PLANTED: list[tuple[str, Callable[[Recording], None]]] = [
 
 def test_a_sound_run_breaks_nothing() -> None:
     assert audit(sound(), TOLERANCE) == []
+
+
+def test_a_frame_may_be_passed_over_for_a_newer_one() -> None:
+    run = sound()
+    passed_over(run)
+    run.counted |= {"complete": FRAMES - 1, "dropped": 1}
+    assert audit(run, TOLERANCE) == []
 
 
 def test_every_invariant_has_a_planted_violation() -> None:
