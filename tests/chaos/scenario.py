@@ -63,7 +63,7 @@ class Options:
     source: str = "pattern"
     size: Size = SIZE
     fps: float = 30.0
-    ops: str = "upscale:2"
+    ops: str = "upscale:2,sharpen:0.5"
     chunks: str = "2x1"
     deadline: float = 0.1
     policy: str = "capability"

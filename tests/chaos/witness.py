@@ -25,7 +25,7 @@ from tests.chaos.events import Shown
 from tests.honest import shown
 
 #: Pictures that wait to be looked at.  Policy: one more is not looked at, and counted.
-WAITING = 256
+WAITING = 1024
 #: Frames whose source is kept, the oldest dropped: more than can be in flight.
 KEPT = 512
 #: A chunk is wrong where its mean absolute difference from our own work on it is more than this

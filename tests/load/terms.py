@@ -35,7 +35,7 @@ class Terms:
     fps: float = 30.0
     size: str = "640x360"
     grid: str = "2x2"
-    ops: str = "upscale:2"
+    ops: str = "upscale:2,sharpen:0.5"
     codec: str = "jpeg"
     deadline_ms: float = 100.0
     paced: bool = True
