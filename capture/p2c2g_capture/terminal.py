@@ -24,7 +24,7 @@ _PLAIN_EVERY = 10
 class LiveLine:
     """Draws the figures of ``live()`` twice a second, on a thread of its own.
 
-    Below them stands its ``notice``: what whoever watches should know now.  In a file that is a
+    Below them stands its ``notice``: what those who watch should know now.  In a file that is a
     line of its own, once, when it begins.
     """
 

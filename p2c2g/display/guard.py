@@ -8,7 +8,7 @@ those that the gamer allowed are accepted.
 
 Behind a proxy ``Host`` is what the proxy makes of it: without the port, or the proxy's own
 address for us.  So ports are not compared, and names that the gamer allowed are welcome in
-``Origin`` whatever ``Host`` says.  That lets pages of other ports of one machine in; whoever
+``Origin`` whatever ``Host`` says.  That lets pages of other ports of one machine in; who
 serves them there could connect without a browser just as well.
 """
 

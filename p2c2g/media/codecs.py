@@ -233,36 +233,40 @@ def png_size(data: Data) -> tuple[int, int]:
     return width, height
 
 
-# -- raw: magic, version, width, height, then one lz4 block of BGR
+# -- raw: magic, version, width, height, then one lz4 block
 
 _RAW = struct.Struct(">3sBHH")
-_RAW_MAGIC, _RAW_VERSION = b"p2r", 1
+_RAW_VERSION = 1
 
 
-def _raw_encode(pixels: Pixels, _quality: int) -> bytes:
-    if pixels.shape[2] == 4:
-        pixels = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGRA2BGR), np.uint8)
-    size = Size.of(pixels)
-    packed: bytes = lz4.block.compress(np.ascontiguousarray(pixels).data, store_size=False)
-    return _RAW.pack(_RAW_MAGIC, _RAW_VERSION, size.width, size.height) + packed
+def raw(magic: bytes, channels: int) -> LibraryCodec:
+    """Return the codec for pixels as they lie in memory, with so many channels."""
 
+    def encode(pixels: Pixels, _quality: int) -> bytes:
+        if pixels.shape[2] > channels:
+            pixels = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGRA2BGR), np.uint8)
+        size = Size.of(pixels)
+        packed: bytes = lz4.block.compress(np.ascontiguousarray(pixels).data, store_size=False)
+        return _RAW.pack(magic, _RAW_VERSION, size.width, size.height) + packed
 
-def _raw_decode(data: Data, size: Size, _out: Pixels | None) -> Pixels:
-    due = size.width * size.height * 3
-    packed = memoryview(data)[_RAW.size :]
-    # One byte of an lz4 block stands for at most 255: a shorter block cannot hold the size that
-    # it states, and is refused before memory is allocated.
-    if due > 255 * len(packed):
-        raise ValueError("it is too short for its size")
-    plain = lz4.block.decompress(packed, uncompressed_size=due, return_bytearray=True)
-    return np.frombuffer(plain, np.uint8).reshape(size.height, size.width, 3)
+    def decode(data: Data, size: Size, _out: Pixels | None) -> Pixels:
+        due = size.width * size.height * channels
+        packed = memoryview(data)[_RAW.size :]
+        # One byte of an lz4 block stands for at most 255: a shorter block cannot hold the size
+        # that it states, and is refused before memory is allocated.
+        if due > 255 * len(packed):
+            raise ValueError("it is too short for its size")
+        plain = lz4.block.decompress(packed, uncompressed_size=due, return_bytearray=True)
+        return np.frombuffer(plain, np.uint8).reshape(size.height, size.width, channels)
 
+    def size_of(data: Data) -> tuple[int, int]:
+        found, version, width, height = _RAW.unpack_from(data)
+        if found != magic or version != _RAW_VERSION:
+            raise ValueError(f"it has no header of version {_RAW_VERSION}")
+        return width, height
 
-def _raw_size(data: Data) -> tuple[int, int]:
-    magic, version, width, height = _RAW.unpack_from(data)
-    if magic != _RAW_MAGIC or version != _RAW_VERSION:
-        raise ValueError(f"it has no header of version {_RAW_VERSION}")
-    return width, height
+    media_type = "application/octet-stream"
+    return LibraryCodec("raw", media_type, True, encode, decode, size_of, channels)
 
 
 def by_name(codecs: Iterable[Codec]) -> dict[str, Codec]:
@@ -298,7 +302,7 @@ CODECS: dict[str, Codec] = by_name(
             _pillow_decode("PNG"),
             png_size,
         ),
-        LibraryCodec("raw", "application/octet-stream", True, _raw_encode, _raw_decode, _raw_size),
+        raw(b"p2r", 3),
     )
 )
 

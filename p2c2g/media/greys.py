@@ -6,12 +6,10 @@ Their bytes are what any reader of the format shows as a grey picture, but for `
 from __future__ import annotations
 
 import io
-import struct
 from collections.abc import Callable
 from typing import Any
 
 import cv2
-import lz4.block
 import numpy as np
 import simplejpeg
 from PIL import Image
@@ -25,6 +23,7 @@ from p2c2g.media.codecs import (
     by_name,
     jpeg_size,
     png_size,
+    raw,
     webp_size,
 )
 from p2c2g.media.frame import Pixels, Size
@@ -68,37 +67,6 @@ def _pillow_decode(format_: str) -> Callable[[Data, Size, Pixels | None], Pixels
     return decode
 
 
-# -- raw: magic, version, width, height, then one lz4 block
-
-_RAW = struct.Struct(">3sBHH")
-_RAW_MAGIC, _RAW_VERSION = b"p2g", 1
-
-
-def _raw_encode(pixels: Pixels, _quality: int) -> bytes:
-    size = Size.of(pixels)
-    packed: bytes = lz4.block.compress(np.ascontiguousarray(pixels).data, store_size=False)
-    return _RAW.pack(_RAW_MAGIC, _RAW_VERSION, size.width, size.height) + packed
-
-
-def _raw_decode(data: Data, size: Size, _out: Pixels | None) -> Pixels:
-    due = size.width * size.height
-    packed = memoryview(data)[_RAW.size :]
-    # A byte of an lz4 block stands for at most 255.
-    if due > 255 * len(packed):
-        raise ValueError("it is too short for its size")
-    plain = lz4.block.decompress(packed, uncompressed_size=due, return_bytearray=True)
-    return np.frombuffer(plain, np.uint8).reshape(size.height, size.width, 1)
-
-
-def _raw_size(data: Data) -> tuple[int, int]:
-    magic, version, width, height = _RAW.unpack_from(data)
-    if magic != _RAW_MAGIC or version != _RAW_VERSION:
-        raise ValueError(f"it has no header of version {_RAW_VERSION}")
-    return width, height
-
-
-_RAW_TYPE = "application/octet-stream"
-
 #: Every codec for grey pictures, by the names of those for colour.
 GREYS: dict[str, Codec] = by_name(
     (
@@ -130,7 +98,7 @@ GREYS: dict[str, Codec] = by_name(
             png_size,
             1,
         ),
-        LibraryCodec("raw", _RAW_TYPE, True, _raw_encode, _raw_decode, _raw_size, 1),
+        raw(b"p2g", 1),
     )
 )
 

@@ -1,6 +1,6 @@
 """Few connections: small plans of hosted brokers have twenty.
 
-Whoever in a process sends a command and takes its answer borrows a connection for so long, from
+Who in a process sends a command and takes its answer borrows a connection for so long, from
 one pool for each broker; whatever the pool has more than one of is closed when it comes back.
 Reads that wait, subscriptions and streams of commands hold connections of their own.
 """

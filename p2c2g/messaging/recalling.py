@@ -150,7 +150,7 @@ class RecallingChannel(stock.Channel):
         self.hand_back(self.sources_of(message))
 
     def sources_of(self, message: Any) -> list[tuple[str, bytes]]:
-        """Return the queue of a received message, and the message for whoever is next.
+        """Return the queue of a received message, and the message for the next one.
 
         None where nobody would read it: what went to all is not for the next.
         """

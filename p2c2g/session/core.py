@@ -261,7 +261,7 @@ class Core(Generic[S, P]):
     # -- inside ------------------------------------------------------------------------------------
 
     def _say(self, now: float, *, connected: bool) -> None:
-        """Tell now and then what whoever watches should know."""
+        """Tell now and then what those who watch should know."""
         if now - self._notice_at < _NOTICE_EVERY:
             return
         self._notice_at = now

@@ -86,7 +86,7 @@ class EventLog(Observer):
         self._tell_once(_Kind.GONE, peer, "has left; others do its part")
 
     def noticed(self, sentence: str, now: float) -> None:
-        """Log what whoever watches is told."""
+        """Log what those who watch are told."""
         if sentence:
             logger.info("%s.", sentence)
 

@@ -72,7 +72,7 @@ class Observer:
         """Hear of a peer that is shut out for so many seconds, or (0) let in again."""
 
     def noticed(self, sentence: str, now: float) -> None:
-        """Hear what whoever watches should know from now on; empty where there is nothing more."""
+        """Hear what those who watch should know from now on; empty where there is nothing more."""
 
     def peer_gone(self, peer: str) -> None:
         """Hear of a peer that has died or left."""

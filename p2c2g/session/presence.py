@@ -19,7 +19,7 @@ from p2c2g.session.observer import Observer
 
 #: Seconds without anything enhanced after which that is said.
 SILENCE = 3.0
-#: Seconds for which an answer vouches that somebody is there, whoever is listed: a broker that
+#: Seconds for which an answer vouches that somebody is there, listed or not: a broker that
 #: was started again has an empty registry for a moment.
 VOUCHES = 2.0
 #: Letters of a stranger's error that are told.

@@ -3,7 +3,7 @@
 Pure.  A machine that is too busy loses frames by its own doing, again and again: it misses ticks
 of its source, or it is so late to show a frame that a newer one is there.  Then every second tick
 is captured, every third, and so on: fewer pictures at an even pace, in place of as many as
-possible at none, and time for whoever else wants the cores.  Where frames are only late, fewer of
+possible at none, and time for all else that wants the cores.  Where frames are only late, fewer of
 them would help nobody; that is said all the same.  One stall is no habit: what counts is the share
 of a second's frames.
 

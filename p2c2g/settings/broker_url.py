@@ -15,7 +15,7 @@ from urllib.parse import quote, unquote
 #: Each scheme, and the port that it has where none is given.
 SCHEMES: Final = {"redis": 6379, "rediss": 6379, "sentinel": 26379, "sentinels": 26379}
 
-#: The password of a query, of whoever writes it there.
+#: The password of a query, of those who write it there.
 _PASSWORDS = re.compile(r"(?i)([?&][^=&]*password=)[^&]*")
 _NEXT = re.compile(r";(?=\w+://)")
 _PLACE = re.compile(

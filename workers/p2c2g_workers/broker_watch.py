@@ -1,4 +1,4 @@
-"""What whoever runs a worker should be told of its broker, and of the sessions there."""
+"""What those who run a worker should be told of its broker, and of the sessions there."""
 
 from __future__ import annotations
 

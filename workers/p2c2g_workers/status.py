@@ -68,7 +68,7 @@ class Doing:
 
 
 class Line:
-    """A line at a terminal's end, which whoever prints beside it clears first.
+    """A line at a terminal's end, which others who print clear first.
 
     Args:
         stream: the terminal; where it is none, nothing is drawn.

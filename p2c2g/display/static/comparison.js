@@ -2,7 +2,7 @@
 
 const NAMES = ["enhanced", "split", "base"];
 const SNAP = 0.015;
-/** Where the divider was left; whoever comes for the first time sees both. */
+/** Where the divider was left; who comes for the first time sees both. */
 const KEPT = "p2c2g.divider";
 const AT_FIRST = 0.5;
 

@@ -40,7 +40,7 @@ export class Link {
     window.addEventListener("online", () => this.retry());
   }
 
-  /** Connect anew, unless connected. */
+  /** Connect again, unless connected. */
   retry() {
     const { socket } = this;
     if (socket?.readyState === WebSocket.OPEN) return;
