@@ -9,9 +9,12 @@ from typing import Any
 
 import pytest
 
+from p2c2g.display.hub import Hub
+from p2c2g.display.web import ViewerServer
 from p2c2g.messaging.embedded import EmbeddedBroker
 from tests.lane import Lane, settings
 from tests.pool import MakeWorker, Pool, Worker
+from tests.watchers import STATS, Serving
 
 
 @pytest.fixture(scope="session")
@@ -50,3 +53,13 @@ def pool(tmp_path: Path) -> Iterator[Pool]:
     """A broker that a test may harm, and workers on it."""
     with Pool(tmp_path) as opened:
         yield opened
+
+
+@pytest.fixture
+def serving() -> Iterator[Serving]:
+    """Serve a hub to viewers."""
+    hub = Hub()
+    viewer = ViewerServer(hub, lambda: STATS, clock=lambda: 10.05)
+    url = viewer.start()
+    yield Serving(hub, viewer, url)
+    viewer.close()

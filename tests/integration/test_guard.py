@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
 from contextlib import closing
 from urllib.parse import urlsplit
 
@@ -19,17 +18,7 @@ from p2c2g.errors import UsageError
 from tests.watchers import (
     STATS,
     Client,
-    Serving,
 )
-
-
-@pytest.fixture
-def serving() -> Iterator[Serving]:
-    hub = Hub()
-    viewer = ViewerServer(hub, lambda: STATS, clock=lambda: 10.05)
-    url = viewer.start()
-    yield Serving(hub, viewer, url)
-    viewer.close()
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from fractions import Fraction
@@ -16,9 +16,7 @@ import simplejpeg
 from websockets.sync.client import connect
 
 from p2c2g.display import packer
-from p2c2g.display.hub import Hub
 from p2c2g.display.terms import terms
-from p2c2g.display.web import ViewerServer
 from p2c2g.media.frame import Size
 from p2c2g.media.picture import Picture
 from p2c2g.media.residual import USUAL_FORM, Form
@@ -33,19 +31,9 @@ from tests.watchers import (
     STATS,
     Client,
     Message,
-    Serving,
     drawable,
     picture,
 )
-
-
-@pytest.fixture
-def serving() -> Iterator[Serving]:
-    hub = Hub()
-    viewer = ViewerServer(hub, lambda: STATS, clock=lambda: 10.05)
-    url = viewer.start()
-    yield Serving(hub, viewer, url)
-    viewer.close()
 
 
 def test_a_viewer_that_does_not_draw_gets_the_composed_picture(serving):

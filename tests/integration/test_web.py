@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from urllib.parse import urlsplit
@@ -22,19 +21,9 @@ from tests.watchers import (
     STATS,
     Client,
     Message,
-    Serving,
     drawable,
     picture,
 )
-
-
-@pytest.fixture
-def serving() -> Iterator[Serving]:
-    hub = Hub()
-    viewer = ViewerServer(hub, lambda: STATS, clock=lambda: 10.05)
-    url = viewer.start()
-    yield Serving(hub, viewer, url)
-    viewer.close()
 
 
 def test_a_new_viewer_is_shown_the_latest_picture_at_once_and_once_only(serving):
