@@ -39,6 +39,8 @@ LUMA = (29, 150, 77)
 #: Largest gain: at most 15 levels either way are left.
 MAX_GAIN = 8
 _NOTHING = 128
+#: Bits behind the point of a difference in luma.
+_BITS = 7
 #: Pixels of a cell of which a sum fits in 16 bits.
 _SMALL = 64
 
@@ -55,15 +57,17 @@ def difference(enhanced: Pixels, base: Pixels, cell: Size, *, in_colour: bool = 
     if in_colour:
         change = np.subtract(enhanced, base, dtype=np.int16)
         planes: Any = cv2.split(change)
-        return np.dstack([_without_means(plane, cell, 0) for plane in planes])
-    # 128ths, of which a difference fits in 16 bits.
+        return np.dstack([levelled(plane, cell) for plane in planes])
+    # In 128ths, of which a difference fits in 16 bits.
     change = (_luma(cv2.split(enhanced)) >> 1).astype(np.int16)
     change -= (_luma(cv2.split(base)) >> 1).astype(np.int16)
-    return _without_means(change, cell, 7)[:, :, None]
+    return _rounded(change, cell)[:, :, None]
 
 
 def levelled(change: NDArray[np.int16], cell: Size) -> Residual:
-    """Return what is known to be added to luma, without the means of the cells.
+    """Return what is added to one plane, without the means of the cells.
+
+    Cells that are cut by the right or lower edge become 0: so does the composition make them.
 
     Args:
         change: ``(height, width)`` whole levels, from -510 to 510; a part has to begin at a cell.
@@ -100,25 +104,22 @@ def _luma(colours: Sequence[Any]) -> NDArray[np.uint16]:
     return found
 
 
-def _without_means(values: NDArray[np.int16], cell: Size, bits: int) -> Residual:
-    """Take out the mean of each cell; what is left is rounded from parts to whole levels.
-
-    Cells that are cut by the right or lower edge become 0: so does the composition make them.
-    """
+def _rounded(values: NDArray[np.int16], cell: Size) -> Residual:
+    """Return the same of 128ths: what is left of them is rounded to whole levels."""
     if cell == Size(1, 1):
-        return (values + (1 << bits >> 1)) >> bits
+        return (values + (1 << _BITS >> 1)) >> _BITS
     parts = cells.apart(values, cell)
     count = len(parts)
     total = parts[0].astype(np.int32)
     for one in parts[1:]:
         total += one
     # Half a level more, since the quotient is rounded down.
-    total -= count << bits >> 1
+    total -= count << _BITS >> 1
     found: list[Residual] = []
     for one in parts:
         change = np.multiply(one, count, dtype=np.int32)
         change -= total
-        found.append(cells.divided(change, count << bits).astype(np.int16))
+        found.append(cells.divided(change, count << _BITS).astype(np.int16))
     return cells.together(found, cell, values.shape)
 
 
