@@ -12,7 +12,6 @@ The scenes are those of ``check_samples.py``, without noise, in which nothing is
 from __future__ import annotations
 
 import argparse
-import io
 import sys
 import time
 from collections import defaultdict
@@ -27,12 +26,12 @@ if not __package__:  # started by its path: find our packages, and no neighbour 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
 from benchmarks.check_samples import USUAL, samples, through
 from benchmarks.check_samples import Sample as Chunked
+from p2c2g.media.flat import RESIDUAL_STEP, step
 from p2c2g.media.frame import Pixels, Size
 from p2c2g.media.residual import Form, Residual
 from p2c2g.verify.agreement import Disagreement, compare, same_residual
@@ -89,11 +88,19 @@ def taken(
 
 
 def _other_encoder(sample: Sample) -> Residual | None:
+    """JPEG's arithmetic in floats, by the same steps."""
     if sample.form.codec != "jpeg" or sample.form.in_colour:
         return None
-    stream, levels = io.BytesIO(), np.clip(sample.work() + 128, 1, 255).astype(np.uint8)
-    Image.fromarray(levels[:, :, 0]).save(stream, "JPEG", quality=sample.form.quality)
-    return sample.form.decode(stream.getvalue(), Size.of(levels))
+    levels = np.clip(sample.work() + 128, 1, 255)[:, :, 0].astype(np.float32) - 128
+    height, width = levels.shape
+    levels = np.pad(levels, ((0, -height % 8), (0, -width % 8)), "edge")
+    blocks = levels.reshape(levels.shape[0] // 8, 8, -1, 8).swapaxes(1, 2)
+    turn: Any = cv2.dct(np.eye(8, dtype=np.float32), flags=cv2.DCT_ROWS).T
+    one = step(sample.form.quality, RESIDUAL_STEP)
+    coded = np.rint(turn @ blocks @ turn.T / one) * one
+    back = np.rint(turn.T @ coded @ turn).swapaxes(1, 2).reshape(levels.shape)
+    found: Residual = back[:height, :width, None].astype(np.int16)
+    return found
 
 
 def _method(name: str) -> Callable[[Sample], Residual | None]:

@@ -26,14 +26,17 @@ if not __package__:  # started by its path: find our packages, and no neighbour 
 
 from rich.console import Console
 
+from benchmarks.confinement import confinement
 from benchmarks.contenders import CONTENDERS
+from benchmarks.input import measure as play
 from benchmarks.machine import processor
 from benchmarks.measuring import FAR, THREADS, WORK_MS, Case, Tell, Terms, compare
 from benchmarks.options import Parser, new_file, run
 from benchmarks.pipeline import pipeline
 from benchmarks.rungs import climb
+from benchmarks.sealing import sealing
 from benchmarks.streaming import growth
-from benchmarks.tables import bounds, trips, view
+from benchmarks.tables import bounds, played, trips, view
 
 _ROOT = Path(__file__).resolve().parent.parent
 #: What the figures depend on.
@@ -70,6 +73,11 @@ def bench(scale: Scale, tell: Tell) -> dict[str, Any]:
     report: dict[str, Any] = {"made": made(scale)}
     # The pipeline first: what ran before a benchmark warms the machine or its neighbours.
     report |= pipeline(scale.pipeline, quick=scale.quick, tell=tell)
+    report["sealing"] = sealing(200 if scale.quick else 1000)
+    tell("confinement: an open pool beside one's own")
+    report["confinement"] = confinement(*((1, 1.0) if scale.quick else (8, 3.0)))
+    if not scale.quick:
+        report["input"] = play(100, tell)
     tell("growth: workers, chunks, sessions")
     report["growth"] = growth(scale.growth, quick=scale.quick)
     terms, idle = (Terms(work_ms, THREADS, scale.roundtrip) for work_ms in (WORK_MS, 0.0))
@@ -133,7 +141,7 @@ def main(argv: list[str]) -> int:
     progress = Console(stderr=True, highlight=False, soft_wrap=True)
     report = bench(QUICK if options.quick else FULL, lambda line: progress.print(line, style="dim"))
     options.out.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-    for table in (*bounds(report), *trips(report)):
+    for table in (*bounds(report), *trips(report), *played(report)):
         Console().print(view(table))
     print(f"The figures are in {options.out}.")
     plot = options.plot or (options.out.with_suffix(".png") if options.quick else _PLOT)

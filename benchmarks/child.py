@@ -8,8 +8,9 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from pathlib import Path
 from typing import IO, Any, Self, cast
 
 from p2c2g.errors import UnavailableError
@@ -31,17 +32,27 @@ class Child:
     """A child as its parent sees it; a context manager.
 
     Args:
-        module: what it runs.
+        module: what it runs, or the path of its file.
         url: of the broker.
         log: takes what it logs.
+        more: of its environment.
+        whole: its environment, in place of a pool's.
     """
 
-    def __init__(self, module: str, url: str, log: IO[bytes]) -> None:
+    def __init__(
+        self,
+        module: str | Path,
+        url: str,
+        log: IO[bytes],
+        more: Mapping[str, str] | None = None,
+        *,
+        whole: Mapping[str, str] | None = None,
+    ) -> None:
         self._module = module
         self._log = log
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", module],
-            env=environment(url),
+            [sys.executable, "-P", *(("-m", module) if isinstance(module, str) else (module,))],
+            env=whole or environment(url, more),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,

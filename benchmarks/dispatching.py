@@ -19,6 +19,7 @@ from p2c2g.media.frame import Rect, Size
 from p2c2g.media.residual import USUAL_FORM
 from p2c2g.media.wire import ChunkHeader
 from p2c2g.messaging.dispatcher import Dispatcher, Message
+from p2c2g.messaging.places import places
 from tests.pool import Pool
 
 FPS, CHUNKS, KIB = 144, 4, 40
@@ -52,7 +53,7 @@ def _messages(frame: int, payload: bytes) -> list[Message]:
 @contextmanager
 def _dispatcher(pool: Pool) -> Iterator[Dispatcher]:
     # Patient: a session would rather drop a frame, and there would be nothing to measure.
-    dispatcher = Dispatcher(pool.app, "bench", _QUEUE, busy_after=5.0)
+    dispatcher = Dispatcher(pool.app, "bench", places("bench", _QUEUE), busy_after=5.0)
     dispatcher.connect()
     try:
         yield dispatcher
@@ -122,7 +123,7 @@ def _paced(pool: Pool, send: Send, seconds: float) -> tuple[float, float]:
     """Send frames for so many seconds; return the thread's seconds a frame, and frames a second."""
     used, sent = 0.0, 0
     start = time.monotonic()
-    while (now := time.monotonic()) < start + seconds:
+    while (now := time.monotonic()) < start + seconds or not sent:
         due = start + sent / FPS
         if now < due:
             time.sleep(due - now)

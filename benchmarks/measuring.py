@@ -194,7 +194,7 @@ def _throughput(contender: Contender, payload: bytes, terms: Terms) -> float:
         if time.perf_counter() - start > terms.seconds:
             break
     done, start = 0, time.perf_counter()
-    while (passed := time.perf_counter() - start) < terms.seconds:
+    while (passed := time.perf_counter() - start) < terms.seconds or not done:
         turn()
         done += 1
     return done / passed

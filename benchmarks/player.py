@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from math import ceil
 from typing import IO, Any, cast
@@ -47,6 +47,7 @@ class PlayRequest:
     """What one session is to do; texts are as the command line has them.
 
     With a ``window`` the source sets no pace: so many frames are out all the time.
+    ``steady`` is whether something is given up where there is too little of anything.
     ``source`` is ``clip`` (the shipped one) or what ``--source`` takes.
     """
 
@@ -61,6 +62,8 @@ class PlayRequest:
     residual_quality: int = 75
     deadline_ms: float = 100.0
     window: int | None = None
+    policy: str = "capability"
+    steady: bool = True
 
     @property
     def form(self) -> Form:
@@ -74,10 +77,11 @@ class Player(Child):
     Args:
         url: of the broker.
         log: takes what it logs.
+        more: of its environment.
     """
 
-    def __init__(self, url: str, log: IO[bytes]) -> None:
-        super().__init__(__name__, url, log)
+    def __init__(self, url: str, log: IO[bytes], more: Mapping[str, str] | None = None) -> None:
+        super().__init__(__name__, url, log, more)
 
     def prepare(self, order: PlayRequest) -> None:
         """Give an order; :meth:`answer` tells when it is ready."""
@@ -109,6 +113,9 @@ def _config(order: PlayRequest, source: Source) -> SessionConfig:
         # Admission lets out as many frames as a deadline holds.
         fps=order.fps if order.window is None else order.window / deadline,
         paced=order.window is None,
+        reuse=False,  # The reel goes round.
+        steady=order.steady and order.window is None,
+        policy=order.policy,
     )
 
 
@@ -163,14 +170,20 @@ def _flood(broker: Broker, order: PlayRequest, source: Source, seconds: float) -
     session = _session(broker, _config(order, source), sink)
     before, start, number = _cpu(), time.monotonic(), 0
     fill = start + min(0.5, seconds / 4)  # the pipe fills: not counted
-    while (now := time.monotonic()) < start + seconds:
+
+    def counted(now: float) -> int:
+        return sum(fill <= at < now for at in complete)
+
+    # Longer only where the machine stood still so long that there is nothing to count.
+    last = start + seconds + order.deadline_ms / 1e3
+    while (now := time.monotonic()) < start + seconds or (now < last and not counted(now)):
         room.acquire()
         session.submit(Frame(number, reel[number % _REEL], now, now))
         number += 1
     cpu = {name: used - before[name] for name, used in _cpu().items()}
     session.close(number)
-    counted = sum(fill <= at < now for at in complete)
-    return {**build_report(session, {}), "cpu_s": cpu, "frames_per_s": counted / (now - fill)}
+    rate = counted(now) / (now - fill)
+    return {**build_report(session, {}), "cpu_s": cpu, "frames_per_s": rate}
 
 
 def _obey() -> None:

@@ -48,7 +48,8 @@ _STAGES = {
 _ROLES = dict(zip(ROLES, ("#edae49", "#253d5b", "#5fa8a0"), strict=True))
 #: Milliseconds that the waterfall shows at most.
 _WATERFALL = 100.0
-_STYLE: Any = {
+#: Of all pictures of figures.
+STYLE: Any = {
     "font.family": "DejaVu Sans",
     "font.size": 9,
     "axes.edgecolor": _SOFT,
@@ -78,7 +79,7 @@ def draw(report: Report, path: Path) -> None:
         report: as ``bench.py`` writes it.
         path: of the PNG, which is replaced.
     """
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         layout = ConstrainedLayoutEngine(h_pad=0.14, w_pad=0.1)
         figure = Figure(figsize=(11.5, 12.5), layout=layout, dpi=130)
         rows: Any = figure.subfigures(3, 1, height_ratios=[1, 1.05, 0.95])

@@ -13,7 +13,7 @@ import argparse
 import json
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,17 +21,19 @@ if not __package__:  # started by its path: find our packages, and no neighbour 
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 from benchmarks.options import Parser, run
-from benchmarks.tables import TABLES, markdown
+from benchmarks.tables import TABLES, Table, markdown
 from p2c2g.errors import UsageError
 
 _ROOT = Path(__file__).resolve().parent.parent
 Report = Mapping[str, Any]
-
+Tables = Mapping[str, Callable[[Report], Iterable[Table]]]
 #: What a marker may ask for: a table, or what was measured on.
 NAMES = ("machine", *TABLES)
 #: What is said of a machine with more to do than it has cores.
 _BUSY = "It was busy with other things: its milliseconds say little, its ratios are rough. "
-_PLACE = re.compile(r"(<!-- figures: ([a-z]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+_PLACE = re.compile(r"(<!-- figures: ([a-z]+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
+#: Lines of a table of Markdown that are no rows.
+_HEAD = 2
 
 
 def machine(report: Report) -> str:
@@ -49,22 +51,54 @@ def machine(report: Report) -> str:
     )
 
 
-def written(name: str, report: Report) -> str:
-    """Return what stands in the document for a name of :data:`NAMES`."""
-    return machine(report) if name == "machine" else "\n".join(map(markdown, TABLES[name](report)))
+def written(name: str, report: Report, tables: Tables = TABLES) -> str:
+    """Return what stands in the document for ``machine`` or the name of a table."""
+    return machine(report) if name == "machine" else "\n".join(map(markdown, tables[name](report)))
 
 
-def fill(document: str, report: Report) -> str:
+def kept(before: str, now: str) -> str:
+    """Return a table with those rows of another besides that it has no figures for.
+
+    Rows are known by their first cell; those without any go with the one before them.  Of another
+    head there is nothing to keep.
+    """
+    old, new = before.strip().splitlines(), now.strip().splitlines()
+    if not new or old[:_HEAD] != new[:_HEAD]:
+        return now or before
+    rows = _by_name(old[_HEAD:]) | _by_name(new[_HEAD:])
+    return "\n".join([*new[:_HEAD], *(line for lines in rows.values() for line in lines)]) + "\n"
+
+
+def _by_name(lines: Iterable[str]) -> dict[str, list[str]]:
+    rows: dict[str, list[str]] = {}
+    name = ""
+    for line in lines:
+        name = line.split("|")[1].strip() or name
+        rows.setdefault(name, []).append(line)
+    return rows
+
+
+def fill(document: str, report: Report, tables: Tables = TABLES, *, is_part: bool = False) -> str:
     """Return the document with the report's tables between its markers.
+
+    Args:
+        document: with markers.
+        report: of a run.
+        tables: what a marker may ask for.
+        is_part: whether it may be of a part: what it has no figures for stays as it is.
 
     Raises:
         UsageError: a marker names a table that there is not.
     """
+    names = ("machine", *tables)
 
     def table(match: re.Match[str]) -> str:
-        if match[2] not in NAMES:
-            raise UsageError(f"The document asks for {match[2]!r}: there is {', '.join(NAMES)}.")
-        return f"{match[1]}\n{written(match[2], report)}\n{match[3]}"
+        if match[2] not in names:
+            raise UsageError(f"The document asks for {match[2]!r}: there is {', '.join(names)}.")
+        text = written(match[2], report, tables)
+        if is_part and match[2] in tables:
+            text = kept(match[3].lstrip("\n"), text)
+        return f"{match[1]}\n{text.rstrip(chr(10))}\n\n{match[4]}"
 
     return _PLACE.sub(table, document)
 

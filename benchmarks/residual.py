@@ -21,7 +21,6 @@ from __future__ import annotations
 import json
 import statistics
 import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from fractions import Fraction
@@ -32,6 +31,7 @@ import cv2
 import numpy as np
 import simplejpeg
 
+from benchmarks.one_thread import milliseconds
 from benchmarks.options import Parser, whole
 from benchmarks.upscalers import perceived
 from p2c2g.errors import P2C2GError, UsageError
@@ -61,7 +61,6 @@ FORMS = (
     *(Form(codec, quality) for codec in ("webp", "avif") for quality in (20, 40, 60, 75)),
     Form("raw", 100),
 )
-RUNS = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,21 +223,12 @@ def times(pair: Pair) -> dict[str, float]:
         "whole picture, decoded": partial(simplejpeg.decode_jpeg, jpeg_bytes(made), "BGR"),
         "OpenCV's bicubic": lambda: cv2.resize(small, (1280, 720), interpolation=cv2.INTER_CUBIC),
     }
-    return {name: _milliseconds(step) for name, step in steps.items()}
+    return {name: milliseconds(step) for name, step in steps.items()}
 
 
 def jpeg_bytes(pixels: Pixels) -> bytes:
     """Return a picture as JPEG 85 4:2:0."""
     return bytes(simplejpeg.encode_jpeg(pixels, 85, "BGR", "420", fastdct=False))
-
-
-def _milliseconds(step: Callable[[], object]) -> float:
-    taken = []
-    for _ in range(RUNS + 3):
-        began = time.thread_time()
-        step()
-        taken.append(time.thread_time() - began)
-    return statistics.median(taken[3:]) * 1e3
 
 
 def markdown(rows: Sequence[Row], table: str) -> str:

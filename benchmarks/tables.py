@@ -188,6 +188,58 @@ def dispatcher(report: Report) -> Iterator[Table]:
     yield Table("The thread that sends", ("576 chunks/s of 40 KiB", "% of a core"), rows)
 
 
+def played(report: Report) -> Iterator[Table]:
+    """Give how long a key takes, into the game and to the picture that shows it."""
+    got = report.get("input", {})
+    head = ("from a key in the browser", "p50 ms", "p95 ms", "p99 ms")
+    named = {
+        "still": "to the game's window, two pictures a second",
+        "window": "to the game's window, 30 pictures a second",
+        "pattern": "to the test pattern's mark on the canvas",
+        "automap": "to Chocolate Doom's map on the canvas",
+    }
+    rows = [
+        (told, *(f"{got[name][f'{part}_ms']:.1f}" for part in ("p50", "p95", "p99")))
+        for name, told in named.items()
+        if "p50_ms" in got.get(name, {})
+    ]
+    if rows:
+        yield Table("A key", head, rows)
+
+
+def confinement(report: Report) -> Iterator[Table]:
+    """Give an open pool beside one's own."""
+    own, strangers = (report["confinement"][kind] for kind in ("own", "open"))
+    rows = [
+        (name, f"{own[key]:.2f}", f"{strangers[key]:.2f}", f"{strangers[key] - own[key]:+.2f}")
+        for key, name in (
+            ("p50_ms", "p50 of a frame alone, ms"),
+            ("p95_ms", "p95, ms"),
+            ("frames_per_s", "frames a second, four out"),
+            ("session_ms", "processor of the session, ms a frame"),
+            ("workers_ms", "processor of the workers, ms a frame"),
+        )
+    ]
+    yield Table("An open pool beside one's own", ("", "own pool", "open pool", "more"), rows)
+
+
+def sealing(report: Report) -> Iterator[Table]:
+    """Give what an open pool's seals and signatures take, at both ends together."""
+    got = report["sealing"]
+    names = {
+        "seal": "seal a chunk",
+        "open": "open it",
+        "sign and seal": "sign and seal a result",
+        "open result": "open it",
+        "check signature": "check its signature: of one in eight",
+        "whole": "**all of it**",
+    }
+    rows = [(name, *(f"{each[step]:.3f}" for each in got.values())) for step, name in names.items()]
+    rows.append(("bytes that are added", *(f"{each['bytes']:.0f}" for each in got.values())))
+    head = ("ms, of a chunk and a result of …", *(f"{kib} KiB each" for kib in got))
+    yield Table("Sealing", head, rows)
+
+
 def growth(report: Report) -> Iterator[Table]:
     """Give each curve."""
     for name, points in report["growth"].items():
@@ -212,5 +264,7 @@ TABLES: dict[str, Callable[[Report], Iterator[Table]]] = {
     "stages": stages,
     "capacity": capacity,
     "dispatcher": dispatcher,
+    "sealing": sealing,
+    "confinement": confinement,
     "growth": growth,
 }

@@ -77,6 +77,14 @@ def _ratios(report: Report) -> Iterator[Target | None]:
         yield _target(
             f"frames/s through the pool ÷ plain processes, {name}", figures["ratio"], "≥", 0.85
         )
+    yield _target(
+        "frames/s in an open pool ÷ one's own",
+        _ratio(
+            _get(report, "confinement", "open", "frames_per_s"),
+            _get(report, "confinement", "own", "frames_per_s"),
+        ),
+        "≥", 0.9,
+    )  # fmt: skip
 
 
 def _absolutes(report: Report) -> Iterator[Target | None]:
@@ -98,6 +106,27 @@ def _absolutes(report: Report) -> Iterator[Target | None]:
         "dispatcher at 576 chunks/s of 40 KiB, of one core",
         _get(report, "dispatcher", "percent"), "≤", 50, "%",
     )  # fmt: skip
+    alone = [_get(report, "confinement", kind, "p50_ms") for kind in ("open", "own")]
+    if None not in alone:
+        more = round(alone[0] - alone[1], 2)
+        yield _target("p50 of a frame alone, open pool less own", more, "≤", 1, "ms")
+    yield _target(
+        "a key in the browser → the game's window",
+        _get(report, "input", "still", "p99_ms"),
+        "≤",
+        5,
+        "ms at p99",
+    )
+    yield _target(
+        "a key → Chocolate Doom's map on the canvas",
+        _get(report, "input", "automap", "p95_ms"),
+        "≤",
+        _get(report, "input", "automap", "allowed_p95_ms") or 0,
+        "ms at p95",
+    )
+    for kib in _get(report, "sealing") or {}:
+        figure = _get(report, "sealing", kib, "whole")
+        yield _target(f"sealing and signing, {kib} KiB each way, both ends", figure, "≤", 0.2, "ms")
 
 
 def _target(

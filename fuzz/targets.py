@@ -39,7 +39,7 @@ def _codec_target(name: str) -> Target:
             pixels = each.decode(data, limit=_LIMIT)
         except CodecError:
             return
-        if Size.of(pixels) != each.size_of(data) or pixels.shape[2] != 3:
+        if Size.of(pixels) != each.inspect(data) or pixels.shape[2] != 3:
             raise AssertionError(f"{name} gave pixels of the shape {pixels.shape}")
 
     return decode

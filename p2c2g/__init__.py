@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     from p2c2g.session.session import Session
     from p2c2g.settings import Settings
 
-__version__ = "0.1.0"
+    #: Of what is installed; it comes from the git tag that it was built at (docs/releases.md).
+    __version__: str
 
 _HOMES = {
     "Broker": "p2c2g.messaging.broker",
@@ -78,7 +79,18 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return _version()
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(home), name)
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("p2c2g")
+    except PackageNotFoundError:  # A folder that was not installed.
+        return "0+unknown"

@@ -16,14 +16,16 @@ import click
 from celery import Celery
 from click.core import ParameterSource
 
+from p2c2g.commands import flower_guard
 from p2c2g.commands.worker_checks import WorkerChecks
 from p2c2g.commands.worker_options import worker_options
 from p2c2g.errors import P2C2GError, UsageError
-from p2c2g.messaging import names
+from p2c2g.messaging import names, open_names
 from p2c2g.messaging.client import TRANSPORT_OPTIONS, sentinel_options
 from p2c2g.messaging.publishing import anonymous_queue
 from p2c2g.settings import Settings, load
 from p2c2g.settings.broker_url import redacted
+from p2c2g.settings.principal import Principal, Role
 from p2c2g.system.cpus import cores
 
 if TYPE_CHECKING:
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
 #: What a worker does beyond Celery's own, by name: the core does not import its code.
 _STEPS = (
     "p2c2g_workers.enrolment:EnrolmentStep", "p2c2g_workers.guest:Guest",
-    "p2c2g_workers.status:StatusStep",
+    "p2c2g_workers.status:StatusStep", "p2c2g_workers.lent:LentStep",
 )  # fmt: skip
 #: By which Celery lets somebody else name broker or results; ``-b`` and ``--result-backend`` set
 #: them too.
@@ -52,13 +54,25 @@ class Application(Celery):
     Args:
         broker_url: the broker's, for kombu.
         backend: the results' URL.
+        principal: who it is in an open pool; None in a pool of one's own.
     """
 
-    def __init__(self, *args: Any, broker_url: str, backend: str, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        broker_url: str,
+        backend: str,
+        principal: Principal | None = None,
+        **kwargs: Any,
+    ) -> None:
+        self.principal = principal
         self._broker_url = broker_url
         self.backend_cls = backend  # Celery asks it before its variable.
         # Celery takes its loader from the environment too, where none is given.
         super().__init__(*args, loader="celery.loaders.app:AppLoader", **kwargs)
+
+    #: No queue of this thread's for replies, which Celery would name in each message.
+    thread_oid = ""
 
     def connection_for_read(self, url: str | None = None, **kwargs: Any) -> Any:
         """Return a connection to the broker; no other URL counts."""
@@ -77,9 +91,13 @@ def create_app(settings: Settings) -> Celery:
     """
     broker = settings.broker
     names.use(broker.prefix)
+    membership = settings.membership
+    principal = None if membership is None else membership.principal
     address, tls = broker.address(), broker.tls()
     url, results, kind = address.text, address.text, ""
     options: dict[str, Any] = {"global_keyprefix": names.celerys()}
+    if principal is not None and principal.role is Role.PEER:
+        options["recall_prefix"] = open_names.recall_queue(principal.id, "")
     if address.is_sentinel:
         # One URL: with several, kombu goes from one to the next, and to its own transport.
         url, kind = address.sentinels()[0], "Sentinel"
@@ -92,6 +110,7 @@ def create_app(settings: Settings) -> Celery:
         "p2c2g",
         broker_url=url,
         backend=results,
+        principal=principal,
         include=["p2c2g_workers.tasks", "p2c2g_training.tasks"],
         control="p2c2g.messaging.control:Control",
         set_as_current=False,
@@ -123,7 +142,7 @@ def create_app(settings: Settings) -> Celery:
         task_publish_retry=False,
         task_store_errors_even_if_ignored=True,
         worker_pool="threads",
-        worker_concurrency=cores(),
+        worker_concurrency=settings.host.slots(cores()),
         worker_prefetch_multiplier=1,
         worker_consumer="p2c2g_workers.consumer:Consumer",
         worker_hijack_root_logger=True,
@@ -131,6 +150,9 @@ def create_app(settings: Settings) -> Celery:
         worker_enable_prefetch_count_reduction=False,
         timezone="UTC",
     )
+    if principal is not None:
+        # Of which everybody would have to be able to write to everybody.
+        application.conf.update(worker_enable_remote_control=False)
     application.user_options["worker"] = [*worker_options(), WorkerChecks()]
     application.steps["consumer"].update(_STEPS)
     return application
@@ -151,6 +173,7 @@ def _default_app() -> Celery:
         # Celery's command would put a traceback around the sentence.
         click.ClickException(str(error)).show()
         raise SystemExit(error.exit_code) from error
+    flower_guard.guard()
     application.set_current()
     return application
 

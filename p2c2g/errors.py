@@ -8,7 +8,10 @@
     ├── UnavailableError       something needed is not there now; the command exits with 1
     │   ├── BrokerUnavailableError
     │   │   └── BrokerRefusesError  it answers, and will not do what is needed
+    │   ├── PoolUnavailableError   an open pool's coordinator does not answer
+    │   │   └── PoolRefusesError    it answers, and will not do what is asked
     │   └── SourceUnavailableError
+    ├── UpdateError            a release that must not be installed, or cannot be; it exits with 1
     └── ChunkError             one attempt at one chunk went wrong
         ├── WireError          bytes that are not a message of ours
         ├── CodecError         a payload that is not a picture of the codec that it names
@@ -53,8 +56,22 @@ class BrokerRefusesError(BrokerUnavailableError):
     retryable = False
 
 
+class PoolUnavailableError(UnavailableError):
+    """The coordinator of an open pool does not answer."""
+
+
+class PoolRefusesError(PoolUnavailableError):
+    """The coordinator answers, and refuses what is asked: waiting does not help."""
+
+    retryable = False
+
+
 class SourceUnavailableError(UnavailableError):
     """The source of frames cannot be opened or has ended."""
+
+
+class UpdateError(P2C2GError):
+    """A release that must not be installed, or cannot be."""
 
 
 class ChunkError(P2C2GError):

@@ -91,12 +91,15 @@ class Fork:
     def send_signal(self, number: int) -> None:
         """Send it a signal, if it runs."""
         if self.poll() is None:
-            os.kill(self.pid, number)
+            # It may end, and be buried, in between.
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, number)
 
     def kill(self) -> None:
         """End it and its own processes at once, and wait until it has ended."""
         if self.poll() is None:
-            os.killpg(self.pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                os.killpg(self.pid, signal.SIGKILL)
             self.wait()
 
 
@@ -211,12 +214,16 @@ def _serve(line: socket.socket) -> dict[str, Any]:
             *outputs, status = passed
             fork = os.fork()
             if fork == 0:
+                os.setpgid(0, 0)
                 signal.set_wakeup_fd(-1)
                 signal.signal(signal.SIGCHLD, signal.SIG_DFL)
                 for each in (line.detach(), woken, waker, status, *told.values()):
                     os.close(each)
                 return {**json.loads(message), "outputs": outputs}
-            os.setpgid(fork, fork)
+            # Both do it, so that it is so before either goes on; one that is another program by now
+            # has done it, and may not be told.
+            with suppress(PermissionError):
+                os.setpgid(fork, fork)
             told[fork] = status
             os.write(status, _NUMBER.pack(fork))
             for each in outputs:

@@ -17,12 +17,15 @@ from p2c2g.media.picture import FrameState, Picture
 from p2c2g.messaging.broker import Broker
 from p2c2g.session.config import SessionConfig
 from p2c2g.session.session import Session
+from p2c2g.settings import Settings
 from tests.honest import EXACT, shown
 from tests.lane import settings
 from tests.sessions import PATIENCE, now_captured
 
 FPS = 30.0
 SIZE = Size(160, 90)
+#: Seconds in which a pool that is not given its processors comes to do what is waited for.
+MOST = 2 * PATIENCE
 #: So many source frames there are; they are played in turn.
 REEL = 8
 
@@ -36,7 +39,7 @@ class Gamer:
 
     def __init__(
         self,
-        url: str,
+        url: str | Settings,
         size: Size = SIZE,
         ops: str = "upscale:2",
         allowed: Sequence[str] = (),
@@ -44,8 +47,11 @@ class Gamer:
     ) -> None:
         pipeline = Pipeline.parse(ops)
         wanted = {"size": size, "operations": pipeline, "grid": Grid(2, 2), "codec": "raw",
-                  "form": EXACT, "deadline": 0.2, "fps": FPS, **plan}  # fmt: skip
-        self.broker = Broker(settings(url))
+                  "form": EXACT, "deadline": 0.2, "fps": FPS,
+                  "reuse": False,  # The reel goes round.
+                  "steady": False,  # Else a busy machine is asked for less.
+                  **plan}  # fmt: skip
+        self.broker = Broker(settings(url) if isinstance(url, str) else url)
         self.session = Session(self.broker, SessionConfig(**wanted), self._show)
         random = np.random.default_rng(7)
         small = (REEL, size.height // 10, size.width // 10, 3)
@@ -112,8 +118,11 @@ class Gamer:
 
     def until(self, happened: Callable[[], bool], what: str) -> None:
         """Play on until something has happened; it is looked at after each picture."""
+        first = len(self.shown)
         with self._changed:
-            assert self._changed.wait_for(happened, PATIENCE), what
+            came = self._changed.wait_for(happened, MOST)
+        states = "".join(state.value[0] for state in self.shown[first:])
+        assert came, f"{what}; shown were {states[-1000:]!r}; {self.session.figures()}"
 
     def play(self, frames: int) -> None:
         """Play so many more frames."""
@@ -128,7 +137,7 @@ class Gamer:
                 len(self.shown) - first >= frames
                 and set(self.shown[-frames:]) == {FrameState.COMPLETE}
             ),
-            f"no {frames} complete frames in a row: {self.shown[first:]}",
+            f"no {frames} complete frames in a row",
         )
 
     def play_degraded(self, frames: int = 15) -> None:
@@ -139,5 +148,5 @@ class Gamer:
                 len(self.shown) - first >= frames
                 and set(self.shown[-frames:]) == {FrameState.DEGRADED}
             ),
-            f"no {frames} degraded frames in a row: {self.shown[first:]}",
+            f"no {frames} degraded frames in a row",
         )

@@ -14,9 +14,11 @@ from celery import Celery
 from p2c2g.messaging.client import redis_client
 from p2c2g.settings import load
 from p2c2g_workers import guest, guest_policy, owner
+from p2c2g_workers.carried import TASKS
 from tests import lane_app
-from tests.lane_app import Echo
+from tests.lane_app import Echo, whose
 from tests.lazy_app import attribute
+from tests.metered import MeterLog
 
 #: The key that holds the time of day, such as 20:00.
 CLOCK = "test.clock"
@@ -26,6 +28,7 @@ QUIET = 1.0
 
 def build() -> Celery:
     """Return the lane's application with a task that uses the CPU."""
+    MeterLog.begin()
     application = lane_app.build()
     client = redis_client(load())
 
@@ -37,6 +40,8 @@ def build() -> Celery:
     guest_policy.QUIET = QUIET
     guest_policy.OTHERS_MOST = 1.0
     owner.INTERVAL = 0.1
+
+    TASKS["lane.burn"] = whose
 
     @application.task(name="lane.burn")
     def burn(seconds: float, payload: bytes) -> Echo:

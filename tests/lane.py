@@ -15,6 +15,7 @@ from kombu.exceptions import OperationalError
 
 from p2c2g.messaging import envelope, names
 from p2c2g.messaging.broker import Broker
+from p2c2g.messaging.client import redis_client
 from p2c2g.settings import BrokerSettings, Settings
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -35,7 +36,9 @@ class Lane:
 
     def __init__(self, settings: Settings, session: str = "s") -> None:
         self.broker = Broker(settings)
-        self.app, self.client = self.broker.app, self.broker.client
+        self.app = self.broker.app
+        # As patient as the tests, and not as a session, which gives up after a second.
+        self.client = redis_client(settings, timeout=2 * PATIENCE)
         self.app.conf.include = []
         self.stream = names.results(session)
         self.session = session
@@ -56,6 +59,7 @@ class Lane:
         trace: TracebackType | None,
     ) -> None:
         self._connection.release()
+        self.client.close()
         self.broker.close()
 
     def open(self) -> None:
@@ -83,7 +87,6 @@ class Lane:
                     args=(seconds, payload),
                     task_id=ids[-1],
                     queue=Queue(queue, Exchange("", type="direct"), routing_key=queue),
-                    reply_to=self.stream,
                     declare=(),  # A plain list needs none, and it is a third of the call.
                     producer=self.producer,
                     argsrepr="chunk",

@@ -37,6 +37,9 @@ from tests.lane import PATIENCE, ROOT, by_port, settings
 START_TIMEOUT = 200.0
 #: Seconds that one may take to answer a ping; less at first, while it may not hear one.
 FIRST_LOOK, LOOK = 0.05, 0.5
+#: Of the environment of a worker that is missed after a minute, and not after three seconds: a
+#: machine that stands still has lost nobody.
+LASTING = {"P2C2G_WORKER_BEAT_INTERVAL": "20"}
 #: Applications: the pool's own, and one whose every result is a black picture.
 HONEST = "p2c2g"
 LIAR = "tests.liar_app"
@@ -48,7 +51,9 @@ def environment(url: str | None, more: Mapping[str, str] | None = None) -> dict[
     path = os.pathsep.join(filter(None, [*folders, os.environ.get("PYTHONPATH")]))
     clean = {name: value for name, value in os.environ.items() if not name.startswith("P2C2G_")}
     broker = {} if url is None else {"P2C2G_BROKER_URL": url}
-    return clean | {"PYTHONPATH": path} | broker | dict(more or {})
+    # Reels go round, and what is shown again is to be done again.
+    plain = {"P2C2G_WORKER_REMEMBERED_MB": "0"}
+    return clean | {"PYTHONPATH": path} | plain | broker | dict(more or {})
 
 
 def used_seconds(process: int) -> float:
@@ -171,12 +176,18 @@ class Worker:
         """Kill it at once with its own processes, as a power cut would."""
         if self.is_running:
             assert self.process is not None
-            os.killpg(self.process.pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # It may end by itself just now.
+                os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
 
     def log(self) -> str:
         """Return what it has said so far."""
         return self.log_path.read_text(errors="replace")
+
+    def received(self) -> list[str]:
+        """Return the ids of the tasks that it says it has received so far, in order."""
+        lines = [line for line in self.log().splitlines() if " received" in line]
+        return [line.rpartition("[")[2].partition("]")[0] for line in lines]
 
 
 #: Makes a worker that answers: options of ``celery worker``, and :class:`Worker`'s keywords.
@@ -257,24 +268,22 @@ class Pool:
         worker.launch()
         return worker
 
-    def worker(self, name: str, application: str = HONEST) -> Worker:
+    def worker(
+        self, name: str, application: str = HONEST, more: Mapping[str, str] | None = None
+    ) -> Worker:
         """Start a worker of one chunk at a time, and wait until sessions can know it.
+
+        ``more`` is of its environment.
 
         Raises:
             UnavailableError: it ended, or is not there in time.
         """
         made = Worker(
             self.app, self.url(name), self.folder / f"{name}.log",
-            "-Q", "cpu", "-c", "1", name=name, application=application,
+            "-Q", "cpu", "-c", "1", name=name, application=application, environment=more,
         )  # fmt: skip
         self.add(name, made).wait_until_ready()
-        registry, deadline = Registry(self.client), monotonic() + START_TIMEOUT
-        while (beat := registry.beats([made.name])[made.name].beat) is None or (
-            beat.state is not PeerState.READY
-        ):
-            if monotonic() > deadline or not made.is_running:
-                raise UnavailableError(f"The worker {made.name} is not ready:\n{made.log()}")
-            made.pause(FIRST_LOOK)
+        wait_until_known(made, self.client)
         return made
 
     def grow(self, count: int) -> None:
@@ -303,6 +312,21 @@ class Pool:
             "broker": used_seconds(int(self.client.info("server")["process_id"])),
             "workers": sum(used_seconds(process.pid) for process in running),
         }
+
+
+def wait_until_known(worker: Worker, client: Client) -> None:
+    """Wait until sessions can know a worker that answers: its first beats may be later than that.
+
+    Raises:
+        UnavailableError: it ended, or is not there in time.
+    """
+    registry, deadline = Registry(client), monotonic() + START_TIMEOUT
+    while (beat := registry.beats([worker.name])[worker.name].beat) is None or (
+        beat.state is not PeerState.READY
+    ):
+        if monotonic() > deadline or not worker.is_running:
+            raise UnavailableError(f"The worker {worker.name} is not ready:\n{worker.log()}")
+        worker.pause(FIRST_LOOK)
 
 
 def wait_until_ready(workers: Iterable[Worker]) -> None:

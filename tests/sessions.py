@@ -14,7 +14,7 @@ from p2c2g.session.session import Session
 from p2c2g.settings import Settings
 
 #: Seconds after which a picture that is waited for will not come, on any machine.
-PATIENCE = 40.0
+PATIENCE = 60.0
 
 
 class Screen:

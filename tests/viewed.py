@@ -35,10 +35,10 @@ def viewed_picture(
     tiles, arrived = [], []
     for chunk in plan_chunks(plan, Grid(2, 1)):
         if chunk.index == late:
-            tiles.append(Tile(chunk, None))
+            tiles.append(Tile(chunk, None, form))
             continue
         data = form.encode(np.ascontiguousarray(chunk.target.of(residual)))
-        tiles.append(Tile(chunk, data))
+        tiles.append(Tile(chunk, data, form))
         arrived.append((chunk.target, form.decode(data, chunk.target.size)))
     return Picture(
         number=number,

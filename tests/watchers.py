@@ -26,7 +26,7 @@ SOURCE, OUTPUT = Size(320, 180), Size(640, 360)
 SMALL, LARGE = PatternSource(SOURCE), PatternSource(OUTPUT)
 STATS = {"fps": 59.9, "latency_ms": {"p50": None}, "frames": {"complete": 3}, "peers": []}
 #: Long enough for a busy machine; nothing here waits as long where all is well.
-PATIENCE = 30
+PATIENCE = 60
 
 
 def picture(number: int) -> Picture:
@@ -114,7 +114,8 @@ class Serving:
 
     @contextmanager
     def client(self, *, draws: bool = False, base: bool = False, **options) -> Iterator[Client]:
-        with connect(self.websocket_url, proxy=None, **options) as connection:
+        address, patience = self.websocket_url, PATIENCE
+        with connect(address, proxy=None, open_timeout=patience, **options) as connection:
             client = Client(connection)
             client.wish(draws=draws, base=base)
             yield client

@@ -190,8 +190,12 @@ def find(name: str) -> Game:
 
 
 @contextmanager
-def playing(game: Game, scene: int, seed: int) -> Iterator[Iterator[tuple[float, Pixels]]]:
+def playing(
+    game: Game, scene: int, seed: int, pause: float = 0.05
+) -> Iterator[Iterator[tuple[float, Pixels]]]:
     """Play one scene; yields (seconds since the start, view of the screen's pixels) for ever.
+
+    It looks again ``pause`` seconds after it was asked to.
 
     The pixels are BGR, (720, 1280, 3) or the part of them that the game fills; they are valid
     until the next ones are taken.
@@ -235,7 +239,7 @@ def playing(game: Game, scene: int, seed: int) -> Iterator[Iterator[tuple[float,
                         seconds = time.monotonic() - began
                         hand.play(seconds)
                         yield seconds, game.part.of(screen.grab(0)[:, :, :3])
-                        time.sleep(0.05)
+                        time.sleep(pause)
 
                 try:
                     yield look()

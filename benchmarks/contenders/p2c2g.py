@@ -20,8 +20,10 @@ from p2c2g.celery import create_app
 from p2c2g.messaging import names
 from p2c2g.messaging.client import redis_client
 from p2c2g.messaging.inbox import Inbox
+from p2c2g.messaging.places import places
 from p2c2g.settings import BrokerSettings, Settings
 from p2c2g.system import processes
+from p2c2g_workers import carried
 from p2c2g_workers.consumer import Consumer
 
 _SESSION = "bench"
@@ -49,6 +51,7 @@ def make_app(url: str, work_ms: float) -> Celery:
     app = create_app(make_settings(url))
     app.conf.include = []
     app.conf.worker_consumer = Consumer
+    carried.TASKS[TASK] = lambda *_: _SESSION
 
     def run(payload: bytes) -> Echo:
         work(work_ms)
@@ -74,7 +77,7 @@ class P2C2G:
         """Open the inbox, connect the producer and start the worker."""
         settings = make_settings(bench.broker_url)
         self._app = self.make_app(bench)
-        self._inbox = Inbox(redis_client(settings), _SESSION)
+        self._inbox = Inbox(redis_client(settings), places(_SESSION))
         self._inbox.open()
         self._connection = self._app.connection_for_write()
         self._producer = self._app.amqp.Producer(self._connection)
@@ -98,7 +101,7 @@ class P2C2G:
                 args=(payload,),
                 task_id=task_id,
                 queue="cpu",
-                reply_to=names.results(_SESSION),
+                reply_to=names.results(_SESSION),  # For the rungs before ours.
                 producer=self._producer,
                 argsrepr="<chunk>",
                 kwargsrepr="",

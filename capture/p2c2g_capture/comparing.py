@@ -15,12 +15,9 @@ import importlib
 import importlib.util
 import io
 import math
-import os
-import sys
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from typing import Any
 
 import cv2
@@ -34,6 +31,7 @@ from p2c2g.media.frame import Pixels, Size
 from p2c2g.media.operations import Pipeline
 from p2c2g.media.picture import FrameState, Picture
 from p2c2g.session.config import SessionConfig
+from p2c2g.system import priority
 from p2c2g.system.threads import SupervisedThread
 from p2c2g_capture.sources import Source, scaled
 
@@ -235,7 +233,7 @@ class Comparer:
     # -- inside -----------------------------------------------------------------------------------
 
     def _run(self) -> None:
-        _be_nice()
+        priority.lower_thread(_NICENESS)
         assert self._subscription is not None  # noqa: S101 - start has made it
         for picture in self._subscription:
             self._compare(picture)
@@ -324,12 +322,3 @@ def _file(pixels: Pixels) -> io.BytesIO:
     written = io.BytesIO()
     Image.fromarray(np.ascontiguousarray(pixels[:, :, ::-1])).save(written, "BMP")
     return written
-
-
-def _be_nice() -> None:
-    """Have this thread step back behind the others, where a thread can (Linux)."""
-    if sys.platform == "linux":
-        thread = threading.get_native_id()
-        with suppress(OSError):
-            now = os.getpriority(os.PRIO_PROCESS, thread)
-            os.setpriority(os.PRIO_PROCESS, thread, max(now, _NICENESS))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
@@ -34,17 +34,20 @@ class Ending:
         record: str | None,
         report: str | None,
         settings: Mapping[str, object],
+        played: Callable[[], Mapping[str, Any]] | None = None,
     ) -> None:
         self._console = console
         self._record, self._to = record, report
         self._session = session
         self._settings = settings
+        self._played = played
         self._notes: list[str] = []
         self._compared: dict[str, Any] | None = None
 
     @cached_property
     def _report(self) -> dict[str, Any]:
-        return build_report(self._session, self._settings)
+        report = build_report(self._session, self._settings)
+        return report if self._played is None else {**report, "input": self._played()}
 
     def finish(self, recorder: Recorder) -> None:
         """Finish the recording.

@@ -5,6 +5,9 @@ the consumer took too long, is never made up for: the newest due tick wins and t
 keep a gap, from which everything downstream knows what was lost.  A machine that cannot keep up
 takes every second tick, or fewer (:attr:`Pacer.every`): they stay even, and the others are a gap
 too.
+
+A source that knows when it has another picture is waited for within its tick: a game that draws
+35 pictures a second is grabbed when it has drawn.
 """
 
 from __future__ import annotations
@@ -54,8 +57,8 @@ class Pacer:
         self.every = 1
         self._start: float | None = None
         self._ended_at: float | None = None
-        # A plain attribute, not an Event: a signal's handler may set it at any moment, and
-        # Event.set takes a lock that the interrupted thread may hold.
+        self._has_all = False
+        # A plain attribute, not an Event: it is looked at often enough.
         self._stopped = False
 
     @property
@@ -63,6 +66,8 @@ class Pacer:
         """Return how many frames have been due so far, grabbed or missed."""
         if self._start is None:
             return 0
+        if self._has_all:
+            return int(self._total)  # It does not wait for ticks that it leaves out at the end.
         now = self._clock() if self._ended_at is None else self._ended_at
         return int(min(self._tick(self._start, now) + 1, self._total))
 
@@ -72,11 +77,17 @@ class Pacer:
 
     def __iter__(self) -> Iterator[Frame]:
         start = self._start = self._clock()
-        self._ended_at = None
+        self._ended_at, self._has_all = None, False
+        number = 0
         try:
-            number = 0
             while self._wait_until(start + number / self._fps):
-                number = max(number, self._tick(start, self._clock()))
+                due = self._tick(start, self._clock())
+                if due <= number:
+                    # It has until the next tick: what is drawn meanwhile is taken at once.  Who
+                    # has missed ticks has no time for that.
+                    left = start + (number + 1) / self._fps - self._clock()
+                    self._source.wait(max(0.0, min(left, _NAP)))
+                number = max(number, due)
                 if number >= self._total:
                     return
                 captured_at = self._clock()
@@ -87,7 +98,7 @@ class Pacer:
                 if number >= self._total:
                     return
         finally:
-            self._ended_at = self._clock()
+            self._ended_at, self._has_all = self._clock(), number >= self._total
 
     def _tick(self, start: float, now: float) -> int:
         """Return the index of the newest tick that is due, exact in spite of rounding."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from itertools import chain
 from types import TracebackType
 from typing import Any, Self
 
@@ -13,12 +15,22 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from p2c2g.text import plain
 from p2c2g_capture import comparing
 
 #: Seconds between two looks at the figures.
 _EVERY = 0.5
 #: Lines are this many looks apart where the output is a file.
 _PLAIN_EVERY = 10
+
+
+#: What was given up, by the controller's word for it.
+_GIVEN_UP = {
+    "plainer": "better methods",
+    "coarser": "quality on the line",
+    "part": "a part of the picture",
+    "seldom": "most of the picture",
+}
 
 
 class LiveLine:
@@ -66,7 +78,7 @@ class LiveLine:
             figures = self._figures()
             notice = figures.get("notice", "")
             if notice and notice != said:
-                self._console.print(f"{notice}.", soft_wrap=True, markup=False)
+                self._console.print(Text(f"{plain(notice)}."), soft_wrap=True)
             said = notice
             looks += 1
             if looks % _PLAIN_EVERY == 0:
@@ -83,13 +95,35 @@ class LiveLine:
             (f"{frames['degraded']} degraded", "yellow" if frames["degraded"] else "dim"),
             ("  ", ""),
             (f"{frames['dropped']} dropped", "red" if frames["dropped"] else "dim"),
-            f"   {len(figures['peers'])} peers",
+            f"   {_peers(len(figures['peers']))}",
         )
 
 
 def _with_notice(line: Text, figures: Mapping[str, Any]) -> RenderableType:
     notice = figures.get("notice", "")
-    return Group(line, Text(f"{notice}.", "yellow")) if notice else line
+    return Group(line, Text(f"{plain(notice)}.", "yellow")) if notice else line
+
+
+def _peers(count: int) -> str:
+    return f"{count} peer" if count == 1 else f"{count} peers"
+
+
+def _own_line(own: Mapping[str, Any]) -> str:
+    """Return what is known of the gamer's own line."""
+    ways = []
+    for name in ("up", "down"):
+        way = own[name]
+        most = way["target_mbps"]
+        limit = "no limit was met" if most is None else f"{most:.1f} Mbit/s at most"
+        ways.append(f"{name} {limit}, {way['rise_ms']:.0f} ms of waiting")
+    if own["round_trip"] is not None:
+        ways.append(f"{own['round_trip']['least_ms']:.1f} ms to the broker and back")
+    return "; ".join(ways)
+
+
+def _short(pipeline: str) -> str:
+    """Return a pipeline as a person reads it: a net of one's own by the hash's first letters."""
+    return re.sub(r"(?<=@[0-9a-f]{8})[0-9a-f]+", "…", pipeline)
 
 
 def summary(report: Mapping[str, Any]) -> Table:
@@ -98,43 +132,70 @@ def summary(report: Mapping[str, Any]) -> Table:
     table = Table.grid(padding=(0, 2))
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
-    table.add_row(
+
+    def row(name: str, *parts: str | tuple[str, str]) -> None:
+        # As Text: peers wrote part of it, and none of it is markup.
+        texts = [(part, "") if isinstance(part, str) else part for part in parts]
+        table.add_row(name, Text.assemble(*((plain(text), style) for text, style in texts)))
+
+    row(
         "frames",
         f"{frames['captured']} captured: {frames['complete']} complete, "
-        f"{frames['degraded']} degraded, {frames['dropped']} dropped "
-        f"([bold]{report['success_rate']:.2%}[/] complete)",
+        f"{frames['degraded']} degraded, {frames['dropped']} dropped (",
+        (f"{report['success_rate']:.2%}", "bold"),
+        " complete)",
     )
-    table.add_row("pace", f"{report['fps']:.1f} frames a second")
-    table.add_row(
+    row("pace", f"{report['fps']:.1f} frames a second")
+    row(
         "latency",
         f"p50 {latency['p50']:.1f} ms, p95 {latency['p95']:.1f} ms, p99 {latency['p99']:.1f} ms",
     )
+    if shown := report.get("at_once"):
+        age = (
+            "" if shown["age_ms"] is None else f", from {shown['age_ms']:.0f} ms before on average"
+        )
+        row(
+            "at once",
+            f"{shown['known']:.1%} of the chunks with what was known of them, "
+            f"{shown['carried']:.1%} with what peers added to others{age}",
+        )
+    if (steady := report.get("steady")) and steady["state"] != "all":
+        row(
+            "given up",
+            f"{_GIVEN_UP[steady['state']]} at the end: {report['enhanced']:.0%} of the chunks were "
+            f"enhanced, each changed {report['flicker']:.2g} times a second",
+        )
     traffic = report["bytes"]
     ways = [
         f"{way} {traffic[way]['a_frame'] / 1024:.1f} KiB a frame "
         f"({traffic[way]['a_second'] * 8 / 1e6:.1f} Mbit/s)"
         for way in ("up", "down")
     ]
-    table.add_row("bytes", ", ".join(ways))
+    row("bytes", ", ".join(ways))
+    if "lines" in report:
+        row("line", _own_line(report["lines"]["own"]))
     stages = report["stages_ms"]
-    table.add_row(
+    row(
         "of it (p50)",
         ", ".join(f"{name} {figures['p50']:.1f}" for name, figures in stages.items()),
     )
     for peer in report["peers"]:
-        table.add_row(
+        row(
             "peer",
             f"{peer['id']} ({peer['queue'] or 'no result'}): {peer['chunks']} chunks, "
             f"p50 {peer['ms']['p50']:.1f} ms, p99 {peer['ms']['p99']:.1f} ms",
         )
     if report["ran"]:
-        counts = ", ".join(f"{count} by {text}" for text, count in report["ran"].items())
-        table.add_row("peers chose", counts)
+        ran = sorted(report["ran"].items(), key=lambda each: -each[1])
+        counts = ", ".join(f"{count} by {_short(text)}" for text, count in ran)
+        row("peers chose", counts)
     if report["errors"]:
         counts = ", ".join(f"{count} {name}" for name, count in report["errors"].items())
-        table.add_row("errors", f"[yellow]{counts}[/]")
-    for said in dict.fromkeys(each["said"] for each in report["notices"]):
-        table.add_row("note", Text(f"{said}.", "yellow"))
+        row("errors", (counts, "yellow"))
+    # What held at the same time was said as one.
+    said = (each["said"].split(". ") for each in report["notices"])
+    for sentence in dict.fromkeys(chain.from_iterable(said)):
+        row("note", (f"{sentence}.", "yellow"))
     for name, text in comparing.lines(report["compare"]) if "compare" in report else ():
-        table.add_row(name, text)
+        row(name, text)
     return table

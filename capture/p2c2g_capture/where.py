@@ -20,6 +20,7 @@ from p2c2g.media.methods import ANY_NETWORK, LEARNT
 from p2c2g.session.config import SessionConfig, Where
 from p2c2g.session.own import Enhancer, OwnSession
 from p2c2g.session.session import Session
+from p2c2g_capture.allowance import NOTHING, Allowance
 
 AnySession = Session | OwnSession
 
@@ -32,17 +33,29 @@ _RUNS = 3
 
 @dataclass(frozen=True, slots=True)
 class Own:
-    """What this machine does by itself, and the seconds that it takes for a frame."""
+    """What this machine does by itself, and the seconds that it takes for a frame.
 
-    enhance: Enhancer
+    ``enhance`` is None where it shows the base alone; ``notice`` is then why.
+    """
+
+    enhance: Enhancer | None
     seconds: float
+    notice: str = ""
 
     def sentence(self, config: SessionConfig) -> str:
         """Return what a gamer is told of it."""
+        if self.enhance is None:
+            return f"{self.notice}."
         return (
             f"This machine does {config.operations.text} by itself, in {self.seconds * 1e3:.1f} ms "
             "a frame: nothing is sent. --where peers has the pool do it."
         )
+
+
+def own_or_base(config: SessionConfig, where: str, allowed: Allowance) -> Own | None:
+    """Return as :func:`own` does; where nothing may be sent at all, the base in place of None."""
+    found = own(config, where)
+    return Own(None, 0.0, NOTHING) if found is None and allowed.is_nothing else found
 
 
 def own(config: SessionConfig, where: str, clock: Callable[[], float] = perf_counter) -> Own | None:

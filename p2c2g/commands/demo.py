@@ -11,18 +11,19 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
 from rich.console import Console
+from rich.text import Text
 
 from p2c2g.commands.options import stopping_at_signals
 from p2c2g.errors import UnavailableError, UsageError
 from p2c2g.messaging.embedded import EmbeddedBroker
 from p2c2g.system import processes
 from p2c2g.system.cpus import cores
+from p2c2g.system.scratch import Scratch
 
 #: Seconds between two looks at whether every part still runs.
 _WATCH_INTERVAL = 0.1
@@ -50,7 +51,6 @@ class Demo:
         self._flower = flower
         self._console = console
         self._parts: dict[str, tuple[subprocess.Popen[bytes], Path | None]] = {}
-        # A plain flag: Event.set in a signal's handler may wait for a lock held below it.
         self._stopped = False
 
     def run(self) -> int:
@@ -61,9 +61,10 @@ class Demo:
         """
         with ExitStack() as stack:
             stack.enter_context(stopping_at_signals(self._on_stop))
-            logs = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="p2c2g-demo-")))
+            logs = stack.enter_context(Scratch("demo")).path
             broker = stack.enter_context(EmbeddedBroker())
-            self._console.print(f"Broker on port {broker.port}, {self._peers} peers", style="dim")
+            peers = "1 peer" if self._peers == 1 else f"{self._peers} peers"
+            self._console.print(f"Broker on port {broker.port}, {peers}", style="dim")
             stack.callback(self._end_parts)
             environment = {**os.environ, "P2C2G_BROKER_URL": broker.url}
             for number in range(1, self._peers + 1):
@@ -72,7 +73,7 @@ class Demo:
             if self._flower:
                 port = self._free_port()
                 self._start("flower", self._flower_command(port), environment, logs / "flower.log")
-                self._console.print(f"Flower at [bold]http://127.0.0.1:{port}[/]")
+                self._console.print("Flower at", Text(f"http://127.0.0.1:{port}", "bold"))
             session = processes.start(
                 [*_program("p2c2g-capture"), "run", *self._capture, f"--wait-for={self._peers}"],
                 env=environment,
@@ -95,7 +96,7 @@ class Demo:
             for name, (process, log) in self._parts.items():
                 if process is not session and process.poll() is not None:
                     processes.stop(session, _STOP_TIMEOUT)
-                    words = _last_line(log) if log else ""
+                    words = (processes.last_line(log) or "(none)") if log else ""
                     raise UnavailableError(
                         f"The demo's {name} ended by itself (exit code {process.returncode}). "
                         f"Its last words: {words}"
@@ -138,8 +139,3 @@ def _program(name: str) -> list[str]:
     """Return the command of a script that is installed beside this Python."""
     beside = Path(sys.executable).with_name(name)
     return [str(beside)] if beside.exists() else [name]
-
-
-def _last_line(log: Path) -> str:
-    lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
-    return lines[-1].strip() if lines else "(none)"

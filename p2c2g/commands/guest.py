@@ -64,7 +64,7 @@ class Limits:
         max_cpu: its share of the whole machine's CPU, 0.001 to 1.
         only_idle: whether it works only while nobody else uses the machine.
         hours: when it works.
-        max_mbps: megabits a second of chunks and results together.
+        max_mbps: megabits a second of its line, up and down each.
     """
 
     max_cpu: float | None = None

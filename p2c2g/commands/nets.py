@@ -15,9 +15,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="The nets that p2c2g train made for your games.", no_args_is_help=True)
 
-#: Columns of a table that goes to a file or a pipe.
-WIDE = 140
-
 GameArgument = Annotated[str, typer.Argument(metavar="GAME", help="The game's name.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="As JSON.")]
 
@@ -25,9 +22,9 @@ JsonOption = Annotated[bool, typer.Option("--json", help="As JSON.")]
 @app.command("list")
 def list_nets(*, as_json: JsonOption = False) -> None:
     """List the games that have nets, and their nets."""
-    from rich.console import Console
     from rich.table import Table
 
+    from p2c2g.commands.console import new_table_console
     from p2c2g.nets.store import NetStore
 
     store = NetStore()
@@ -43,9 +40,7 @@ def list_nets(*, as_json: JsonOption = False) -> None:
         file = net.path.stat()
         made = datetime.fromtimestamp(file.st_mtime).strftime("%Y-%m-%d %H:%M")
         table.add_row(net.game, net.method, net.name, f"{file.st_size / 1e3:.0f}", made)
-    console = Console(highlight=False)
-    console.width = max(console.width, 0 if console.is_terminal else WIDE)
-    console.print(table)
+    new_table_console().print(table)
 
 
 @app.command()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import _thread
 import logging
 import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.exceptions import TyperException
@@ -16,6 +17,10 @@ from typer.exceptions import TyperException
 from p2c2g import __version__
 from p2c2g.commands import extras
 from p2c2g.errors import P2C2GError
+from p2c2g.text import plain
+
+if TYPE_CHECKING:
+    from p2c2g.settings import Settings
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +40,7 @@ def run(app: typer.Typer, name: str) -> int:
         print_error(name, str(error))
         return error.exit_code
     except ImportError as error:
-        known = extras.translated(error)
+        known = extras.translated(error, name)
         if known is None:
             raise
         print_error(name, str(known))
@@ -61,10 +66,31 @@ def _quiet_flags(command: Any) -> None:
 
 def print_error(name: str, sentence: str) -> None:
     """Print one sentence on standard error."""
-    from rich.console import Console
+    from rich.text import Text
 
-    Console(stderr=True, highlight=False, soft_wrap=True).print(f"[bold red]{name}:[/] ", end="")
-    sys.stderr.write(sentence + "\n")
+    from p2c2g.commands.console import new_console
+
+    new_console(stderr=True, soft_wrap=True).print(Text(f"{name}:", "bold red"), end=" ")
+    sys.stderr.write(plain(sentence) + "\n")
+
+
+def use_broker(settings: Settings, url: str | None) -> None:
+    """Take the broker that ``--broker`` names, if it does.
+
+    A password in it can be read by every user of the machine, in the list of processes: that is
+    said, and it is taken out of there where that can be done.
+    """
+    if url is None:
+        return
+    settings.broker.use(url)
+    if "@" in url:
+        from p2c2g.system.arguments import hide
+
+        hide(url)
+        logger.warning(
+            "--broker had a password in it, which other users of this machine could read in the "
+            "list of processes: name the broker by P2C2G_BROKER_URL or P2C2G_BROKER_URL_FILE."
+        )
 
 
 @contextmanager
@@ -75,7 +101,7 @@ def stopping_at_signals(stop: Callable[[], None]) -> Iterator[None]:
     heard where it was to be ignored (``nohup``).
 
     Args:
-        stop: must be safe in a signal's handler: it only sets a flag.
+        stop: called on a thread of its own; it only sets a flag.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -83,7 +109,8 @@ def stopping_at_signals(stop: Callable[[], None]) -> Iterator[None]:
     before: dict[int, Any] = {}
 
     def on_signal(number: int, _frame: object) -> None:
-        stop()
+        # Not here: Event.set would wait for ever for what is interrupted here in Event.wait.
+        _thread.start_new_thread(stop, ())
         signal.signal(number, before[number])
 
     wanted_ones = [signal.SIGINT, signal.SIGTERM]
@@ -186,6 +213,14 @@ WhereOption = Annotated[
         "a moment.",
     ),
 ]
+LatencyOption = Annotated[
+    str,
+    typer.Option(
+        metavar="HOW",
+        help="paced: frames wait for what peers add; none: shown at once, with what peers added to "
+        "earlier ones.",
+    ),
+]
 ChunksOption = Annotated[
     str, typer.Option(metavar="RxC", help="Rows and columns that a frame is cut into.")
 ]
@@ -194,6 +229,18 @@ PolicyOption = Annotated[
     typer.Option(
         metavar="NAME",
         help="Who gets a chunk: capability (the first to pull), weighted, predictive or affinity.",
+    ),
+]
+MaxUpOption = Annotated[
+    str | None,
+    typer.Option(
+        "--max-up-mbps", metavar="N", help="Send at most so many megabits a second, such as 5."
+    ),
+]
+MaxDownOption = Annotated[
+    str | None,
+    typer.Option(
+        "--max-down-mbps", metavar="N", help="Have at most so many sent here, such as 20."
     ),
 ]
 SecondsOption = Annotated[
@@ -205,7 +252,9 @@ ReportOption = Annotated[
 RecordOption = Annotated[
     str | None,
     typer.Option(
-        metavar="FILE", help="Record what is shown: FILE.mp4, or FILE.mkv without loss (FFV1)."
+        metavar="FILE",
+        help="Record what is shown: FILE.mp4, or FILE.mkv without loss (FFV1). It grows as "
+        "FILE.partial.mp4 until the session ends.",
     ),
 ]
 CompareOption = Annotated[
@@ -225,6 +274,22 @@ AllowHostOption = Annotated[
         "--allow-host",
         metavar="NAME",
         help="A name by which the viewer may be asked for, such as a proxy's; can be repeated.",
+    ),
+]
+TrustProxyOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--trust-proxy",
+        metavar="ADDRESS",
+        help="A proxy that says truly for whom it asks (X-Forwarded-For); can be repeated.",
+    ),
+]
+AskTokenOption = Annotated[
+    bool,
+    typer.Option(
+        "--ask-token",
+        help="Ask viewers for the token of the printed address; on other addresses than this "
+        "machine's own it is always asked for.",
     ),
 ]
 HeadlessOption = Annotated[bool, typer.Option("--headless", help="Without the viewer.")]

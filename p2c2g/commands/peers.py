@@ -163,22 +163,23 @@ def _open(url: str | None) -> Iterator[tuple[Roster, Broker]]:
     from p2c2g.settings import load
 
     settings = load()
-    if url is not None:
-        settings.broker.use(url)
     configure()
+    options.use_broker(settings, url)
     with Broker(settings) as broker:
+        broker.require_own("p2c2g peers")
         broker.check()
         yield Roster(broker.client), broker
 
 
 def _present(look: Callable[[], Shown], *, as_json: bool, watch: bool) -> None:
     """Show a look, once or every second until a signal."""
-    from rich.console import Console
     from rich.live import Live
 
+    from p2c2g.commands.console import new_console
+
     # A pipe has no width of its own.
-    narrow = Console().is_terminal or "COLUMNS" in os.environ
-    console = Console(highlight=False, width=None if narrow else WIDE)
+    narrow = new_console().is_terminal or "COLUMNS" in os.environ
+    console = new_console(width=None if narrow else WIDE)
     if not watch:
         shown = look()
         if as_json:

@@ -7,20 +7,22 @@ round trips.  Peers without a beat are swept and not shown.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from random import Random
 from typing import Any
 
 from p2c2g.errors import UsageError
+from p2c2g.messaging import open_names
 from p2c2g.messaging.client import Client
+from p2c2g.messaging.errors import translated
 from p2c2g.peers.book import PeerBook
-from p2c2g.peers.breaker import State
+from p2c2g.peers.breaker import State, Words
 from p2c2g.peers.health import Health, Record
+from p2c2g.peers.line_words import DirectionSeen, LineWord, together
 from p2c2g.peers.messages import Beat, PeerState
 from p2c2g.peers.ranking import Score, merits, score
 from p2c2g.peers.registry import PeerRecord, Registry
 from p2c2g.peers.shared_breakers import SharedBreakers
 from p2c2g.peers.shared_health import SharedHealth
-from p2c2g.peers.trust import Trust
+from p2c2g.peers.trust import TrustSnapshot, claimed
 from p2c2g.peers.versions import Versions
 
 
@@ -28,7 +30,8 @@ from p2c2g.peers.versions import Versions
 class Member:
     """One living peer.
 
-    ``operations`` is what sessions have seen of it, by operation; ``in_a_row`` and ``caught``
+    ``operations`` is what sessions have seen of it, by operation, and ``up`` and ``down`` of the
+    way to it and back, None where none has; ``in_a_row`` and ``caught``
     are comparisons that agreed since the last that did not, and those that did not.
     """
 
@@ -39,6 +42,8 @@ class Member:
     in_a_row: int = 0
     caught: int = 0
     operations: dict[str, Record] = field(default_factory=dict)
+    up: DirectionSeen | None = None
+    down: DirectionSeen | None = None
 
     @property
     def id(self) -> str:
@@ -85,6 +90,10 @@ class Member:
             "comparisons_in_a_row": self.in_a_row,
             "caught": self.caught,
             "operations": {name: asdict(record) for name, record in self.operations.items()},
+            "line": {
+                name: None if seen is None else asdict(seen)
+                for name, seen in (("to_it", self.up), ("from_it", self.down))
+            },
             "beat": self.beat.model_dump(mode="json"),
             "enrolment": self.record.enrolment.model_dump(mode="json"),
         }
@@ -96,13 +105,15 @@ class Pool:
 
     ``operation`` is what the scores are of: the pipeline of which most results were seen, or
     empty where none was.  ``other_versions`` is what those speak, by id, that are there and of
-    another version: nothing else is known of them.
+    another version: nothing else is known of them.  ``is_open`` says of an empty one that its
+    broker is an open pool's, whose peers each have keys of their own.
     """
 
     members: tuple[Member, ...]
     banned: dict[str, str]
     operation: str = ""
     other_versions: dict[str, str] = field(default_factory=dict)
+    is_open: bool = False
 
     def ranked(self) -> list[Member]:
         """Return the members, the best first."""
@@ -134,6 +145,7 @@ class Roster:
     """
 
     def __init__(self, client: Client) -> None:
+        self._client = client
         self.registry = Registry(client)
         self._breakers = SharedBreakers(client)
         self._health = SharedHealth(client)
@@ -144,49 +156,67 @@ class Roster:
         records = self.registry.records()
         self.registry.sweep([each.enrolment.id for each in records if each.beat is None])
         banned = self.registry.banned()
-        left = self._breakers.sync([])
+        words = self._breakers.sync([])
         heard = self._health.read()
-        book = PeerBook()  # of what this one has seen itself: nothing
-        health, trust = Health(book), Trust(Random(0), book)  # noqa: S311 - nothing is drawn
+        health = Health(PeerBook())  # of what this one has seen itself: nothing
         health.merge(heard.health)
-        trust.merge(heard.trust)
         operation = _commonest(health)
         return Pool(
             tuple(
-                _member(each, each.beat, left, health, trust, operation)
+                _member(
+                    each,
+                    each.beat,
+                    words,
+                    health,
+                    heard.trust,
+                    [
+                        word.lines[each.enrolment.id]
+                        for word in heard.health
+                        if each.enrolment.id in word.lines
+                    ],
+                    operation,
+                )
                 for each in records
                 if each.beat is not None
             ),
             banned,
             operation,
             self._versions.others(),
+            not records and self._is_open(),
         )
+
+    def _is_open(self) -> bool:
+        with translated():
+            return bool(self._client.exists(open_names.peers(), open_names.gamers()))
 
 
 def _member(
     record: PeerRecord,
     beat: Beat,
-    left: dict[str, float],
+    words: Words,
     health: Health,
-    trust: Trust,
+    trust: tuple[TrustSnapshot, ...],
+    lines: list[LineWord],
     operation: str,
 ) -> Member:
     peer = record.enrolment.id
     breaker = State.CLOSED
     if record.banned is not None:
         breaker = State.OPEN
-    elif peer in left:
-        breaker = State.OPEN if left[peer] > 0 else State.HALF_OPEN
+    elif peer in words:
+        breaker = State.OPEN if max(words[peer].values()) > 0 else State.HALF_OPEN
     known = {name: health.of(peer, name) for name in health.operations(peer)}
-    in_a_row = trust.in_a_row(peer)
+    caught, in_a_row = claimed(trust, peer)
     return Member(
         record=record,
         beat=beat,
         breaker=breaker,
         score=score(merits(known.get(operation), in_a_row, breaker, rtt=beat.rtt or None)),
         in_a_row=in_a_row,
-        caught=trust.caught(peer),
+        caught=caught,
         operations={name: each for name, each in known.items() if each is not None},
+        up=together(word.up for word in lines),
+        down=together(word.down for word in lines),
     )
 
 

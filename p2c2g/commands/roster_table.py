@@ -13,6 +13,7 @@ from rich.text import Text
 from p2c2g.commands.roster import Member, Pool
 from p2c2g.peers.breaker import State
 from p2c2g.peers.versions import left_out
+from p2c2g.text import plain
 
 _STATES = {
     "starting": "cyan",
@@ -21,13 +22,21 @@ _STATES = {
     "draining": "magenta",
     "banned": "red",
 }
+_LINE_STATES = {
+    "unknown": Text("unknown", "dim"),
+    "normal": Text("clear", "green"),
+    "underuse": Text("draining", "yellow"),
+    "overuse": Text("full", "red"),
+}
+#: Seconds of waiting that are worth a word.
+_SHOWN = 0.001
 _BREAKERS = {State.CLOSED: "green", State.HALF_OPEN: "yellow", State.OPEN: "red"}
 
 
 def listed(pool: Pool) -> RenderableType:
     """Return the list of all peers; name and region only where any has one."""
     if not pool.members:
-        return _with_bans(Text("No peer is enrolled."), pool)
+        return _with_bans(_nobody(pool), pool)
     members = pool.members
     columns = [
         _Column("id", [_safe(member.id) for member in members]),
@@ -95,10 +104,16 @@ def _built(columns: Mapping[str, _Column]) -> Table:
     return table
 
 
+def _nobody(pool: Pool) -> Text:
+    if pool.is_open:
+        return Text("This broker is an open pool's: p2c2g pool list says who is in it.")
+    return Text("No peer is enrolled.")
+
+
 def ranked(pool: Pool) -> RenderableType:
     """Return the peers by score, with each factor and what moved it."""
     if not pool.members:
-        return _with_bans(Text("No peer is enrolled."), pool)
+        return _with_bans(_nobody(pool), pool)
     table = _table()
     table.add_column("", justify="right", style="dim")
     table.add_column("id", no_wrap=True)
@@ -127,7 +142,7 @@ def shown(member: Member) -> RenderableType:
     about.add_column(overflow="fold")
     state = _state(member)
     if beat.reason or member.record.banned:
-        state.append(f": {_plain(member.record.banned or beat.reason)}", "default")
+        state.append(f": {plain(member.record.banned or beat.reason)}", "default")
     breaker = Text(member.breaker.value, _BREAKERS[member.breaker])
     rows: list[tuple[str, str | Text]] = [
         ("id", _safe(member.id)),
@@ -143,7 +158,8 @@ def shown(member: Member) -> RenderableType:
                     f"{member.record.waiting} wait in its own queue")),
         ("pace", (f"{_rate(member.rate)} chunks/s, {_ms(beat.seconds_per_chunk)} ms each "
                   f"(95th percentile {_ms(beat.seconds_per_chunk_p95)} ms)")),
-        ("round trip", f"{_ms(beat.rtt)} ms to the broker and back"),
+        ("round trip", f"{_ms(beat.rtt)} ms to the broker and back"
+                       + (f", {_ms(beat.rise)} ms of waiting" if beat.rise >= _SHOWN else "")),
         ("machine", _safe(f"{can.cpu or 'CPU unknown'}, {can.cores} cores, "
                           f"{can.memory / 2**30:.1f} GiB, load {beat.load * 100:.0f} %")),
         *(("GPU", _safe(f"{gpu.name} ({gpu.kind}), {gpu.memory / 2**30:.1f} GiB"))
@@ -156,6 +172,8 @@ def shown(member: Member) -> RenderableType:
         if value:
             about.add_row(name, value)
     parts: list[RenderableType] = [about]
+    if member.up is not None or member.down is not None:
+        parts += [Text(), _lines(member)]
     if member.operations:
         parts += [Text(), _operations(member)]
     speeds = {**can.speeds, **can.codecs}
@@ -182,6 +200,25 @@ def _operations(member: Member) -> Table:
     return table
 
 
+def _lines(member: Member) -> Table:
+    table = _table("Its line, as sessions measure it")
+    table.add_column("way")
+    for heading in ("Mbit/s", "at most", "least ms", "waits ms", "state", "sessions"):
+        table.add_column(heading, justify="right")
+    for way, seen in (("to it", member.up), ("from it", member.down)):
+        if seen is not None:
+            table.add_row(
+                way,
+                f"{seen.goodput * 8e-6:.1f}",
+                f"{seen.target * 8e-6:.1f}" if seen.target else "–",
+                _ms(seen.least),
+                _ms(seen.rise),
+                _LINE_STATES[seen.state],
+                str(seen.sessions),
+            )
+    return table
+
+
 def _speeds(speeds: dict[str, float]) -> Table:
     table = _table("What it has measured of itself")
     table.add_column("work")
@@ -202,17 +239,12 @@ def _with_bans(table: RenderableType, pool: Pool) -> RenderableType:
     """Add the bans of those that are not there, and those of other versions."""
     there = {member.id for member in pool.members}
     gone = {peer: why for peer, why in sorted(pool.banned.items()) if peer not in there}
-    lines = [Text(f"Banned: {_plain(peer)} ({_plain(why)})", "dim") for peer, why in gone.items()]
+    lines = [Text(f"Banned: {plain(peer)} ({plain(why)})", "dim") for peer, why in gone.items()]
     lines += [
-        Text(left_out(_plain(peer), version), "yellow")
+        Text(left_out(plain(peer), version), "yellow")
         for peer, version in pool.other_versions.items()
     ]
     return Group(table, *lines)
-
-
-def _plain(text: str) -> str:
-    """Return a stranger's text without what a terminal would obey."""
-    return "".join(letter if letter.isprintable() else "�" for letter in text)
 
 
 def _state(member: Member) -> Text:
@@ -225,7 +257,7 @@ def _state(member: Member) -> Text:
 
 def _safe(text: str) -> Text:
     # As Text, so that a stranger's square brackets are no markup.
-    return Text(_plain(text))
+    return Text(plain(text))
 
 
 def _score(member: Member) -> Text:

@@ -16,7 +16,7 @@ from p2c2g.commands import extras
 from p2c2g.messaging.names import CAPABILITIES, TRAIN_QUEUE
 
 #: What every peer needs, and one that trains beside it, as it is imported.
-NEEDED, TO_TRAIN = ("psutil",), ("torch", "onnx")
+NEEDED, TO_TRAIN = ("psutil", "tomlkit"), ("torch", "onnx")
 #: What runs a trained net.
 _NETS = ("onnx", "onnxruntime")
 #: The queues that somebody sends to.

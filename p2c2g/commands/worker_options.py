@@ -7,6 +7,7 @@ that is wrong is refused here, in one sentence and with exit code 2.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +16,7 @@ import click
 from p2c2g.commands.guest import Hours, parse_mbps, parse_share
 from p2c2g.errors import UsageError
 from p2c2g.messaging.labels import MAX_REGION, parse_label
+from p2c2g.settings import hosts
 
 _PREFIX = "P2C2G_WORKER_"
 
@@ -28,7 +30,13 @@ class PeerOption(click.Option):
     help_group = "Peer Options"
 
 
-def _option(flag: str, text: str, kind: str = "", read: Read | None = None) -> click.Option:
+def _option(
+    flag: str,
+    text: str,
+    kind: str = "",
+    read: Read | None = None,
+    default: Callable[[], str | None] | None = None,
+) -> click.Option:
     """Return one option: a flag, or a text of a kind that ``read`` can read.
 
     What ``read`` returns is not kept, since the worker's steps read the text themselves; where
@@ -45,7 +53,7 @@ def _option(flag: str, text: str, kind: str = "", read: Read | None = None) -> c
 
     shape: dict[str, Any] = {"is_flag": True}
     if read is not None:
-        shape = {"metavar": kind, "callback": check}
+        shape = {"metavar": kind, "callback": check, "default": default}
     return PeerOption(
         (flag,),
         envvar=_PREFIX + flag.strip("-").replace("-", "_").upper(),
@@ -58,12 +66,19 @@ def _option(flag: str, text: str, kind: str = "", read: Read | None = None) -> c
 def worker_options() -> list[click.Option]:
     """Return new options: Celery adds them to its command in place."""
     return [
-        _option("--peer-name", "What people call this peer.", "NAME", parse_label),
+        _option(
+            "--peer-name",
+            "What people call this peer; else as a host of applications calls the process.",
+            "NAME",
+            parse_label,
+            lambda: hosts.found(os.environ).process or None,
+        ),
         _option(
             "--region",
             "Where this peer is, as people call it, such as eu-west.",
             "NAME",
             lambda text: parse_label(text, MAX_REGION, "region"),
+            lambda: hosts.found(os.environ).region or None,
         ),
         _option(
             "--cpu-fallback", "Serve the queue 'cpu' where -Q asks for 'gpu' and no GPU is found."
@@ -80,7 +95,7 @@ def worker_options() -> list[click.Option]:
         ),
         _option(
             "--max-mbps",
-            "Use at most this many megabits a second for chunks and results.",
+            "Use at most this many megabits a second of the line, in each direction.",
             "NUMBER",
             parse_mbps,
         ),

@@ -22,6 +22,7 @@ from p2c2g.display.hub import Hub
 from p2c2g.display.message import PackedPicture, Wish, can_be_drawn, terms_of
 from p2c2g.display.packer import Packer
 from p2c2g.media.picture import Picture
+from p2c2g.text import all_plain
 
 #: Pictures sent to a viewer and not yet answered for: one that it shows, one on its way.
 WINDOW = 2
@@ -97,7 +98,8 @@ class ViewerConnection:
                 self._wake.clear()
                 if self._loop.time() >= stats_due:
                     stats_due = self._loop.time() + STATS_INTERVAL
-                    await self._websocket.send_text(json.dumps(self._stats(), allow_nan=False))
+                    stats = json.dumps(all_plain(self._stats()), allow_nan=False)
+                    await self._websocket.send_text(stats)
                 while (wish := self._wish) and (picture := self._next()):
                     await self._send_picture(picture, wish)
                 if self._is_over():
@@ -116,8 +118,12 @@ class ViewerConnection:
             return None
         if self._anew:
             self._anew = False
-            if self._hub.latest is not None:
-                return self._hub.latest
+            waiting = None
+            while picture := self._subscription.take():
+                waiting = picture
+            # What is sent by this must not wait any longer, and count as dropped in the end.
+            if newest := waiting or self._hub.latest:
+                return newest
         while picture := self._subscription.take():
             # The newest may have been sent already, while it waited in the queue.
             if picture.number > self._newest:

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import re
 import socket
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
@@ -24,7 +24,9 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from p2c2g.display.door import is_own, network_of
 from p2c2g.errors import UsageError
+from p2c2g.settings.addresses import is_loopback
 
 _HEADERS = {
     "Cache-Control": "no-store",
@@ -45,12 +47,21 @@ class Guard:
         app: what is guarded.
         bound: the address or name that the server listens on.
         allowed: further names that it may be asked by, as :func:`allowed_name` gives them.
+        refusal: what is told instead of the viewer's own sentences.
     """
 
-    def __init__(self, app: ASGIApp, bound: str, allowed: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        bound: str,
+        allowed: frozenset[str] = frozenset(),
+        refusal: str = "",
+    ) -> None:
         self._app = app
+        self._refusal = refusal
         self._bound = bound
         self._allowed = allowed
+        self._policy = _policy(bound, allowed)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or refuse it with one sentence."""
@@ -58,25 +69,33 @@ class Guard:
         host = headers.get("host", "")
         refusal = why_refused(self._bound, host, headers.get("origin"), self._allowed)
         if refusal:
-            await PlainTextResponse(refusal + "\n", 403, _HEADERS)(scope, receive, send)
+            told = self._refusal or refusal
+            await PlainTextResponse(told + "\n", 403, _HEADERS)(scope, receive, send)
             return
-
-        # Older browsers do not count a WebSocket as 'self'.
-        names = sorted({_name_of(f"//{host}") or "", *self._allowed} - {""})
-        sockets = " ".join(f"ws://{name}:* wss://{name}:*" for name in map(_bracketed, names))
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 answer = MutableHeaders(scope=message)
                 answer.update(_HEADERS)
-                answer["Content-Security-Policy"] = (
-                    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
-                    f"connect-src 'self' {sockets}; "
-                    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-                )
+                answer["Content-Security-Policy"] = self._policy
             await send(message)
 
         await self._app(scope, receive, send_with_headers)
+
+
+def _policy(bound: str, allowed: Iterable[str]) -> str:
+    """Return the page's Content-Security-Policy: by what was set, never by what a request says."""
+    # Older browsers do not count a WebSocket as 'self'; a policy cannot name an IPv6 address.
+    own = ("127.0.0.1", "localhost") if is_loopback(bound) else (bound.lower(),)
+    names = {*allowed, *own} - {"0.0.0.0"}  # noqa: S104
+    sockets = " ".join(
+        f"ws://{name}:* wss://{name}:*" for name in sorted(names) if _NAME.fullmatch(name)
+    )
+    return (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+        f"connect-src 'self' {sockets}; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
 
 
 def allowed_name(text: str) -> str:
@@ -92,6 +111,21 @@ def allowed_name(text: str) -> str:
             "the browser between // and the next : or /, such as play.example.org."
         )
     return name
+
+
+def proxy_address(text: str) -> str:
+    """Read a proxy's address, for ``--trust-proxy``, as :func:`network_of` gives it.
+
+    Raises:
+        UsageError: it is none.
+    """
+    address = text.strip().removeprefix("[").removesuffix("]")
+    if not _is_address(address):
+        raise UsageError(
+            f"{text!r} is no address of a proxy: give the address that it connects from, such as "
+            "127.0.0.1."
+        )
+    return network_of(address)
 
 
 def why_refused(
@@ -122,12 +156,24 @@ def why_refused(
     return None
 
 
-def is_loopback(host: str) -> bool:
-    """Say whether only this machine can reach what listens on an address or name."""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host.lower() == "localhost"
+def network_behind(scope: Scope, proxies: Container[str] = ()) -> str | None:
+    """Return the network of who asks, as :func:`network_of` gives it.
+
+    What proxies say of that (``X-Forwarded-For``) counts where they are trusted; the last one that
+    is not is who asks.  None where nobody knows: this machine, which a proxy or a tunnel may be
+    asking from in the name of many.
+    """
+    client = scope.get("client")
+    if not client:
+        return None
+    network = network_of(client[0])
+    told = ",".join(Headers(scope=scope).getlist("x-forwarded-for")).split(",")
+    while network in proxies and told:
+        address = told.pop().strip()
+        if not _is_address(address):
+            break
+        network = network_of(address)
+    return None if network in proxies or is_own(network) else network
 
 
 def is_near(scope: Scope) -> bool:
@@ -173,10 +219,6 @@ def _is_address(name: str) -> bool:
     except ValueError:
         return False
     return "%" not in name  # A zone is another machine's business.
-
-
-def _bracketed(name: str) -> str:
-    return f"[{name}]" if ":" in name else name
 
 
 def _name_of(url: str) -> str | None:

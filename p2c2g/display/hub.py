@@ -1,4 +1,4 @@
-"""The display hub: one session publishes pictures, any number of viewers take them.
+"""The display hub: one session publishes pictures or sound, any number of viewers take them.
 
 Publishing never waits.  Each subscription has a small queue of its own, so that a slow viewer
 loses its own pictures and nobody else's.  No thread, no clock and no I/O in here.
@@ -9,16 +9,30 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
-from typing import Literal, get_args
+from typing import Generic, Literal, Protocol, get_args
+
+from typing_extensions import TypeVar
 
 from p2c2g.media.picture import Picture
+
+
+class Numbered(Protocol):
+    """What a hub hands on: numbered in the order of its making."""
+
+    @property
+    def number(self) -> int:
+        """Return its number."""
+        ...
+
+
+Item = TypeVar("Item", bound=Numbered, default=Picture)
 
 #: What a full queue does with one picture too many: ``drop-oldest`` makes room for the newest,
 #: ``drop-newest`` keeps what it has.
 Policy = Literal["drop-oldest", "drop-newest"]
 
 
-class Subscription:
+class Subscription(Generic[Item]):
     """One viewer's bounded queue of pictures, oldest first, numbers strictly rising.
 
     Made by :meth:`Hub.subscribe`.  Take pictures with :meth:`take` (never waits), :meth:`get`
@@ -32,13 +46,13 @@ class Subscription:
         maxsize: int,
         policy: Policy,
         notify: Callable[[], None] | None,
-        leave: Callable[[Subscription], None],
+        leave: Callable[[Subscription[Item]], None],
     ) -> None:
         self._maxsize = maxsize
         self._policy = policy
         self._notify = notify
         self._leave = leave
-        self._pictures: deque[Picture] = deque()
+        self._pictures: deque[Item] = deque()
         self._change = threading.Condition()
         self._closed = False
         self._dropped = 0
@@ -58,12 +72,12 @@ class Subscription:
         """Return how many pictures are in the queue."""
         return len(self._pictures)
 
-    def take(self) -> Picture | None:
+    def take(self) -> Item | None:
         """Return the oldest picture, or None where there is none now."""
         with self._change:
             return self._pictures.popleft() if self._pictures else None
 
-    def get(self, timeout: float | None = None) -> Picture | None:
+    def get(self, timeout: float | None = None) -> Item | None:
         """Wait for a picture and return it.
 
         Args:
@@ -76,7 +90,7 @@ class Subscription:
             self._change.wait_for(lambda: self._pictures or self._closed, timeout)
             return self._pictures.popleft() if self._pictures else None
 
-    def __iter__(self) -> Iterator[Picture]:
+    def __iter__(self) -> Iterator[Item]:
         while (picture := self.get()) is not None:
             yield picture
 
@@ -85,13 +99,13 @@ class Subscription:
         self._leave(self)
         self._end()
 
-    def __enter__(self) -> Subscription:
+    def __enter__(self) -> Subscription[Item]:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _put(self, picture: Picture) -> None:
+    def _put(self, picture: Item) -> None:
         with self._change:
             if self._closed:
                 return
@@ -115,21 +129,21 @@ class Subscription:
             self._notify()
 
 
-class Hub:
+class Hub(Generic[Item]):
     """Fan-out of a session's pictures, in order, to subscriptions that cannot hold it up."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._subscriptions: tuple[Subscription, ...] = ()
-        self._latest: Picture | None = None
+        self._subscriptions: tuple[Subscription[Item], ...] = ()
+        self._latest: Item | None = None
         self._closed = False
 
     @property
-    def latest(self) -> Picture | None:
+    def latest(self) -> Item | None:
         """Return the newest picture published, or None before the first."""
         return self._latest
 
-    def publish(self, picture: Picture) -> None:
+    def publish(self, picture: Item) -> None:
         """Hand a picture to every subscription; never waits for a viewer.
 
         After :meth:`close` it does nothing, so that a session may end its parts in any order.
@@ -154,7 +168,7 @@ class Hub:
         maxsize: int = 2,
         policy: Policy = "drop-oldest",
         notify: Callable[[], None] | None = None,
-    ) -> Subscription:
+    ) -> Subscription[Item]:
         """Start a queue of the pictures published from now on.
 
         Args:
@@ -189,7 +203,7 @@ class Hub:
         for subscription in subscriptions:
             subscription._end()
 
-    def _remove(self, subscription: Subscription) -> None:
+    def _remove(self, subscription: Subscription[Item]) -> None:
         with self._lock:
             self._subscriptions = tuple(
                 other for other in self._subscriptions if other is not subscription

@@ -7,7 +7,8 @@
     payloads   one after the other
 
 The header holds ``number``, ``state`` ("complete" or "degraded"), ``output`` (``[width, height]``
-in pixels) and ``age_ms`` (from the capture to this message).  Payloads are named by
+in pixels), ``captured_ms`` (the capture, by the session's clock, as a packet of sound has it) and
+``age_ms`` (from the capture to this message).  Payloads are named by
 ``[offset, length]``, rectangles are ``[x, y, width, height]``.  The rest depends on who makes the
 picture:
 
@@ -34,6 +35,7 @@ from p2c2g.display.terms import terms
 from p2c2g.media.codecs import codec
 from p2c2g.media.greys import grey
 from p2c2g.media.picture import Picture
+from p2c2g.media.residual import Form
 
 #: JPEG quality of pictures that the session composes.
 QUALITY = 90
@@ -64,13 +66,15 @@ class PackedPicture:
     def message(self, now: float) -> bytes:
         """Return the whole message; ``now`` is in seconds of the clock of ``captured_at``."""
         age_ms = round((now - self.captured_at) * 1000, 2)
-        header = json.dumps({**self.header, "age_ms": age_ms}, separators=(",", ":")).encode()
+        times = {"captured_ms": round(self.captured_at * 1000, 2), "age_ms": age_ms}
+        header = json.dumps({**self.header, **times}, separators=(",", ":")).encode()
         return b"".join((struct.pack("<I", len(header)), header, *self.payloads))
 
 
 def can_be_drawn(picture: Picture) -> bool:
     """Tell whether a browser that draws can make a picture: of residuals in luma."""
-    return not picture.form.in_colour
+    shown = (tile.form for tile in picture.tiles if tile.residual is not None)
+    return not picture.form.in_colour and not any(form.in_colour for form in shown)
 
 
 def terms_of(picture: Picture) -> dict[str, Any]:
@@ -110,13 +114,17 @@ def residuals(picture: Picture) -> tuple[bytes | None, ...]:
     Raises:
         CodecError: one is no picture of its codec.
     """
-    found = grey(picture.form.codec)
-    if _is_image(found.media_type):
-        return tuple(tile.residual for tile in picture.tiles)
     return tuple(
-        None if tile.residual is None else grey("png").encode(found.decode(tile.residual), 100)
+        None if tile.residual is None else _image(tile.residual, tile.form)
         for tile in picture.tiles
     )
+
+
+def _image(residual: bytes, form: Form) -> bytes:
+    found = grey(form.codec)
+    if _is_image(found.media_type):
+        return residual
+    return grey("png").encode(found.decode(residual), 100)
 
 
 def drawn_message(
@@ -130,7 +138,6 @@ def drawn_message(
         media_type: of those.
         parts: its residuals, as :func:`residuals` gives them.
     """
-    kind = grey(picture.form.codec).media_type
     payloads = _Payloads()
     header = {
         "own": payloads.add(own),
@@ -139,7 +146,7 @@ def drawn_message(
             {
                 "target": [(at := tile.chunk.target).x, at.y, at.width, at.height],
                 "payload": payloads.add(part),
-                "media_type": kind if _is_image(kind) else "image/png",
+                "media_type": _kind(tile.form),
             }
             for tile, part in zip(picture.tiles, parts, strict=True)
             if part is not None
@@ -179,6 +186,11 @@ def _packed(picture: Picture, header: Mapping[str, object], payloads: _Payloads)
     return PackedPicture(
         picture.number, picture.captured_at, {**common, **header}, tuple(payloads.all)
     )
+
+
+def _kind(form: Form) -> str:
+    kind = grey(form.codec).media_type
+    return kind if _is_image(kind) else "image/png"
 
 
 def _is_image(media_type: str) -> bool:

@@ -1,5 +1,8 @@
 """The recorder: writes every picture that is shown to a file, with the times it was shown at.
 
+Where there is sound, the times of both are those of their capture: so they stay together, however
+long a picture was on its way.
+
 A thread of its own writes the file from a bounded queue: where a disk or an encoder cannot keep
 up, the recording loses its oldest waiting pictures, and the session loses nothing.
 """
@@ -18,9 +21,11 @@ from typing import Any
 import numpy as np
 
 from p2c2g.display.hub import Hub, Subscription
+from p2c2g.display.soundtrack import SoundTrack
 from p2c2g.errors import UnavailableError, UsageError
 from p2c2g.media.frame import Size
 from p2c2g.media.picture import Picture
+from p2c2g.media.sound import SoundPacket
 from p2c2g.system import files
 
 logger = logging.getLogger(__name__)
@@ -137,8 +142,15 @@ class Recorder:
         """Return how many pictures were lost because the encoder was behind."""
         return 0 if self._subscription is None else self._subscription.dropped
 
-    def start(self, hub: Hub) -> None:
-        """Record every picture that the hub publishes from now on, until it is closed."""
+    def start(self, hub: Hub, sound: Hub[SoundPacket] | None = None) -> None:
+        """Record every picture that the hub publishes from now on, until it is closed.
+
+        Args:
+            hub: of the pictures.
+            sound: of what is heard with them; None where nothing is.
+        """
+        if sound is not None:
+            self._file.track = SoundTrack(sound)
         self._subscription = hub.subscribe(QUEUE, "drop-oldest")
         self._thread = threading.Thread(
             target=self._record, args=(self._subscription,), name="recorder", daemon=True
@@ -214,8 +226,10 @@ class _VideoFile:
         self._rate = Fraction(fps).limit_denominator(1001)
         self._container: Any = None
         self._stream: Any = None
-        self._first_ready_at = 0.0
+        self._first_at = 0.0
         self._last_tick = -1
+        #: The sound, where there is any; to be set before the first picture.
+        self.track: SoundTrack | None = None
 
     def write(self, picture: Picture) -> None:
         """Encode one picture; the first one makes the file.
@@ -225,9 +239,10 @@ class _VideoFile:
         size, form = picture.output, self._format
         if size != self.size:
             raise ValueError(f"picture {picture.number} is {size}, and the file is {self.size}")
+        at = picture.ready_at if self.track is None else picture.captured_at
         if self._container is None:
             self._open()
-            self._first_ready_at = picture.ready_at
+            self._first_at = at
         pixels = picture.pixels
         if form.even and (size.width % 2 or size.height % 2):
             pixels = np.pad(pixels, ((0, size.height % 2), (0, size.width % 2), (0, 0)), "edge")
@@ -237,17 +252,21 @@ class _VideoFile:
         else:
             frame = frame.reformat(format=form.pixels)
         # Two pictures may be ready within one tick of each other; a file's times must rise.
-        tick = round((picture.ready_at - self._first_ready_at) * form.ticks)
+        tick = round((at - self._first_at) * form.ticks)
         self._last_tick = max(tick, self._last_tick + 1)
         frame.pts = self._last_tick
         frame.time_base = Fraction(1, form.ticks)
         frame.duration = round(form.ticks / self._rate)
         self._container.mux(self._stream.encode(frame))
         self.written += 1
+        if self.track is not None:
+            self.track.write(self._container, self._av.Packet, self._first_at, at)
 
     def close(self, *, finish: bool) -> None:
         """Write what the encoder still holds; put the file in its place if ``finish``."""
         container, self._container = self._container, None
+        if self.track is not None:
+            self.track.close()
         try:
             if container is not None:
                 self._end(container)
@@ -289,3 +308,5 @@ class _VideoFile:
         context.colorspace = form.colours.matrix
         context.color_range = form.colours.range
         self._stream = stream
+        if self.track is not None:
+            self.track.add_to(self._container)

@@ -5,7 +5,7 @@ Modules log through :mod:`logging`.  What they know of ``session``, ``frame``, `
 handler at the root sends each record to all outputs.  What it promises:
 
 * a thousand equal warnings a second are one line and a count (``throttle.py``);
-* passwords in URLs are never written, whichever module logs them;
+* passwords in URLs, and keys of a coordinator, are never written, whichever module logs them;
 * files are bounded, and a full disk or a folder that cannot be written costs no more than the
   lines themselves: it is reported once, and tried again later.
 """
@@ -23,14 +23,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TextIO
 
 import structlog
 from structlog.typing import EventDict, Processor
 
 from p2c2g.logs.file import JsonFile
 from p2c2g.logs.throttle import Throttle
-from p2c2g.settings import LogSettings, load
+from p2c2g.settings import load
+from p2c2g.settings.log import LogSettings
+from p2c2g.text import plain
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +44,13 @@ _MOST_LETTERS = {"event": 2000, **dict.fromkeys(CONTEXT, 100)}
 _context: ContextVar[Mapping[str, Any]] = ContextVar(
     "p2c2g_log_context", default=MappingProxyType({})
 )
-_PASSWORD = re.compile(r"""(?i)(\w://[^\s:/@"']*:)[^\s"']+(?=@)|(password=)[^\s&"']+""")
+#: Stands for the end of a line where a record has to be one.
+_BETWEEN = " | "
+_PASSWORD = re.compile(
+    r"""(?i)(\w://[^\s:/@"']*:)[^\s"']+(?=@)|(password=)[^\s&"']+|(p2c2g_\w{12})\w{49}"""
+    # A login without a colon is most often a password.
+    r"""|(\w://)[^\s/:@"']+(?=@)|((?:redis|sentinel)s?://)(?![^\s:/@"']*:)[^\s"']+(?=@)"""
+)
 
 
 def configure(settings: LogSettings | None = None, role: str = "p2c2g") -> Outputs:
@@ -58,7 +66,7 @@ def configure(settings: LogSettings | None = None, role: str = "p2c2g") -> Outpu
         UsageError: the environment holds a setting that is not valid.
     """
     settings = settings or load().log
-    console = logging.StreamHandler()
+    console = logging.StreamHandler(console_of(settings))
     console.setLevel(settings.level)
     renderer = structlog.dev.ConsoleRenderer(
         colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
@@ -78,7 +86,12 @@ def configure(settings: LogSettings | None = None, role: str = "p2c2g") -> Outpu
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
     )
-    return install(root, outputs)
+    return install(root, outputs, one_line=settings.one_line)
+
+
+def console_of(settings: LogSettings) -> TextIO | None:
+    """Return where lines for people go; None for standard error, whatever that is by then."""
+    return sys.__stdout__ if settings.console == "stdout" else None
 
 
 @contextmanager
@@ -96,9 +109,11 @@ def rebind(**context: Any) -> None:
     _context.set(context)
 
 
-def install(root: logging.Logger, outputs: Sequence[logging.Handler]) -> Outputs:
+def install(
+    root: logging.Logger, outputs: Sequence[logging.Handler], *, one_line: bool = False
+) -> Outputs:
     """Make one :class:`Outputs` the only handler of a logger; close an earlier one of ours."""
-    handler = Outputs(outputs)
+    handler = Outputs(outputs, one_line=one_line)
     for before in root.handlers[:]:
         root.removeHandler(before)
         if isinstance(before, Outputs):
@@ -124,15 +139,21 @@ class Outputs(logging.Handler):
     Args:
         outputs: the handlers; closed with this one.
         clock: seconds, monotonic.
+        one_line: whether a record of several lines becomes one.
     """
 
     def __init__(
-        self, outputs: Sequence[logging.Handler], clock: Callable[[], float] = monotonic
+        self,
+        outputs: Sequence[logging.Handler],
+        clock: Callable[[], float] = monotonic,
+        *,
+        one_line: bool = False,
     ) -> None:
         super().__init__()
         self._outputs = tuple(outputs)
         for output in self._outputs:
-            output.setFormatter(_Discreet(output.formatter or logging.Formatter()))
+            inner = output.formatter or logging.Formatter()
+            output.setFormatter(_Discreet(inner, one_line=one_line))
         self._clock = clock
         self._throttle: Throttle[Hashable] = Throttle()
         #: The newest record of each kind that the throttle keeps.
@@ -183,14 +204,21 @@ class Outputs(logging.Handler):
 
 
 class _Discreet(logging.Formatter):
-    """Another formatter's lines without the passwords in their URLs."""
+    """Another formatter's lines without the passwords in their URLs; in one line, if need be."""
 
-    def __init__(self, inner: logging.Formatter) -> None:
+    def __init__(self, inner: logging.Formatter, *, one_line: bool = False) -> None:
         super().__init__()
         self._inner = inner
+        self._one_line = one_line
 
     def format(self, record: logging.LogRecord) -> str:
-        return _PASSWORD.sub(r"\1\2***", self._inner.format(record))
+        text = without_secrets(self._inner.format(record))
+        return _BETWEEN.join(text.splitlines()) if self._one_line else text
+
+
+def without_secrets(text: str) -> str:
+    """Return a text without the passwords and keys that stand in it."""
+    return _PASSWORD.sub(r"\1\2\3\4\5***", text)
 
 
 def _formatter(*last: Processor) -> logging.Formatter:
@@ -237,9 +265,7 @@ def _printable(_logger: Any, _method: str, event: EventDict) -> EventDict:
     for name, most in _MOST_LETTERS.items():
         value = event.get(name)
         if isinstance(value, str):
-            event[name] = "".join(
-                each if each.isprintable() else repr(each)[1:-1] for each in value[:most]
-            )
+            event[name] = plain(value, most)
     return event
 
 

@@ -1,11 +1,13 @@
 """How pixels become bytes: a codec is a name, three functions and one promise.
 
-The promise is that bytes from a stranger do no harm.  The size is read from the header alone
-and compared with what is allowed before memory is allocated for pixels; whatever is wrong with
-the bytes raises a ``CodecError``.
+The promise is that bytes from a stranger do no harm.  They are inspected before they are decoded:
+the size is compared with what is allowed before memory is allocated for pixels, and what encoders
+of ours do not write is refused, since it can take a decoder minutes (:mod:`p2c2g.media.jpeg` and
+its siblings).  Whatever is wrong with the bytes raises a ``CodecError``.
 
 ========  =======================  =========================================================
-jpeg      simplejpeg, 4:2:0        the one for 60 frames a second
+jpeg      simplejpeg, 4:2:0        the one for 60 frames a second; for chunks and residuals with
+                                   tables of our own (:mod:`p2c2g.media.flat`), by Pillow
 webp      Pillow, method 0         slow links: smaller, ten times slower
 avif      Pillow, speed 10         slower links: smaller again, slower again
 png       Pillow, level 1          lossless where a browser has to show it
@@ -28,10 +30,12 @@ import simplejpeg
 from PIL import Image
 
 from p2c2g.errors import CodecError, UsageError
-from p2c2g.media import avif
+from p2c2g.media import avif, flat, jpeg, png, webp
 from p2c2g.media.frame import MAX_EDGE, Pixels, Size
 
 Data = bytes | memoryview
+#: The best quality: bytes of pictures of an unknown one are bounded by it.
+BEST = 100
 
 
 class Codec(Protocol):
@@ -63,20 +67,31 @@ class Codec(Protocol):
             UsageError: the quality is out of its range.
         """
 
-    def decode(self, data: Data, out: Pixels | None = None, *, limit: Size | None = None) -> Pixels:
+    def decode(
+        self,
+        data: Data,
+        out: Pixels | None = None,
+        *,
+        limit: Size | None = None,
+        inspected: Size | None = None,
+    ) -> Pixels:
         """Return ``(height, width, 3)`` BGR pixels, ``out`` itself where it is given.
 
+        The bytes are inspected first, unless ``inspected`` is what :meth:`inspect` said of them.
+
         Raises:
-            CodecError: the bytes are not a picture of this codec, or its size is not that of
-                ``out`` or exceeds ``limit``.
+            CodecError: they are not a picture that :meth:`inspect` lets pass, they are damaged,
+                or its size is not that of ``out``.
         """
 
-    def size_of(self, data: Data, *, limit: Size | None = None) -> Size:
-        """Return the size that the header states; nothing is decoded.
+    def inspect(self, data: Data, *, limit: Size | None = None, quality: int = BEST) -> Size:
+        """Return the size of a picture that may be decoded; nothing is.
+
+        ``quality`` is what it was encoded with, or more: it bounds the bytes.
 
         Raises:
-            CodecError: there is no such header, or it states more than ``limit`` or than
-                16384 pixels along an edge.
+            CodecError: it is not what an encoder of this codec writes, or larger than ``limit``
+                or than 16384 pixels along an edge.
         """
 
 
@@ -84,6 +99,7 @@ class Codec(Protocol):
 class LibraryCodec:
     """The checks and the translation of errors, once, around a library's three functions.
 
+    ``to_size`` inspects: it is given the bytes and their quality, and refuses by a ValueError.
     ``channels`` is 3 for pictures in colour, which may come with a fourth channel, and 1 for
     grey ones, ``(height, width, 1)`` (:mod:`p2c2g.media.greys`).
     """
@@ -93,12 +109,12 @@ class LibraryCodec:
     lossless: bool
     to_bytes: Callable[[Pixels, int], bytes]
     to_pixels: Callable[[Data, Size, Pixels | None], Pixels]
-    to_size: Callable[[Data], tuple[int, int]]
+    to_size: Callable[[Data, int], tuple[int, int]]
     channels: int = 3
 
     def encode(self, pixels: Pixels, quality: int) -> bytes:
         """Check what is given, and have it encoded."""
-        if not 1 <= quality <= 100:
+        if not 1 <= quality <= BEST:
             raise UsageError(f"A quality of {quality} cannot be: give one from 1 to 100.")
         if (
             pixels.ndim != 3
@@ -117,10 +133,10 @@ class LibraryCodec:
             size = Size.of(pixels)
             raise CodecError(f"{self.name} cannot encode a picture of {size}: {error}") from error
 
-    def size_of(self, data: Data, *, limit: Size | None = None) -> Size:
-        """Read the header, and compare it with what is allowed."""
+    def inspect(self, data: Data, *, limit: Size | None = None, quality: int = BEST) -> Size:
+        """Have it inspected, and compare its size with what is allowed."""
         try:
-            size = Size(*self.to_size(data))
+            size = Size(*self.to_size(data, quality))
         except Exception as error:
             raise CodecError(f"These {len(data)} bytes are not {self.name}: {error}") from error
         allowed = limit or Size(MAX_EDGE, MAX_EDGE)
@@ -130,9 +146,16 @@ class LibraryCodec:
             )
         return size
 
-    def decode(self, data: Data, out: Pixels | None = None, *, limit: Size | None = None) -> Pixels:
-        """Have it decoded, if its size may be."""
-        size = self.size_of(data, limit=limit)
+    def decode(
+        self,
+        data: Data,
+        out: Pixels | None = None,
+        *,
+        limit: Size | None = None,
+        inspected: Size | None = None,
+    ) -> Pixels:
+        """Have it decoded, if it may be."""
+        size = inspected or self.inspect(data, limit=limit)
         due = (size.height, size.width, self.channels)
         if out is not None and out.shape != due:
             raise CodecError(
@@ -171,10 +194,8 @@ def _jpeg_decode(data: Data, _size: Size, out: Pixels | None) -> Pixels:
     return out if fits and out is not None else pixels
 
 
-def jpeg_size(data: Data) -> tuple[int, int]:
-    """Read a JPEG's header."""
-    height, width, _, _ = simplejpeg.decode_jpeg_header(data)
-    return width, height
+def _jpeg_inspect(data: Data, quality: int) -> tuple[int, int]:
+    return jpeg.inspect(data, quality, components=3)
 
 
 # -- webp, avif and png, by Pillow
@@ -205,32 +226,16 @@ def _pillow_decode(format_: str) -> Callable[[Data, Size, Pixels | None], Pixels
     return decode
 
 
-def webp_size(data: Data) -> tuple[int, int]:
-    """Read the three kinds of WebP header (RFC 9649): Pillow opens a decoder to do so."""
-    head = bytes(data[:30])
-    if len(head) < 30 or head[:4] != b"RIFF" or head[8:12] != b"WEBP":
-        raise ValueError("it has no WebP header")
-    if head[12:16] == b"VP8 " and head[23:26] == b"\x9d\x01\x2a":
-        width, height = struct.unpack("<HH", head[26:30])
-        return width & 0x3FFF, height & 0x3FFF
-    if head[12:16] == b"VP8L" and head[20] == 0x2F:
-        bits = int.from_bytes(head[21:25], "little")
-        return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
-    if head[12:16] == b"VP8X":
-        return (
-            int.from_bytes(head[24:27], "little") + 1,
-            int.from_bytes(head[27:30], "little") + 1,
-        )
-    raise ValueError("its WebP header is of no known kind")
+def _webp_inspect(data: Data, _quality: int) -> tuple[int, int]:
+    return webp.inspect(data)
 
 
-def png_size(data: Data) -> tuple[int, int]:
-    """Read a PNG's header."""
-    head = bytes(data[:24])
-    if len(head) < 24 or head[:8] != b"\x89PNG\r\n\x1a\n" or head[12:16] != b"IHDR":
-        raise ValueError("it has no PNG header")
-    width, height = struct.unpack(">II", head[16:])
-    return width, height
+def _webp_inspect_lossless(data: Data, _quality: int) -> tuple[int, int]:
+    return webp.inspect(data, lossless=True)
+
+
+def _png_inspect(data: Data, _quality: int) -> tuple[int, int]:
+    return png.inspect(data, channels=3)
 
 
 # -- raw: magic, version, width, height, then one lz4 block
@@ -252,21 +257,24 @@ def raw(magic: bytes, channels: int) -> LibraryCodec:
     def decode(data: Data, size: Size, _out: Pixels | None) -> Pixels:
         due = size.width * size.height * channels
         packed = memoryview(data)[_RAW.size :]
-        # One byte of an lz4 block stands for at most 255: a shorter block cannot hold the size
-        # that it states, and is refused before memory is allocated.
-        if due > 255 * len(packed):
-            raise ValueError("it is too short for its size")
         plain = lz4.block.decompress(packed, uncompressed_size=due, return_bytearray=True)
         return np.frombuffer(plain, np.uint8).reshape(size.height, size.width, channels)
 
-    def size_of(data: Data) -> tuple[int, int]:
+    def inspect(data: Data, _quality: int) -> tuple[int, int]:
         found, version, width, height = _RAW.unpack_from(data)
         if found != magic or version != _RAW_VERSION:
             raise ValueError(f"it has no header of version {_RAW_VERSION}")
+        due, packed = width * height * channels, len(data) - _RAW.size
+        # One byte of an lz4 block stands for at most 255, and what cannot be compressed takes
+        # one byte more in 255.
+        if due > 255 * packed:
+            raise ValueError("it is too short for its size")
+        if packed > due + due // 255 + 16:
+            raise ValueError("it is too long for its size")
         return width, height
 
     media_type = "application/octet-stream"
-    return LibraryCodec("raw", media_type, True, encode, decode, size_of, channels)
+    return LibraryCodec("raw", media_type, True, encode, decode, inspect, channels)
 
 
 def by_name(codecs: Iterable[Codec]) -> dict[str, Codec]:
@@ -277,14 +285,14 @@ def by_name(codecs: Iterable[Codec]) -> dict[str, Codec]:
 #: Every codec, by name.
 CODECS: dict[str, Codec] = by_name(
     (
-        LibraryCodec("jpeg", "image/jpeg", False, _jpeg_encode, _jpeg_decode, jpeg_size),
+        LibraryCodec("jpeg", "image/jpeg", False, _jpeg_encode, _jpeg_decode, _jpeg_inspect),
         LibraryCodec(
             "webp",
             "image/webp",
             False,
             _pillow_encode("WEBP", method=0),
             _pillow_decode("WEBP"),
-            webp_size,
+            _webp_inspect,
         ),
         LibraryCodec(
             "avif",
@@ -292,7 +300,7 @@ CODECS: dict[str, Codec] = by_name(
             False,
             _pillow_encode("AVIF", speed=10, subsampling="4:2:0"),
             _pillow_decode("AVIF"),
-            avif.size_of,
+            avif.inspect,
         ),
         LibraryCodec(
             "png",
@@ -300,10 +308,23 @@ CODECS: dict[str, Codec] = by_name(
             True,
             _pillow_encode("PNG", compress_level=1),
             _pillow_decode("PNG"),
-            png_size,
+            _png_inspect,
         ),
         raw(b"p2r", 3),
     )
+)
+#: JPEG as chunks are sent in it (:mod:`p2c2g.media.flat`); anybody's JPEG decoder reads it.
+_SOURCE_JPEG: Codec = LibraryCodec(
+    "jpeg", "image/jpeg", False, flat.encode, _jpeg_decode, _jpeg_inspect
+)
+#: WebP without loss, which frames to train on come in; no codec for chunks.
+LOSSLESS_WEBP: Codec = LibraryCodec(
+    "webp",
+    "image/webp",
+    True,
+    _pillow_encode("WEBP", lossless=True, method=0),
+    _pillow_decode("WEBP"),
+    _webp_inspect_lossless,
 )
 
 
@@ -317,3 +338,12 @@ def codec(name: str) -> Codec:
         return CODECS[name]
     except KeyError:
         raise UsageError(f"{name!r} is not a codec: those known are {', '.join(CODECS)}.") from None
+
+
+def source_codec(name: str) -> Codec:
+    """Return the codec in which chunks are sent that say this name.
+
+    Raises:
+        UsageError: there is none; the message lists those known.
+    """
+    return _SOURCE_JPEG if name == _SOURCE_JPEG.name else codec(name)

@@ -9,34 +9,20 @@ import io
 from collections.abc import Callable
 from typing import Any
 
-import cv2
 import numpy as np
 import simplejpeg
 from PIL import Image
 
 from p2c2g.errors import UsageError
-from p2c2g.media import avif
+from p2c2g.media import avif, flat, jpeg, png, webp
 from p2c2g.media.codecs import (
     Codec,
     Data,
     LibraryCodec,
     by_name,
-    jpeg_size,
-    png_size,
     raw,
-    webp_size,
 )
 from p2c2g.media.frame import Pixels, Size
-
-
-def _jpeg_encode(pixels: Pixels, quality: int) -> bytes:
-    # With Huffman tables of its own, which simplejpeg cannot: most blocks of a residual hold
-    # nothing, and with them take half the bytes.
-    options = [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_OPTIMIZE, 1]
-    sound, data = cv2.imencode(".jpg", pixels, options)
-    if not sound:
-        raise ValueError("OpenCV refuses it")
-    return data.tobytes()
 
 
 def _jpeg_decode(data: Data, _size: Size, out: Pixels | None) -> Pixels:
@@ -45,6 +31,26 @@ def _jpeg_decode(data: Data, _size: Size, out: Pixels | None) -> Pixels:
         data, "GRAY", fastdct=False, buffer=out if fits else None
     )
     return out if fits and out is not None else pixels
+
+
+def _jpeg_inspect(data: Data, quality: int) -> tuple[int, int]:
+    return jpeg.inspect(data, quality, components=1)
+
+
+def _coloured_jpeg_inspect(data: Data, quality: int) -> tuple[int, int]:
+    return jpeg.inspect(data, quality, components=3)
+
+
+def _only_read(_pixels: Pixels, _quality: int) -> bytes:
+    raise ValueError("it is only read")
+
+
+def _webp_inspect(data: Data, _quality: int) -> tuple[int, int]:
+    return webp.inspect(data)
+
+
+def _png_inspect(data: Data, _quality: int) -> tuple[int, int]:
+    return png.inspect(data, channels=1)
 
 
 def _pillow_encode(format_: str, mode: str = "L", **options: Any) -> Callable[[Pixels, int], bytes]:
@@ -70,14 +76,14 @@ def _pillow_decode(format_: str) -> Callable[[Data, Size, Pixels | None], Pixels
 #: Every codec for grey pictures, by the names of those for colour.
 GREYS: dict[str, Codec] = by_name(
     (
-        LibraryCodec("jpeg", "image/jpeg", False, _jpeg_encode, _jpeg_decode, jpeg_size, 1),
+        LibraryCodec("jpeg", "image/jpeg", False, flat.encode_grey, _jpeg_decode, _jpeg_inspect, 1),
         LibraryCodec(
             "webp",
             "image/webp",
             False,
             _pillow_encode("WEBP", "RGB", method=0),  # it knows no grey
             _pillow_decode("WEBP"),
-            webp_size,
+            _webp_inspect,
             1,
         ),
         LibraryCodec(
@@ -86,7 +92,7 @@ GREYS: dict[str, Codec] = by_name(
             False,
             _pillow_encode("AVIF", speed=10, subsampling="4:0:0"),
             _pillow_decode("AVIF"),
-            avif.size_of,
+            avif.inspect,
             1,
         ),
         LibraryCodec(
@@ -95,11 +101,15 @@ GREYS: dict[str, Codec] = by_name(
             True,
             _pillow_encode("PNG", compress_level=1),
             _pillow_decode("PNG"),
-            png_size,
+            _png_inspect,
             1,
         ),
         raw(b"p2g", 1),
     )
+)
+#: Reads the luma of a JPEG in colour, which it has as a plane of its own.
+JPEG_LUMA: Codec = LibraryCodec(
+    "jpeg", "image/jpeg", False, _only_read, _jpeg_decode, _coloured_jpeg_inspect, 1
 )
 
 

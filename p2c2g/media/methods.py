@@ -89,6 +89,9 @@ NETWORKS = {
     "ml-small": Network(factor=2, radius=13, cell=2),
     "ml-large": Network(factor=2, radius=21, cell=2),
 }
+#: What methods cost, in parts of the best general net's time, with all that a chunk costs besides:
+#: as measured on one core (docs/upscaling.md).
+WORK = {BASE: 0.1, "ml-tiny": 0.3, "ml-small": 1.0, "ml-large": 2.9}
 #: The method that leaves the choice of the net to the peer, which may also add nothing.
 ANY_NETWORK = "ml"
 #: Most own weights of a gamer in one operation: one of each size.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from fractions import Fraction
@@ -24,12 +24,13 @@ class FrameState(Enum):
 class Tile:
     """One chunk of a frame as it is shown.
 
-    ``residual`` is the accepted result as it came, of the chunk's target, or None where the base
-    layer is shown alone.
+    ``residual`` is the accepted result as it came, of the chunk's target and of the form ``form``,
+    or None where the base layer is shown alone.
     """
 
     chunk: Chunk
     residual: bytes | None
+    form: Form
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,9 +38,10 @@ class Picture:
     """A frame as it is shown: whole, with every chunk in its place.
 
     ``frame`` are its own pixels, ``(height, width, 3 or 4)``, and ``output`` is its size when it
-    is shown; ``scale`` is the pipeline's, across and down.  ``form`` is that of the tiles'
-    residuals.  ``captured_at`` and ``ready_at`` are seconds of the session's monotonic clock.
-    ``compose`` makes the picture of the base layer.
+    is shown; ``scale`` is the pipeline's, across and down.  ``form`` is the usual one of the
+    session: the tiles' have its gain, and are in colour only where it is.  ``captured_at`` and
+    ``ready_at`` are seconds of the session's monotonic clock.  ``compose`` makes the picture of the
+    base layer.
 
     Nothing is computed until somebody asks, in whose thread it is done: a browser makes its
     picture by itself.
@@ -50,7 +52,7 @@ class Picture:
     frame: Pixels
     output: Size
     scale: tuple[Fraction, Fraction]
-    tiles: tuple[Tile, ...]
+    tiles: Sequence[Tile]
     form: Form
     captured_at: float
     ready_at: float

@@ -180,10 +180,10 @@ class Form:
         """
         found = self._codec
         high = Size(size.width, size.height * (2 if found.lossless else 1))
-        stated = found.size_of(data, limit=high)
+        stated = found.inspect(data, limit=high, quality=self.quality)
         if stated not in (size, high):
             raise CodecError(f"This {found.name} is of the size {stated} where {size} is due.")
-        picture = found.decode(data, limit=high)
+        picture = found.decode(data, inspected=stated)
         values: NDArray[Any] = picture[: size.height].astype(np.int16)
         if stated != size:
             values += picture[size.height :].astype(np.int8).astype(np.int16) << 8

@@ -16,7 +16,7 @@ from p2c2g.errors import UsageError, WireError
 from p2c2g.media.frame import MAX_EDGE, Rect, Size
 from p2c2g.media.residual import MAX_GAIN, Form
 
-VERSION: Final = 4
+VERSION: Final = 5
 _MAX_HEADER: Final = 8192  # four texts in letters of four bytes, and the numbers
 _MAX_TEXT: Final = 512
 _MAX_LIST: Final = 16
@@ -106,8 +106,10 @@ class ResultHeader:
 
     The times are the peer's: ``started_us`` and ``done_us`` on its own monotonic clock, in
     microseconds, comparable with no other clock; ``decode_us`` and ``process_us`` are spans
-    between them, one after the other.  ``ran`` is the pipeline that was run where it differs
-    from the one that was asked for, else empty.
+    between them, one after the other.  ``waited_us`` is how long before its start the peer had
+    the chunk, and ``idle_us`` how long the slot that took it had done nothing by then: a chunk
+    that came late to a slot with nothing to do was held up on its way.  ``ran`` is the pipeline
+    that was run where it differs from the one that was asked for, else empty.
     """
 
     frame: int
@@ -119,6 +121,8 @@ class ResultHeader:
     process_us: int
     done_us: int
     ran: str = ""
+    waited_us: int = 0
+    idle_us: int = 0
 
     def pack(self) -> bytes:
         """Write the header; longer texts than 512 letters are cut off."""
@@ -133,6 +137,8 @@ class ResultHeader:
                 self.decode_us,
                 self.process_us,
                 self.done_us,
+                self.waited_us,
+                self.idle_us,
                 self.ran[:_MAX_TEXT],
             ],
             unicode_errors="replace",  # a host's name or a file's may hold half a letter
@@ -145,9 +151,9 @@ class ResultHeader:
 
         Raises:
             WireError: it is not a result header of this version, a number in it is out of
-                bounds, or its spans do not fit between its start and its end.
+                bounds, or its spans do not fit between its start and its end, or before its start.
         """
-        fields = _Fields("result header", data, 10)
+        fields = _Fields("result header", data, 12)
         header = cls(
             frame=fields.number(_MAX_NUMBER),
             chunk=fields.number(65_535),
@@ -157,10 +163,14 @@ class ResultHeader:
             decode_us=fields.number(_MAX_NUMBER),
             process_us=fields.number(_MAX_NUMBER),
             done_us=fields.number(_MAX_NUMBER),
+            waited_us=fields.number(_MAX_NUMBER),
+            idle_us=fields.number(_MAX_NUMBER),
             ran=fields.text(),
         )
         if header.decode_us + header.process_us > header.done_us - header.started_us:
             raise WireError("a result header's spans do not fit between its start and its end.")
+        if max(header.waited_us, header.idle_us) > header.started_us:
+            raise WireError("a result header's waiting began before its clock did.")
         return header
 
 

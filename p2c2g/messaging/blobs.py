@@ -5,6 +5,7 @@ What is read is what was meant, or it is not returned at all: a name is the hash
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from p2c2g.errors import UsageError
@@ -25,10 +26,13 @@ class Blobs:
 
     Args:
         client: bytes in, bytes out (``decode_responses`` off).
+        keys: returns the keys at which a blob may be, by its name: it is put at the first.  The
+            pool's own, which all share, where None.
     """
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, keys: Callable[[str], Sequence[str]] | None = None) -> None:
         self._client = client
+        self._keys = keys or _shared
 
     def put(self, data: bytes, lifetime: float) -> str:
         """Keep some bytes at the broker for ``lifetime`` seconds from now; return their name.
@@ -42,7 +46,7 @@ class Blobs:
             )
         name = name_of(data)
         with translated():
-            self._client.set(names.blob(name), data, px=_milliseconds(lifetime))
+            self._client.set(self._keys(name)[0], data, px=_milliseconds(lifetime))
         return name
 
     def get(self, name: str, most: int = MAX_BLOB) -> bytes | None:
@@ -54,11 +58,30 @@ class Blobs:
             UsageError: it is no name of a blob.
         """
         _check(name)
-        with translated():
-            # One byte more than is allowed shows that it is too long, and no more is read.
-            found: Any = self._client.getrange(names.blob(name), 0, most)
-        data = bytes(found)
-        return data if data and len(data) <= most and name_of(data) == name else None
+        for key in self._found(name, most):
+            with translated():
+                # One byte more than is allowed shows that it is too long, and no more is read.
+                found: Any = self._client.getrange(key, 0, most)
+            data = bytes(found)
+            if data and len(data) <= most and name_of(data) == name:
+                return data
+        return None
+
+    def _found(self, name: str, most: int) -> Sequence[str]:
+        """Return the keys at which a blob may be; of several, those that have something."""
+        keys = self._keys(name)
+        if len(keys) < 2:
+            return keys
+        with translated(), self._client.pipeline(transaction=False) as pipe:
+            for key in keys:
+                pipe.strlen(key)
+            # An error where somebody has made it something else.
+            lengths = pipe.execute(raise_on_error=False)
+        return [
+            key
+            for key, length in zip(keys, lengths, strict=True)
+            if isinstance(length, int) and 0 < length <= most
+        ]
 
     def keep(self, name: str, lifetime: float) -> bool:
         """Let a blob last ``lifetime`` seconds from now; tell whether it is there.
@@ -68,7 +91,7 @@ class Blobs:
         """
         _check(name)
         with translated():
-            return bool(self._client.pexpire(names.blob(name), _milliseconds(lifetime)))
+            return bool(self._client.pexpire(self._keys(name)[0], _milliseconds(lifetime)))
 
     def drop(self, *blobs: str) -> None:
         """Remove blobs; those that are not there are no mistake.
@@ -80,7 +103,11 @@ class Blobs:
             _check(name)
         if blobs:
             with translated():
-                self._client.delete(*map(names.blob, blobs))
+                self._client.delete(*(self._keys(name)[0] for name in blobs))
+
+
+def _shared(name: str) -> tuple[str, ...]:
+    return (names.blob(name),)
 
 
 def _check(name: str) -> None:

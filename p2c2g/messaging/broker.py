@@ -9,14 +9,17 @@ from typing import Any, Self
 from celery import Celery
 
 from p2c2g.celery import create_app
-from p2c2g.errors import BrokerRefusesError, BrokerUnavailableError
-from p2c2g.messaging import remote
+from p2c2g.errors import BrokerRefusesError, BrokerUnavailableError, UsageError
+from p2c2g.messaging import open_names, remote
+from p2c2g.messaging.blobs import Blobs
 from p2c2g.messaging.client import Client, open_connection, redis_client
-from p2c2g.messaging.errors import BROKER_ERRORS, refusal, translated
+from p2c2g.messaging.errors import BROKER_ERRORS, advice, refusal, translated
 from p2c2g.messaging.inspection import inspect
 from p2c2g.messaging.publishing import anonymous_queue
 from p2c2g.settings import Settings, load
 from p2c2g.settings.broker_url import redacted
+from p2c2g.settings.membership import Membership
+from p2c2g.settings.principal import Role
 
 logger = logging.getLogger(__name__)
 
@@ -64,6 +67,53 @@ class Broker:
     def where(self) -> str:
         """Return the broker's URL without its password."""
         return redacted(self._settings.broker.url)
+
+    @property
+    def membership(self) -> Membership | None:
+        """Return the place in an open pool of who uses it; None in a pool of one's own."""
+        return self._settings.membership
+
+    @property
+    def gamer(self) -> str:
+        """Return whose sessions are run here in an open pool; empty in a pool of one's own.
+
+        Raises:
+            UsageError: the membership is a peer's.
+        """
+        membership = self._settings.membership
+        if membership is None:
+            return ""
+        if membership.principal.role is not Role.GAMER:
+            raise UsageError(
+                f"The membership of {membership.pool} is a peer's, which plays nothing: join as a "
+                "gamer with p2c2g-capture run --pool."
+            )
+        return membership.id
+
+    def blobs(self) -> Blobs:
+        """Return where larger things are put for peers: in an open pool the gamer's own keys.
+
+        Raises:
+            UsageError: as :attr:`gamer`.
+        """
+        if gamer := self.gamer:
+            return Blobs(self.client, lambda name: (open_names.gamer_blob(gamer, name),))
+        return Blobs(self.client)
+
+    def require_own(self, what: str) -> None:
+        """Refuse what only a pool of one's own has.
+
+        Args:
+            what: was asked for, as a sentence begins.
+
+        Raises:
+            UsageError: it is an open pool.
+        """
+        if self.membership is not None:
+            raise UsageError(
+                f"{what} is for a pool of one's own: what is in an open pool its operator sees, by "
+                f"p2c2g pool or at {self.membership.pool}."
+            )
 
     @property
     def app(self) -> Celery:
@@ -114,8 +164,10 @@ class Broker:
                 raise BrokerRefusesError(f"At {named}: {lasting}") from error
             raise BrokerUnavailableError(
                 f"No broker answers at {named} ({error}): start one, or name another with "
-                "--broker or P2C2G_BROKER_URL."
+                f"--broker or P2C2G_BROKER_URL.{advice(error)}"
             ) from error
+        if self._settings.membership is not None:
+            return  # Its operator looks to it.
         warning = inspect(self.client)
         if warning:
             logger.warning("%s", warning)

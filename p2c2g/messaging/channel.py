@@ -11,7 +11,7 @@ from kombu.utils.json import dumps
 from p2c2g.messaging import envelope, names
 from p2c2g.messaging.errors import BROKER_ERRORS
 from p2c2g.messaging.pipelining import CommandStream
-from p2c2g.messaging.publishing import Batch, QueueBound
+from p2c2g.messaging.publishing import Batch, Kept, QueueBound
 from p2c2g.messaging.reading import ReadingChannel
 
 logger = logging.getLogger(__name__)
@@ -28,9 +28,11 @@ class Channel(ReadingChannel):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._stream: CommandStream | None = None
-        #: How batches bound their queues and whether they wait: publishing.tune_producer.
+        #: How batches bound their queues, whether they wait, and what is kept of them:
+        #: publishing.tune_producer.
         self.queue_bound: Callable[[str], QueueBound] | None = None
         self.busy_after: float | None = None
+        self.kept: Kept | None = None
         super().__init__(*args, **kwargs)
 
     @property
@@ -72,6 +74,8 @@ class Channel(ReadingChannel):
                     client.pexpire(queue, REPLY_LIFETIME * 1000)
             return
         data = envelope.pack(message)
+        if self.kept is not None:
+            self.kept.add(queue, str(message["headers"]["id"]), data)
         batch = kwargs.get("_publish_batch")
         if batch is not None:
             batch.add("LPUSH", queue, data)

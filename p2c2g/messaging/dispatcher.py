@@ -2,6 +2,9 @@
 
 Sending never waits: where the broker is away or its line is full, the chunks are not sent,
 and the caller is told at once.  Connecting waits, and is for a thread that may.
+
+In a pool of one's own the broker moves a chunk from one queue to another in one step.  In an open
+pool nobody has scripts there: a chunk is *withdrawn*, and sent again where it was still there.
 """
 
 from __future__ import annotations
@@ -20,14 +23,18 @@ from redis import ResponseError
 
 from p2c2g.errors import BrokerUnavailableError
 from p2c2g.messaging import names
-from p2c2g.messaging.client import SOCKET_TIMEOUT, open_connection
+from p2c2g.messaging.client import SOCKET_TIMEOUT, Client, open_connection
 from p2c2g.messaging.errors import translated
+from p2c2g.messaging.limits import MAX_BODY
 from p2c2g.messaging.pipelining import BusyError
+from p2c2g.messaging.places import Places
 from p2c2g.messaging.publishing import (
+    Kept,
     QueueBound,
     anonymous_queue,
     move_messages,
     tune_producer,
+    withdraw_messages,
 )
 
 logger = logging.getLogger(__name__)
@@ -72,7 +79,7 @@ class Dispatcher:
     Args:
         app: the Celery application.
         session: the session's id.
-        queue: the capability queue.
+        places: where its chunks go.
         busy_after: seconds without the broker's answer after which nothing more is sent.
         clock: seconds, monotonic.
     """
@@ -81,16 +88,17 @@ class Dispatcher:
         self,
         app: Celery,
         session: str,
-        queue: str,
+        places: Places,
         busy_after: float = 0.1,
         clock: Callable[[], float] = monotonic,
     ) -> None:
         self._app = app
         self._session = session
-        self._queue = queue
+        self._places = places
         self._busy_after = busy_after
         self._clock = clock
-        self._reply_to = names.results(session)
+        #: What was sent to somebody's queue of late, where only its sender can take it back.
+        self._kept = None if places.shared_queue else Kept()
         self._lock = threading.Lock()
         self._producer: Any = None
         self._broken: list[Any] = []
@@ -120,7 +128,7 @@ class Dispatcher:
             connection = open_connection(self._app, SOCKET_TIMEOUT)
             try:
                 producer = self._app.amqp.Producer(connection)
-                tune_producer(producer, self._bound, self._busy_after)
+                tune_producer(producer, self._bound, self._busy_after, self._kept)
                 if hasattr(producer.channel, "stream"):
                     producer.channel.stream.connect()
             except BaseException:
@@ -133,18 +141,24 @@ class Dispatcher:
         """Send chunks of one frame, in one write; never waits for the broker.
 
         Raises:
-            BrokerUnavailableError: they were not sent, or nobody can tell.
+            BrokerUnavailableError: they were not sent, or nobody can tell.  None is sent where one
+                is longer than any peer takes.
         """
+        longest = max((len(payload) for _, _, payload, _ in messages), default=0)
+        if longest > MAX_BODY:
+            raise BrokerUnavailableError(
+                f"A chunk of frame {frame} has {longest} bytes, where at most {MAX_BODY} can be "
+                "sent: cut frames into more chunks, or lower the quality."
+            )
         with self._sending() as producer, producer.batch():
             for index, header, payload, peer in messages:
                 self._app.send_task(
                     names.ENHANCE_TASK,
                     args=(header, payload),
                     task_id=task_id(self._session, frame, index),
-                    queue=self._queue_of(names.own_queue(peer) if peer else self._queue),
+                    queue=self._queue_of(self._places.queue(peer)),
                     # Nothing to declare: a round trip for each new queue.
                     declare=[],
-                    reply_to=self._reply_to,
                     producer=producer,
                     # Else a repr of the picture is sent in the headers.
                     argsrepr=f"<frame {frame} chunk {index}>",
@@ -170,13 +184,43 @@ class Dispatcher:
                 producer,
                 [
                     (
-                        names.own_queue(source),
-                        names.own_queue(to),
+                        self._places.queue(source),
+                        self._places.queue(to),
                         task_id(self._session, frame, chunk),
                     )
                     for frame, chunk, source, to in moves
                 ],
                 DIRECT_LIFETIME,
+            )
+
+    @property
+    def moves_by_sending(self) -> bool:
+        """Tell whether a chunk changes queues by :meth:`withdraw` and being sent again."""
+        return self._kept is not None
+
+    def withdraw(self, client: Client, chunks: Sequence[tuple[int, int, str]]) -> list[bool]:
+        """Take chunks back that still wait in a peer's queue; waits for the broker.
+
+        Args:
+            client: the broker's.
+            chunks: frame, chunk, and the peer that has it.
+
+        Returns:
+            Of each whether it was still there.  What was sent long ago counts as not there.
+
+        Raises:
+            BrokerUnavailableError: the broker does not answer.
+        """
+        if self._kept is None:
+            return [False] * len(chunks)
+        with translated():
+            return withdraw_messages(
+                client,
+                self._kept,
+                [
+                    (self._places.queue(peer), task_id(self._session, frame, chunk))
+                    for frame, chunk, peer in chunks
+                ],
             )
 
     @contextmanager
@@ -216,7 +260,7 @@ class Dispatcher:
         return queue
 
     def _bound(self, queue: str) -> QueueBound:
-        if queue == self._queue:
+        if queue == self._places.shared_queue:
             return QueueBound(self.queue_length, QUEUE_LIFETIME)
         return QueueBound(DIRECT_LENGTH, DIRECT_LIFETIME)
 

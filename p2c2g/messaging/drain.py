@@ -13,6 +13,8 @@ from celery.platforms import EX_OK
 from celery.worker import state as worker_state
 from celery.worker.control import control_command
 
+from p2c2g.text import plain
+
 logger = logging.getLogger(__name__)
 
 #: Letters of a name that somebody gives.
@@ -22,7 +24,7 @@ _MOST = 80
 @control_command(args=[("by", str)], signature="[WHO]")  # type: ignore[untyped-decorator]
 def drain(state: Any, by: str = "", **_: Any) -> dict[str, str]:
     """Finish what is in flight, take no more, and leave; tell the lender who asked for it."""
-    who = "".join(each for each in str(by)[:_MOST] if each.isprintable())
+    who = plain(str(by), _MOST)
     peer = getattr(state.consumer, "peer", None)
     if peer is not None:
         peer.drain(who)

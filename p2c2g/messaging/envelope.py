@@ -8,25 +8,64 @@ bytes.  This one costs some 700 bytes, whatever the body::
             b"P2CG"  uint8   uint32, big    msgpack      bytes
 
 The head is ``[content type, content encoding, headers, properties]``.
+
+kombu decompresses a body before anybody has chosen a task for it, and 466 bytes can become
+gigabytes.  So a message says no more of itself than is known here, and is not compressed.
 """
 
 from __future__ import annotations
 
 import base64
 import struct
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import msgpack
 
 from p2c2g.errors import WireError
+from p2c2g.messaging.labels import is_short
+from p2c2g.messaging.limits import MAX_BODY, MAX_HEAD, MAX_SHOWN
 
 MAGIC: Final = b"P2CG"
 VERSION: Final = 1
 _PREFIX: Final = struct.Struct(">4sBI")
-_MAX_HEAD: Final = 1 << 20
 _MAX_LIST: Final = 1024
+#: What a body may be, and in what letters: what our applications accept.
+_CONTENT: Final = (None, "application/x-msgpack", "application/json")
+_LETTERS: Final = (None, "binary", "utf-8")
+
 
 Payload = dict[str, Any]
+
+
+def _is_text(value: object) -> bool:
+    return value is None or (isinstance(value, str) and len(value) <= MAX_SHOWN)
+
+
+def _is_number(value: object) -> bool:
+    return value is None or (type(value) is int and 0 <= value < 256)
+
+
+#: What kombu and Celery say of a message beside its headers, and what each may be.
+_PROPERTIES: Final[dict[str, Callable[[object], bool]]] = {
+    "delivery_tag": lambda value: isinstance(value, str) and is_short(value),
+    "correlation_id": is_short,
+    "reply_to": is_short,
+    # Celery puts these two here too, beside its headers.
+    "argsrepr": _is_text,
+    "kwargsrepr": _is_text,
+    "delivery_mode": _is_number,
+    "priority": _is_number,
+    # These two have checks of their own.
+    "body_encoding": lambda _: True,
+    "delivery_info": lambda _: True,
+}
+_DELIVERY: Final[dict[str, Callable[[object], bool]]] = {
+    "exchange": lambda value: isinstance(value, str) and is_short(value),
+    "routing_key": lambda value: isinstance(value, str) and is_short(value),
+    "priority": _is_number,
+    "redelivered": lambda value: isinstance(value, bool),
+}
 
 
 def pack(payload: Payload) -> bytes:
@@ -47,9 +86,9 @@ def pack(payload: Payload) -> bytes:
         )
     except (ValueError, OverflowError, RecursionError) as error:
         raise WireError(f"a message's headers cannot be written: {error}.") from error
-    if len(head) > _MAX_HEAD:
+    if len(head) > MAX_HEAD:
         raise WireError(
-            f"a message's headers take {len(head)} bytes, where at most {_MAX_HEAD} are allowed."
+            f"a message's headers take {len(head)} bytes, where at most {MAX_HEAD} are allowed."
         )
     body: bytes = payload["body"]
     _read(head, body)
@@ -77,12 +116,17 @@ def unpack(data: bytes) -> Payload:
             f"{VERSION}: update the older of the two."
         )
     end = _PREFIX.size + length
-    if length > _MAX_HEAD or end > len(data):
+    if length > MAX_HEAD or end > len(data):
         raise WireError(f"an envelope's head of {length} bytes does not fit its message.")
     return _read(memoryview(data)[_PREFIX.size : end], data[end:])
 
 
 def _read(data: bytes | memoryview, body: bytes) -> Payload:
+    if len(body) > MAX_BODY + MAX_HEAD:  # Room for a chunk's own header and for msgpack's marks.
+        raise WireError(
+            f"a message's body has {len(body)} bytes, where at most {MAX_BODY} are allowed: send "
+            "smaller chunks."
+        )
     try:
         # Lists are made as long as they claim to be, before their elements are read: a hundred
         # in each other would take gigabytes.
@@ -104,7 +148,7 @@ def _read(data: bytes | memoryview, body: bytes) -> Payload:
 
 
 def check(payload: object) -> None:
-    """Refuse a mapping that kombu could not deliver.
+    """Refuse a mapping that kombu could not deliver, or that asks more of it than to deliver.
 
     kombu takes a ``KeyError`` for a lost connection, so one foreign message would
     send a worker into a reconnect loop.
@@ -117,9 +161,11 @@ def check(payload: object) -> None:
     properties = payload.get("properties")
     if not isinstance(payload.get("headers"), dict) or not isinstance(properties, dict):
         raise WireError("a message lacks its headers or its properties.")
-    for part in ("content-type", "content-encoding"):
-        if not isinstance(payload.get(part), str | None):
-            raise WireError(f"a message's {part} is not text.")
+    for part, known in (("content-type", _CONTENT), ("content-encoding", _LETTERS)):
+        if payload.get(part) not in known:
+            raise WireError(f"a message's {part} is none that is taken here.")
+    if "compression" in payload["headers"]:
+        raise WireError("a message is compressed, which none may be.")
     if not isinstance(properties.get("delivery_tag"), str):
         raise WireError("a message lacks its delivery tag.")
     delivery_info = properties.get("delivery_info")
@@ -128,6 +174,8 @@ def check(payload: object) -> None:
         and isinstance(delivery_info.get("exchange"), str)
     ):
         raise WireError("a message lacks its exchange or its routing key.")
+    _check_names("properties", properties, _PROPERTIES)
+    _check_names("delivery", delivery_info, _DELIVERY)
     body, encoding = payload.get("body"), properties.get("body_encoding")
     if not isinstance(body, bytes | str):
         raise WireError("a message lacks its body.")
@@ -138,3 +186,11 @@ def check(payload: object) -> None:
             raise WireError(f"a message's body is not base64: {error}.") from error
     elif encoding not in (None, "", "utf-8"):
         raise WireError("a message's body is in an encoding that is not known here.")
+
+
+def _check_names(
+    what: str, told: dict[Any, Any], known: Mapping[str, Callable[[object], bool]]
+) -> None:
+    for name, value in told.items():
+        if name not in known or not known[name](value):
+            raise WireError(f"a message's {what} say {name!r:.80} as none of ours does.")

@@ -91,6 +91,19 @@ def refusal(error: BaseException) -> str | None:
     return None
 
 
+def advice(error: BaseException) -> str:
+    """Return what would be right where a certificate cannot be verified; else nothing.
+
+    A server may get a better one, so it is waited for, and no refusal.
+    """
+    if "CERTIFICATE_VERIFY_FAILED" not in str(error):
+        return ""
+    return (
+        " A certificate of one's own authority is verified by the file that P2C2G_BROKER_CA names; "
+        "one that nobody can verify, as Heroku's, is taken with P2C2G_BROKER_VERIFY=false."
+    )
+
+
 @contextmanager
 def translated(what: str = "The broker does not answer") -> Iterator[None]:
     """Let what the broker's libraries raise be raised as ours.

@@ -16,8 +16,9 @@ DEFAULT_PREFIX: Final = "p2c2g"
 ENHANCE_TASK: Final = "p2c2g.enhance"
 #: Queues by capability.
 CAPABILITIES: Final = ("gpu", "cpu")
-#: The queue of orders to train.
+#: The queue of orders to train, and the one task that it carries.
 TRAIN_QUEUE: Final = "train"
+TRAIN_TASK: Final = "p2c2g.train"
 
 #: The exchange of Celery's remote control.
 _PIDBOX = "celery.pidbox"
@@ -97,7 +98,7 @@ def results(session: str) -> str:
 
 
 def is_results(key: str) -> bool:
-    """Tell whether a key, such as a task's ``reply_to``, is a results stream's."""
+    """Tell whether a key is a results stream's."""
     return key.startswith(results(""))
 
 

@@ -19,6 +19,8 @@ from redis.backoff import NoBackoff
 from redis.exceptions import ReadOnlyError
 from redis.retry import Retry
 
+from p2c2g.messaging.parser import BoundedParser
+
 #: What tells two pools apart; the other options of connections are the same for all of a process.
 _MARKS = (
     "host", "port", "db", "username", "password", "socket_timeout", "socket_connect_timeout",
@@ -39,6 +41,9 @@ def command_options() -> dict[str, Any]:
     late; who needs it asks again by their own clock.
     """
     return {
+        "parser_class": BoundedParser,
+        # Nobody introduces itself: in an open pool no login has the right to.
+        "driver_info": None,
         "retry": Retry(NoBackoff(), 1),
         # Who was made a replica meanwhile: the name may be another server's by now.
         "retry_on_error": [ReadOnlyError],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -10,11 +12,45 @@ import redis
 from kombu import Exchange, Queue
 from kombu.exceptions import OperationalError
 
+from p2c2g.messaging import names
+from p2c2g.messaging.client import Client
 from p2c2g.messaging.errors import BROKER_ERRORS
 from p2c2g.messaging.scripts import script
 
 if TYPE_CHECKING:
     from p2c2g.messaging.channel import Channel
+
+
+#: Messages of which the bytes are kept for who may take one back, and those bytes in all.
+MAX_KEPT = 512
+MAX_KEPT_BYTES = 16 << 20
+
+
+class Kept:
+    """The bytes of what was sent of late, by queue and task; the oldest are forgotten.
+
+    A producer adds from one thread, and who takes one back may be another.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._messages: OrderedDict[tuple[str, str], bytes] = OrderedDict()
+        self._size = 0
+
+    def add(self, queue: str, task: str, message: bytes) -> None:
+        """Keep one message; in the place of an earlier one of the same task in that queue."""
+        with self._lock:
+            self._size += len(message) - len(self._messages.pop((queue, task), b""))
+            self._messages[queue, task] = message
+            while len(self._messages) > MAX_KEPT or self._size > MAX_KEPT_BYTES:
+                self._size -= len(self._messages.popitem(last=False)[1])
+
+    def take(self, queue: str, task: str) -> bytes | None:
+        """Return a message and keep it no longer; None where it is forgotten."""
+        with self._lock:
+            message = self._messages.pop((queue, task), None)
+            self._size -= len(message or b"")
+            return message
 
 
 class QueueBound(NamedTuple):
@@ -33,7 +69,12 @@ def anonymous_queue(name: str) -> Queue:
     return Queue(name, Exchange("", type="direct"), routing_key=name)
 
 
-def tune_producer(producer: Any, rule: Callable[[str], QueueBound], busy_after: float) -> None:
+def tune_producer(
+    producer: Any,
+    rule: Callable[[str], QueueBound],
+    busy_after: float,
+    kept: Kept | None = None,
+) -> None:
     """Make a producer's batches bound their queues, and never wait for a broker that is slow.
 
     A queue that nobody reads is thus never long, and is gone some seconds after its last
@@ -44,10 +85,12 @@ def tune_producer(producer: Any, rule: Callable[[str], QueueBound], busy_after: 
         producer: kombu's, before its first batch.
         rule: the bound of a queue, by its name.
         busy_after: seconds without the broker's answer after which a batch is refused.
+        kept: keeps the bytes of what is sent, for who may take it back; None where nobody does.
     """
     if hasattr(producer.channel, "create_publish_batch"):
         producer.channel.queue_bound = rule
         producer.channel.busy_after = busy_after
+        producer.channel.kept = kept
 
 
 def move_messages(producer: Any, moves: Sequence[tuple[str, str, str]], lifetime: int) -> None:
@@ -76,6 +119,33 @@ def move_messages(producer: Any, moves: Sequence[tuple[str, str, str]], lifetime
             for source, to, task in moves
         ]
     )
+
+
+def withdraw_messages(
+    client: Client, kept: Kept, messages: Sequence[tuple[str, str]]
+) -> list[bool]:
+    """Take messages back that still wait, by their bytes; waits for the broker.
+
+    Args:
+        client: the broker's.
+        kept: what was sent.
+        messages: the queue that has it, and the task's id.
+
+    Returns:
+        Of each whether it was still there, and nobody has it now.
+
+    Raises:
+        OSError: the broker is away.
+        redis.RedisError: the same, or it refuses.
+    """
+    found = [kept.take(queue, task) for queue, task in messages]
+    with client.pipeline(transaction=False) as pipe:
+        for (queue, _), message in zip(messages, found, strict=True):
+            if message is not None:
+                # From the end at which the newest are.
+                pipe.lrem(names.queue_key(queue), 1, message)  # type: ignore[arg-type]
+        removed = iter(pipe.execute())
+    return [message is not None and bool(next(removed)) for message in found]
 
 
 class Batch:

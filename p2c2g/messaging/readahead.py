@@ -64,7 +64,7 @@ class Window:
         self._smoothing = smoothing
         self._spare = spare
         self._service: float | None = None
-        self._round_trips: deque[float] = deque(maxlen=9)
+        self._round_trips: deque[float] = deque(maxlen=4)
         self._way: float | None = None
 
     def served(self, seconds: float) -> None:

@@ -3,57 +3,45 @@
 How outstanding reads are called back is in :mod:`p2c2g.messaging.recalling`.
 
 A channel belongs to the thread of its event loop.  From others come acknowledgements
-(:meth:`QoS.ack` only marks), :meth:`ReadingChannel.pause` and :meth:`~ReadingChannel.resume`
-(the same) and :meth:`ReadingChannel.round_trip`.
+(which are only marked: :class:`p2c2g.messaging.credit.QoS`), :meth:`ReadingChannel.pause` and
+:meth:`~ReadingChannel.resume` (the same) and :meth:`ReadingChannel.round_trip`.
 """
 
 from __future__ import annotations
 
 import logging
+import math
 import socket
+from collections.abc import Callable
 from contextlib import suppress
 from queue import Empty
 from time import monotonic
 from typing import Any
 
-from kombu.transport import virtual
-from kombu.utils.encoding import bytes_to_str
+from kombu.utils.encoding import bytes_to_str, str_to_bytes
 from kombu.utils.json import loads
 from redis import ResponseError
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from p2c2g.errors import WireError
 from p2c2g.messaging import envelope
+from p2c2g.messaging.credit import QoS
+from p2c2g.messaging.limits import MAX_HELD, MAX_JSON
+from p2c2g.messaging.parser import BoundedParser
 from p2c2g.messaging.recalling import SOURCE, RecallingChannel
 
 logger = logging.getLogger(__name__)
 
 #: Reads outstanding on one connection at most, whatever the credit.
 MAX_READS = 256
+#: Weight of the newest message in the moving average of their sizes.
+SMOOTHING = 0.1
 #: Reads are topped up once a window's part by this number is missing.
 TOP_UP = 4
 #: Seconds without an answer after which the line counts as dead.
 ROUND_TRIP_PATIENCE = 2.0
 #: Bytes that one read of the socket may bring: a whole chunk as a rule.
 READ_SIZE = 1 << 17
-
-
-class QoS(virtual.QoS):
-    """Credit instead of a count: what is on its way counts as taken."""
-
-    def can_consume(self) -> bool:
-        """Tell whether a reply may be read, or a read be sent."""
-        return bool(self.channel.reads or self.channel.credit > 0)
-
-    def restore_unacked(self) -> list[Any]:
-        """Return what was received and never started to its queues, in one write."""
-        self._flush()
-        messages = list(self._delivered.values())
-        self._delivered.clear()
-        self.channel.hand_back(
-            source for message in messages for source in self.channel.sources_of(message)
-        )
-        return []
 
 
 class ReadingChannel(RecallingChannel):
@@ -64,6 +52,10 @@ class ReadingChannel(RecallingChannel):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.malformed = 0
+        #: Hears of the queue and the bytes of what was thrown away, where anybody wants to.
+        self.on_refused: Callable[[str, int], None] | None = None
+        #: Bytes of a message of late, 0 before the first.
+        self.usual = 0.0
         self._stopped = False
         self._paused = False
         self._recall_wanted = False
@@ -73,7 +65,11 @@ class ReadingChannel(RecallingChannel):
 
     def _connparams(self, asynchronous: bool = False) -> dict[str, Any]:
         parameters: dict[str, Any] = super()._connparams(asynchronous)
-        return parameters | {"socket_read_size": READ_SIZE}
+        return parameters | {
+            "socket_read_size": READ_SIZE,
+            "parser_class": BoundedParser,
+            "driver_info": None,
+        }
 
     def round_trip(self) -> float:
         """Measure one round trip to the broker in seconds; any thread may ask.
@@ -125,7 +121,18 @@ class ReadingChannel(RecallingChannel):
         transport = self.connection
         waiting = len(self.qos._delivered) - len(self.qos._dirty)
         held = waiting + transport.running() + self.reads
-        return int(min(prefetch + transport.read_ahead - held, MAX_READS - self.reads))
+        count = int(min(prefetch + transport.read_ahead - held, MAX_READS - self.reads))
+        if self.usual * MAX_READS > MAX_HELD and (waiting or self.reads):
+            # Of large ones no more than there is room for.
+            count = min(count, int((MAX_HELD - self._held()) / self.usual) - self.reads)
+        if self.allowance < math.inf:
+            count = min(count, int(self.allowance / max(self.usual, 1.0)) - self.reads)
+        return count
+
+    def _held(self) -> int:
+        """Return the bytes of the messages that wait here to be begun."""
+        waiting = [each for each in self.qos._delivered.items() if each[0] not in self.qos._dirty]
+        return sum(len(message.body or b"") for _, message in waiting)
 
     def send_reads(self) -> None:
         """Send as many reads as there is credit for, each led by another queue."""
@@ -138,7 +145,8 @@ class ReadingChannel(RecallingChannel):
         queues = self.active_queues
         if count <= 0 or not queues:
             return
-        if self.reads and count * TOP_UP < self.qos.prefetch_count + self.connection.read_ahead:
+        window = self.qos.prefetch_count + self.connection.read_ahead
+        if self.reads and count * TOP_UP < window and self.allowance == math.inf:
             return  # Few at a time would cost a write a chunk.
         connection = self.client.connection
         commands = []
@@ -193,15 +201,22 @@ class ReadingChannel(RecallingChannel):
         try:
             payload = self._decode(item)
         except WireError as error:
-            self.refuse(queue, str(error))
+            self.refuse(queue, str(error), len(item))
+            return False
+        self.usual += (SMOOTHING if self.usual else 1.0) * (len(item) - self.usual)
+        # What is small is not counted: all of it together is no more than half as much.
+        if 2 * len(item) * MAX_READS > MAX_HELD and self._held() + len(item) > MAX_HELD:
+            self.refuse(queue, f"{MAX_HELD} bytes wait here already.", len(item))
             return False
         payload[SOURCE] = queue
         self.connection._deliver(payload, queue)
         return True
 
-    def refuse(self, queue: str, reason: str) -> None:
-        """Log that a message was thrown away."""
+    def refuse(self, queue: str, reason: str, size: int = 0) -> None:
+        """Log that a message was thrown away, of ``size`` bytes where that matters."""
         self.malformed += 1
+        if self.on_refused is not None:
+            self.on_refused(queue, size)
         logger.warning(
             "Threw away a message from queue %r (number %d here): %s",
             queue, self.malformed, reason,
@@ -211,6 +226,10 @@ class ReadingChannel(RecallingChannel):
     def _decode(item: bytes) -> dict[str, Any]:
         if envelope.is_envelope(item):
             return envelope.unpack(item)
+        if len(item) > MAX_JSON:
+            raise WireError(
+                f"a message in JSON has {len(item)} bytes, where at most {MAX_JSON} are allowed."
+            )
         try:
             payload = loads(bytes_to_str(item))
         except Exception as error:
@@ -219,6 +238,30 @@ class ReadingChannel(RecallingChannel):
         envelope.check(payload)
         checked: dict[str, Any] = payload
         return checked
+
+    def _receive_one(self, client: Any) -> bool:
+        """Deliver what came by a subscription: remote control's messages, and monitors' events."""
+        try:
+            reply = client.parse_response()
+        except self.connection_errors:
+            self._in_listen = None
+            raise
+        if not isinstance(reply, list | tuple):
+            return False
+        told = self._handle_message(client, reply)
+        if not bytes_to_str(told["type"]).endswith("message") or not told["data"]:
+            return False
+        topic = bytes_to_str(told["channel"])
+        # As kombu takes them apart: /0.celery.pidbox, or with a routing key after a further slash.
+        exchange = (topic.partition(".")[2] if topic[:1] == "/" else topic).partition("/")[0]
+        try:
+            payload = self._decode(str_to_bytes(told["data"]))
+        except WireError as error:
+            self.refuse(exchange, str(error))
+            return False
+        if exchange in self._fanout_to_queue:
+            self._deliver_fanout_message(payload, exchange)
+        return True
 
     def _get(self, queue: str) -> dict[str, Any]:
         with self.conn_or_acquire() as client:

@@ -18,7 +18,7 @@ from kombu.transport import redis as stock
 from kombu.utils.encoding import bytes_to_str
 from kombu.utils.json import dumps
 
-from p2c2g.messaging import envelope, names, pools
+from p2c2g.messaging import bounded, envelope, names, open_names, pools
 from p2c2g.messaging.errors import BROKER_ERRORS
 
 logger = logging.getLogger(__name__)
@@ -33,32 +33,40 @@ RECALL_EXPIRY = 60
 SOURCE = "p2c2g.queue"
 #: Where it is noted that a worker understood it: what fails then is the worker's own fault.
 SOUND = "p2c2g.sound"
+#: Where it is noted whose session waits for what it asks for, if any does.
+SESSION = "p2c2g.session"
+#: Bindings of one exchange that are heeded: of queues that take answers to remote control.
+MAX_BINDINGS = 4096
 
 
 class RecallingChannel(stock.Channel):
     """A channel with reads outstanding, each of which it can call back.
 
-    ``reads`` counts them; ``traffic`` counts the bytes of the messages that they brought and
-    of those that went back.  Once ``allowance``, in bytes, is used up, no more is asked for.
+    ``reads`` counts them.  ``allowance`` has the bytes that they may bring: no more are sent than
+    it has room for, and once it is used up none.
     """
 
     # kombu's own, of which it says no types.
     keyprefix_fanout: str
     _pool: Any
 
+    from_transport_options = (*stock.Channel.from_transport_options, "recall_prefix")
+    #: What a recall list's name begins with: an open pool's peer has its own.
+    recall_prefix = names.recall("")
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.reads = 0
-        self.traffic = 0
         self.allowance = math.inf
         # A signal handler may cancel a consumer while a reply is half read.
         self._busy = False
-        self.recall_key = names.recall(uuid4().hex)
+        self.recall_key = ""
         # kombu tries the broker on the connection for reads, of which many channels have none.
         self.__dict__["client"] = _Trial(self)
         try:
             super().__init__(*args, **kwargs)
         finally:
             del self.__dict__["client"]
+        self.recall_key = self.recall_prefix + uuid4().hex
 
     def _get_pool(self, asynchronous: bool = False) -> Any:
         """Return the pool for reads and subscriptions, or the process's for all else."""
@@ -78,6 +86,18 @@ class RecallingChannel(stock.Channel):
         if pool is not None:
             pools.give(pool)
         super()._disconnect_pools()
+
+    def get_table(self, exchange: str) -> list[tuple[str, ...]]:
+        """Return the bindings of an exchange: routing key, pattern and queue.
+
+        No more of them than can be somebody's, and none of another shape, which kombu would
+        stumble over at every answer.
+        """
+        key = self.global_keyprefix + self.keyprefix_queue % exchange
+        with self.conn_or_acquire() as client:
+            found = bounded.members(client, key, MAX_BINDINGS)
+        bindings = (tuple(each.decode(errors="replace").split(self.sep)) for each in found)
+        return [each for each in bindings if len(each) == 3]
 
     def prefixed(self, commands: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
         """Return commands with kombu's global prefix on their keys, where one is set."""
@@ -118,8 +138,12 @@ class RecallingChannel(stock.Channel):
         return items
 
     def hand_back(self, items: Iterable[tuple[str, bytes]]) -> None:
-        """Return messages, oldest first, to where they are read next.  Logs what cannot be."""
-        returned = list(items)
+        """Return messages, oldest first, to where they are read next.  Logs what cannot be.
+
+        Chunks of an open pool are let go: nobody else reads that queue, and its session sends them
+        elsewhere.  A peer that could write there could have a gamer taken for one who floods.
+        """
+        returned = [(queue, item) for queue, item in items if not open_names.sender_of(queue)]
         if not returned:
             return
         try:
@@ -127,7 +151,6 @@ class RecallingChannel(stock.Channel):
                 [("RPUSH", queue, item) for queue, item in reversed(returned)],
                 monotonic() + HAND_BACK_TIMEOUT,
             )
-            self.traffic += sum(len(item) for _, item in returned)
         except BROKER_ERRORS as error:
             logger.warning("Could not hand %d messages back: %s", len(returned), error)
 
@@ -155,7 +178,8 @@ class RecallingChannel(stock.Channel):
         None where nobody would read it: what went to all is not for the next.
         """
         payload = dict(message._raw)
-        payload.pop(SOUND, None)
+        for note in (SOUND, SESSION):
+            payload.pop(note, None)
         queue = payload.pop(SOURCE, None)
         if queue is None:
             return []
@@ -176,7 +200,6 @@ class RecallingChannel(stock.Channel):
         queue = bytes_to_str(reply[0])
         if queue == self.recall_key:
             return None
-        self.traffic += len(reply[1])
         self.allowance -= len(reply[1])
         return queue, reply[1]
 

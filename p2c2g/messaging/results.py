@@ -2,8 +2,10 @@
 
 A chunk's result is one write of three commands: ``SET`` with expiry and ``PUBLISH`` of its
 state, so that ``AsyncResult`` works as ever, and ``XADD`` of state, header and picture to
-the stream that the task's ``reply_to`` names.  There is no ``GET`` before it: the session,
-not the backend, decides which of two results counts.
+the stream that is the session's, or this peer's for that session (:func:`~p2c2g.messaging.places
+.place`).  In an open pool it is the last of them alone: there is a stream for each peer, and nobody
+else may know.  There is no ``GET`` before it: the session, not the backend, decides which of two
+results counts.
 
 Nobody waits for the broker's replies, so that the pool's thread is free for the next chunk
 while the broker is a round trip away: :mod:`p2c2g.messaging.writer` sends results in order.
@@ -20,13 +22,20 @@ from weakref import WeakKeyDictionary
 
 import redis
 from celery.backends.redis import RedisBackend, SentinelBackend
+from celery.states import FAILURE
 
-from p2c2g.messaging import names
+from p2c2g.errors import WireError
+from p2c2g.messaging.limits import MAX_BODY
+from p2c2g.messaging.parser import BoundedParser
+from p2c2g.messaging.places import place
 from p2c2g.messaging.writer import Commands, ResultWriter
 from p2c2g.settings.broker_url import redacted
 
 logger = logging.getLogger(__name__)
 
+#: What a request says of where its result goes: the queue that its message came from, and the
+#: session that waits; nothing where none does.
+QUEUE_OF, SESSION_OF = "p2c2g_queue", "p2c2g_session"
 #: Entries that a stream keeps, and about how many bytes; the oldest are dropped.  Some seconds of
 #: results: a session that stands still must not fill the broker.
 STREAM_LENGTH = 1024
@@ -95,10 +104,17 @@ class FrameResultBackend(RedisBackend):
         """Connect for results now, so that the first one need not wait for it."""
         self._writer().open()
 
+    def _add_driver_info(self) -> None:
+        self.connparams["driver_info"] = None  # In an open pool nobody has the right.
+
     def as_uri(self, include_password: bool = False) -> str:
         """Return the URL for people; Celery's own mistakes an address of IPv6 for a word."""
         url = str(self.url or "")
         return url if include_password else redacted(url)
+
+    def _get_pool(self, **params: Any) -> Any:
+        """Return the connections by which states are asked for, which strangers may write too."""
+        return super()._get_pool(**{"parser_class": BoundedParser, **params})
 
     def _writer(self) -> ResultWriter:
         return _writers.of(self.app, lambda: self.client.connection_pool)
@@ -122,6 +138,8 @@ class FrameResultBackend(RedisBackend):
         """
         commands = self.commands(task_id, result, state, traceback, request)
         if commands is None:
+            if is_open_pool(self.app):
+                return result  # Nobody may ask for it.
             return super().store_result(
                 task_id, result, state, traceback=traceback, request=request, **kwargs
             )
@@ -138,11 +156,21 @@ class FrameResultBackend(RedisBackend):
             result: a :class:`StreamResult`, or the exception of a failure.
             state: Celery's.
             traceback: of a failure, as text.
-            request: has the task's ``reply_to`` and the peer's ``hostname``.
+            request: says where it goes (:data:`QUEUE_OF`, :data:`SESSION_OF`), and has the peer's
+                ``hostname``.
         """
-        stream = getattr(request, "reply_to", None) or ""
-        if not names.is_results(stream) or state not in self.READY_STATES:
+        session = getattr(request, SESSION_OF, "")
+        if not session or state not in self.READY_STATES:
             return None
+        stream = place(getattr(request, QUEUE_OF, ""), session)
+        if isinstance(result, StreamResult) and len(result.payload) > MAX_BODY:
+            state, result = (
+                FAILURE,
+                WireError(
+                    f"its result has {len(result.payload)} bytes, where at most {MAX_BODY} may be: "
+                    "send smaller chunks."
+                ),
+            )
         if isinstance(result, StreamResult):
             told = repr(result)
             payload = result.payload
@@ -154,17 +182,27 @@ class FrameResultBackend(RedisBackend):
             told, length = self.encode_result(result, state), STREAM_LENGTH
             peer = getattr(request, "hostname", None) or ""
             fields = (b"error", f"{type(result).__name__}: {result}"[:1000], b"peer", peer)
+        # NOMKSTREAM: a session that has gone took its stream with it.
+        entry = (
+            "XADD", stream, "NOMKSTREAM", "MAXLEN", "~", length, "*",
+            b"id", task_id, b"state", state, *fields,
+        )  # fmt: skip
+        if is_open_pool(self.app):
+            return (entry,)
         meta = self._get_result_meta(result=told, state=state, traceback=traceback, request=request)
         meta["task_id"] = task_id
         key, encoded = self.get_key_for_task(task_id), self.encode(meta)
         expiry = int(self.expires or 60)
-        # NOMKSTREAM: a session that has gone took its stream with it.
-        entry = ("XADD", stream, "NOMKSTREAM", "MAXLEN", "~", length, "*")
         return (
-            (*entry, b"id", task_id, b"state", state, *fields),
+            entry,
             ("SET", key, encoded, "EX", expiry),
             ("PUBLISH", key, encoded),
         )
+
+
+def is_open_pool(app: Any) -> bool:
+    """Tell whether an application is a principal's of an open pool."""
+    return getattr(app, "principal", None) is not None
 
 
 def stream_length(size: int) -> int:

@@ -40,13 +40,16 @@ class Poller(stock.MultiChannelPoller):
 class Transport(stock.Transport):
     """The transport; ``broker_transport`` in Celery's configuration names it.
 
-    ``read_ahead`` and ``running`` are set by the worker, which knows its pool: how many
-    messages beyond the prefetch count to keep on their way, and how many tasks run now.
+    ``read_ahead``, ``running`` and ``round_trip`` are set by the worker, which knows its pool: how
+    many messages beyond the prefetch count to keep on their way, how many tasks run now, and how
+    far the broker is.
     """
 
     Channel = Channel
 
     read_ahead: int = 1
+    #: Seconds to the broker and back, as far as they have been measured.
+    round_trip: float = 0.0
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -81,7 +84,9 @@ class SentinelChannel(stock.SentinelChannel, Channel):
     of them, and from our transport to its own.
     """
 
-    from_transport_options = (*stock.SentinelChannel.from_transport_options, "sentinels")
+    from_transport_options = (
+        *stock.SentinelChannel.from_transport_options, "recall_prefix", "sentinels",
+    )  # fmt: skip
     sentinels: tuple[tuple[str, int], ...] = ()
 
     def _sentinel_managed_pool(self, asynchronous: bool = False) -> Any:

@@ -20,6 +20,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from p2c2g.messaging.labels import is_name
 from p2c2g.peers.candidate import Candidate
 from p2c2g.peers.peer_clock import PeerClock
 
@@ -29,6 +30,8 @@ if TYPE_CHECKING:  # these tables are built on the book
 
 #: Peers of which a session tells others at most.
 MAX_TOLD = 256
+#: Sessions that have to say the same of a peer before their word decides something here.
+QUORUM = 3
 #: Peers known that are not registered: room for each breaker that sessions share, and as many more.
 MAX_UNREGISTERED = 2 * MAX_TOLD
 
@@ -47,6 +50,8 @@ class KnownPeer:
         breaker: its breaker; None while nothing has been noted: that is a closed one.
         operations: what was seen of it by operation; the one heard of last is last.
         trust: how often it was caught, and comparisons that agreed since then.
+        account: whose it is, as the operator of an open pool says; empty where nobody does.
+        network: where it is, likewise.
     """
 
     name: str
@@ -57,6 +62,8 @@ class KnownPeer:
     breaker: Breaker | None = None
     operations: dict[str, Seen] = field(default_factory=dict)
     trust: tuple[int, int] = (0, 0)
+    account: str = ""
+    network: str = ""
     _clock: PeerClock | None = field(default=None, init=False, repr=False)
 
     @property
@@ -74,9 +81,7 @@ class KnownPeer:
     @property
     def has_valid_name(self) -> bool:
         """Tell whether a peer may be called so: sessions read of no other."""
-        return 1 <= len(self.name) <= 200 and not any(
-            letter.isspace() or not letter.isprintable() for letter in self.name
-        )
+        return is_name(self.name)
 
 
 class PeerBook:
@@ -145,6 +150,15 @@ class PeerBook:
             if peer.heard_at < moment:
                 return
             yield peer
+
+    def belong_together(self, one: str, other: str) -> bool:
+        """Tell whether two peers are of one account, or of one network, as far as is known."""
+        first, second = self._peers.get(one), self._peers.get(other)
+        if first is None or second is None:
+            return False
+        return bool(first.account and first.account == second.account) or bool(
+            first.network and first.network == second.network
+        )
 
     def register(self, names: Iterable[str]) -> frozenset[str]:
         """Take over of whom the registry speaks.

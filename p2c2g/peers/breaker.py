@@ -8,6 +8,11 @@ Pure; every call is told what time it is.  A breaker (Nygard, "Release It!", 200
 * *half-open*: that time is over; it is on *trial*: single chunks go to it, and some good ones in
   a row close the breaker while one bad one opens it again.
 
+Sessions tell each other whom they have shut out (:meth:`Breakers.share`), and anybody may write
+such a word.  One that this session has no good work of goes on trial by any word, and is shut out
+by that of a quorum, for :data:`COOLDOWN_MOST` seconds at most and once; then trials decide.  Who
+has done good work here stays, whatever others say.
+
 Lateness is judged against the others: where all are late the pool is too small, and to send
 its peers away would make it smaller.
 """
@@ -15,11 +20,11 @@ its peers away would make it smaller.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
-from p2c2g.peers.book import MAX_TOLD, PeerBook
+from p2c2g.peers.book import MAX_TOLD, QUORUM, PeerBook
 
 #: Outcomes of a peer that are looked at.
 WINDOW = 20
@@ -41,6 +46,11 @@ FORGIVEN_AFTER = 60.0
 #: Good trials in a row that close it, and seconds after which a trial has failed.
 TRIALS = 3
 TRIAL_TIMEOUT = 1.0
+#: Good chunks here after which no other session's word counts, unless there are too many errors.
+PROVEN = 3
+
+#: What sessions say: by peer and session, the seconds until it may be tried; below 0, it may be.
+Words = Mapping[str, Mapping[str, float]]
 
 
 class State(Enum):
@@ -49,6 +59,15 @@ class State(Enum):
     CLOSED = "closed"  # works with the others
     OPEN = "open"  # gets nothing, and nothing of it counts
     HALF_OPEN = "half-open"  # gets a trial now and then
+
+
+class Heed(Enum):
+    """How far others' words had their way with a breaker since it was closed last."""
+
+    NONE = "none"
+    TRIAL = "trial"  # it is on trial by them, and for nothing else
+    SHUT = "shut"  # they opened it
+    OWN = "own"  # this session opened it: they no longer count
 
 
 class Outcome(Enum):
@@ -74,6 +93,13 @@ class Breaker:
     cooldown: float = COOLDOWN
     closed_at: float = float("-inf")
     late_at: float = float("-inf")
+    heed: Heed = Heed.NONE
+
+    @property
+    def is_proven(self) -> bool:
+        """Tell whether its peer has done good work here, so that others' words do not count."""
+        good = self.outcomes.count(Outcome.GOOD) + self.good_trials
+        return good >= PROVEN and self.share(Outcome.BAD) < ERRORS_MOST
 
     @property
     def is_closed(self) -> bool:
@@ -101,6 +127,7 @@ class Breaker:
         self.shut_until(now + seconds)
         self.cooldown = min(2 * seconds, COOLDOWN_MOST)
         self.outcomes.clear()
+        self.heed = Heed.OWN
         return seconds
 
     def shut_until(self, moment: float) -> None:
@@ -111,8 +138,9 @@ class Breaker:
         self.trial_at = None
 
     def close(self, now: float) -> None:
-        """Close it."""
+        """Close it; the good trials that closed it count as good work."""
         self.state = State.CLOSED
+        self.heed = Heed.NONE
         self.closed_at = now
         self.outcomes.clear()
         self.trial_at = None
@@ -139,7 +167,6 @@ class Breakers:
         # not looked for among all peers.
         self._shut: dict[str, None] = {}
         self._changes: deque[Change] = deque(maxlen=MAX_TOLD)  # the oldest is dropped
-        self._shared: frozenset[str] = frozenset()
         self._banned: frozenset[str] = frozenset()
 
     def states(self, now: float) -> dict[str, tuple[State, int]]:
@@ -194,6 +221,15 @@ class Breakers:
                 self._open(peer, breaker, now)
         return None
 
+    def has_trial(self, now: float) -> bool:
+        """Tell whether somebody is there who is on trial."""
+        return any(
+            breaker.state_at(now) is State.HALF_OPEN
+            and peer not in self._banned
+            and not self._book.is_absent(peer)
+            for peer, breaker in self._not_closed()
+        )
+
     def withdraw_trial(self, peer: str) -> None:
         """Note that the trial was not sent after all."""
         breaker = self._find(peer)
@@ -226,33 +262,35 @@ class Breakers:
         """Return changes that could not be told."""
         self._changes.extendleft(reversed(changes))
 
-    def share(self, left: dict[str, float], now: float) -> None:
-        """Take over what all sessions know: the peers that are not closed.
+    def share(self, words: Words, now: float) -> None:
+        """Take what other sessions say of peers, in place of what they said before.
 
         Args:
-            left: seconds until each may be tried; below 0 where it may be.
+            words: what they say.
             now: seconds of the caller's clock.
         """
-        pending = {change.peer for change in self._changes}
-        for peer, seconds in left.items():
+        for peer, said in words.items():
             breaker = self._of(peer)
-            if not breaker.is_closed:
-                breaker.until = max(breaker.until, now + seconds)
-            elif peer not in pending:
-                breaker.shut_until(max(breaker.until, now + seconds))
-                self._shut[peer] = None
-        closed = self._shared - left.keys() - pending
+            if breaker.heed in (Heed.OWN, Heed.SHUT) or (breaker.is_closed and breaker.is_proven):
+                continue
+            # The shortest time that a quorum is for.
+            left = sorted(said.values(), reverse=True)[QUORUM - 1 : QUORUM]
+            if left and left[0] > 0:
+                breaker.shut_until(now + min(left[0], COOLDOWN_MOST))
+                breaker.heed = Heed.SHUT
+            elif breaker.is_closed:
+                breaker.shut_until(now)
+                breaker.heed = Heed.SHUT if left else Heed.TRIAL
+            self._shut[peer] = None
         for peer, breaker in self._not_closed():
-            if peer in closed:
+            if peer not in words and breaker.heed in (Heed.TRIAL, Heed.SHUT):
                 breaker.close(now)
-        self._shared = frozenset(left)
 
     def forget_shared(self, now: float) -> None:
         """Tell everything again: the broker has lost what was shared."""
         told = {change.peer for change in self._changes}
-        self._shared = frozenset()
         for peer, breaker in self._not_closed():
-            if peer not in told:
+            if peer not in told and breaker.heed is Heed.OWN:
                 self._changes.append(Change(peer, max(breaker.until - now, 0.001)))
 
     # -- inside ---------------------------------------------------------------------------

@@ -5,7 +5,8 @@ Pure.  Seconds are of the caller's clock; a megapixel is 10⁶ pixels of the chu
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 #: Assumed of a peer of which nothing is known yet: seconds a megapixel, and of a round trip.
 UNKNOWN_SECONDS_PER_MEGAPIXEL = 0.030
@@ -38,6 +39,8 @@ class Candidate:
         line: megapixels a second that its line takes to the broker; inf where unknown.
         peak: the most chunks of this session that were there at once since its last beat.
         rtts: seconds of the latest round trips that were measured.
+        sessions: for how many it works, by its last beat; 0 where it does not say.
+        codecs: megapixels a second of reading and writing together, by codec, as it says.
     """
 
     id: str
@@ -53,6 +56,8 @@ class Candidate:
     line: float = float("inf")
     peak: int = 0
     rtts: tuple[float, ...] = ()
+    sessions: float = 0.0
+    codecs: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def backlog(self) -> int:

@@ -6,8 +6,12 @@ peer that is fast at one may be slow at another; an operation is the pipeline's 
 of the share in time, the latest sixteen of the times.
 
 Other sessions' word (:meth:`Health.merge`) stands in for results that this one does not have
-yet: it is worth as many results as are missing to :data:`ENOUGH`, and nothing after that.  What
-they told is never told on: no rumour feeds on itself.
+yet: it is worth as many results as are missing to :data:`ENOUGH`, and nothing after that.  Anybody
+may write such a word, so each is worth a few hundred results at most
+(:mod:`p2c2g.peers.health_words`); fewer than a quorum of them stand in only where this session has
+no result at all; and of a quorum, those that are far from the middle are left out, and all where
+the rest is far from what was seen here.  What they told is never told on: no rumour feeds on
+itself.
 """
 
 from __future__ import annotations
@@ -17,17 +21,18 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import islice
 from math import ceil
-from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from p2c2g.peers.book import MAX_TOLD, QUORUM, PeerBook
+from p2c2g.peers.health_words import (
+    FAR_TIMES,
+    MAX_OPERATIONS,
+    HealthEntry,
+    Snapshot,
+    capped,
+    credible,
+)
+from p2c2g.peers.sketch import Sketch
 
-from p2c2g.messaging.labels import Name
-from p2c2g.peers.book import MAX_TOLD, PeerBook
-from p2c2g.peers.messages import Count, Seconds, Share
-from p2c2g.peers.sketch import BUCKETS, Sketch
-
-#: Operations of a peer that are told apart; one more drops the one that was heard of least lately.
-MAX_OPERATIONS = 8
 #: Weight of the latest outcome in the share in time, and of the latest result in the times.
 OUTCOME_WEIGHT = 1 / 50
 TIME_WEIGHT = 1 / 16
@@ -35,11 +40,6 @@ TIME_WEIGHT = 1 / 16
 ENOUGH = 20
 #: Seconds that any single figure is cut off at.
 MAX_SECONDS = 1e3
-
-VERSION: Final = 2
-Bucket = Annotated[int, Field(ge=0, lt=BUCKETS)]
-Weight = Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)]
-Operation = Annotated[str, Field(min_length=1, max_length=256)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,31 +58,6 @@ class Record:
     seconds_per_megapixel: float
     seconds_per_megapixel_p95: float
     rtt: float
-
-
-class HealthEntry(BaseModel):
-    """The same as one session tells it: ``spread`` holds a sketch's weights."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    count: Count = 0
-    failed: Count = 0
-    on_time: Share = 1.0
-    seconds_per_megapixel: Seconds = 0.0
-    rtt: Seconds = 0.0
-    spread: Annotated[dict[Bucket, Weight], Field(max_length=BUCKETS)] = {}
-
-
-class Snapshot(BaseModel):
-    """What one session has seen itself, by operation and peer."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    v: Literal[2] = VERSION
-    operations: Annotated[
-        dict[Operation, Annotated[dict[Name, HealthEntry], Field(max_length=MAX_TOLD)]],
-        Field(max_length=MAX_OPERATIONS),
-    ] = {}
 
 
 @dataclass(slots=True)
@@ -129,7 +104,7 @@ class Health:
         self._book = book
         self._others: tuple[Snapshot, ...] = ()
         # What they told of one peer at one operation, put together when it is asked for.
-        self._told: dict[tuple[str, str], Seen] = {}
+        self._told: dict[tuple[str, str], tuple[Seen | None, int]] = {}
 
     def result(
         self,
@@ -174,7 +149,9 @@ class Health:
         own = mine.operations.get(operation) if mine else None
         told = None
         if self._others and (own is None or own.count + own.failed < ENOUGH):
-            told = self._told_of(peer, operation)
+            told, sessions = self._told_of(peer, operation)
+            if own and told and (sessions < QUORUM or not _are_alike(own, told)):
+                told = None
         if told is not None:
             known = _both(own, told) if own else told
         elif own is not None:
@@ -240,16 +217,20 @@ class Health:
 
     # -- inside -----------------------------------------------------------------------------
 
-    def _told_of(self, peer: str, operation: str) -> Seen | None:
+    def _told_of(self, peer: str, operation: str) -> tuple[Seen | None, int]:
+        """Return what others say, put together, and how many of them."""
         told = self._told.get((peer, operation))
         if told is None:
-            for snapshot in self._others:
-                word = snapshot.operations.get(operation, {}).get(peer)
-                if word is not None:
-                    told = told or Seen()
-                    told.add(word)
-            if told is not None:
-                self._told[peer, operation] = told
+            words = [
+                word
+                for snapshot in self._others
+                if (word := snapshot.operations.get(operation, {}).get(peer)) is not None
+            ]
+            seen = None
+            for word in credible([capped(each) for each in words]):
+                seen = seen or Seen()
+                seen.add(word)
+            self._told[peer, operation] = told = (seen, len(words))
         return told
 
     def _seen(self, peer: str, operation: str, now: float) -> Seen:
@@ -278,6 +259,17 @@ def _both(own: Seen, told: Seen) -> Seen:
         )
     )
     return both
+
+
+def _are_alike(own: Seen, told: Seen) -> bool:
+    """Tell whether what others say is near what was seen here."""
+    return not own.count or all(
+        mine / FAR_TIMES <= its <= mine * FAR_TIMES
+        for mine, its in (
+            (own.seconds_per_megapixel, told.seconds_per_megapixel),
+            (own.sketch.value, told.sketch.value),
+        )
+    )
 
 
 def _short(number: float) -> float:

@@ -23,6 +23,7 @@ VERSION: Literal[2] = 2
 MAX_ENROLMENT = 16_384
 MAX_BEAT = 2_048
 
+_BASE64 = r"^[A-Za-z0-9+/]*={0,2}$"
 Text = Annotated[str, Field(max_length=MAX_NAME)]
 Count = Annotated[int, Field(ge=0, le=2**40)]
 Seconds = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
@@ -86,7 +87,9 @@ class Enrolment(_Told):
     call it; ``instance`` tells two workers of one name apart; ``slots`` is how many chunks it
     works on at once; ``queues`` what it serves now; ``interval`` the seconds between beats;
     ``speaks`` the versions of what it reads and writes (:mod:`p2c2g.peers.versions`), nothing
-    where it does not say.
+    where it does not say.  In an open pool ``exchange`` is the public key (X25519, base64 of 32
+    bytes) that its chunks are sealed for, and ``exchange_signature`` the peer's (Ed25519, base64
+    of 64 bytes) that it is: :mod:`p2c2g.peers.vouching`.
     """
 
     v: Literal[2] = VERSION
@@ -99,6 +102,8 @@ class Enrolment(_Told):
     interval: Annotated[float, Field(ge=0.1, le=60)] = 1.0
     capabilities: Capabilities = Capabilities()
     speaks: Annotated[str, Field(max_length=32, pattern=r"^[0-9.]*$")] = ""
+    exchange: Annotated[str, Field(max_length=44, pattern=_BASE64)] = ""
+    exchange_signature: Annotated[str, Field(max_length=88, pattern=_BASE64)] = ""
 
 
 class Beat(_Told):
@@ -107,7 +112,9 @@ class Beat(_Told):
     ``load`` is the machine's CPU in use by anybody; ``in_flight`` chunks received and not
     ended; ``served`` chunks ended since the last beat, ``seconds_per_chunk`` and
     ``seconds_per_chunk_p95`` what each took, mean and 95th percentile (0 where none ended);
-    ``rtt`` seconds to the broker and back; ``uptime`` in seconds; ``reason`` says why it is paused.
+    ``rtt`` the least seconds to the broker and back of late, and ``rise`` those that a ping takes
+    beyond that as a rule; ``uptime`` in seconds; ``reason`` says why it is paused; ``sessions`` for
+    how many it works, alike (:mod:`p2c2g.peers.sharing`), 0 where it does not say.
     """
 
     v: Literal[2] = VERSION
@@ -119,23 +126,26 @@ class Beat(_Told):
     seconds_per_chunk: Seconds = 0.0
     seconds_per_chunk_p95: Seconds = 0.0
     rtt: Seconds = 0.0
+    rise: Seconds = 0.0
     uptime: Seconds = 0.0
     reason: Text = ""
+    sessions: Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)] = 0.0
 
 
 M = TypeVar("M", Enrolment, Beat)
 
 
-def parse(kind: type[M], data: bytes) -> M:
-    """Read what a peer told.
+def parse(kind: type[M], data: bytes | int) -> M:
+    """Read what a peer told; where it was too long to be read at all, its length is given.
 
     Raises:
         WireError: it is longer than allowed, or not what it should be.
     """
     most = MAX_ENROLMENT if issubclass(kind, Enrolment) else MAX_BEAT
     what = kind.__name__.lower()
-    if len(data) > most:
-        raise WireError(f"a peer's {what} has {len(data)} bytes, where {most} are the most.")
+    length = data if isinstance(data, int) else len(data)
+    if isinstance(data, int) or length > most:
+        raise WireError(f"a peer's {what} has {length} bytes, where {most} are the most.")
     try:
         return kind.model_validate_json(data)
     except ValidationError as error:

@@ -20,42 +20,42 @@ enrolled, and enrols again unless somebody else has the name by now.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
-from p2c2g.errors import BrokerUnavailableError, UsageError, WireError
-from p2c2g.messaging import names
+from p2c2g.errors import BrokerUnavailableError, UsageError
+from p2c2g.messaging import bounded, names
 from p2c2g.messaging.client import Client
 from p2c2g.messaging.errors import translated
 from p2c2g.messaging.labels import is_name
 from p2c2g.messaging.scripts import script
-from p2c2g.peers.messages import Beat, Enrolment, parse
-from p2c2g.peers.versions import left_out, other_version
-
-logger = logging.getLogger(__name__)
+from p2c2g.peers.messages import MAX_BEAT, MAX_ENROLMENT, Beat, Enrolment
+from p2c2g.peers.reading import Reader
+from p2c2g.peers.versions import MAX_PEERS
 
 #: Intervals after which a beat is gone, and its peer dead.
 MISSED = 3
-#: Characters of the reason for a ban.
+#: Characters of the reason for a ban, and its bytes.
 MAX_REASON = 200
-#: Peers whose nonsense has been logged; a further one is logged again and again.
-MAX_COMPLAINTS = 1_000
-
-T = TypeVar("T", Enrolment, Beat)
+REASON_BYTES = 4 * MAX_REASON
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class BeatReply:
     """What the registry says to a peer's beat.
 
     ``enrolled`` is False where the broker has forgotten it: it should enrol again.  ``banned``
-    says why it may not take part, or is None.
+    says why it may not take part, or is None.  In an open pool ``drained`` says why it is to leave,
+    ``gamers`` whose chunks it is to take, None where nothing is said, and ``wanted`` which version
+    it should run, empty where any will do.
     """
 
     enrolled: bool
     banned: str | None = None
+    drained: str | None = None
+    gamers: tuple[str, ...] | None = None
+    wanted: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ class PeerRecord:
     banned: str | None
 
 
-class Registry:
+class Registry(Reader):
     """The registry, through one client of the broker.
 
     Every method raises :class:`~p2c2g.errors.BrokerUnavailableError` where the broker does not
@@ -87,15 +87,15 @@ class Registry:
     """
 
     def __init__(self, client: Client) -> None:
+        super().__init__()
         self._client = client
-        self._enrol = client.register_script(script("whose", "enrol"))
-        self._beat = client.register_script(script("beat"))
+        self._enrol = client.register_script(script("why", "whose", "enrol"))
+        self._beat = client.register_script(script("why", "beat"))
         self._leave = client.register_script(script("whose", "remove", "leave"))
-        self._complaints: set[tuple[str, str]] = set()
 
     # -- what a peer does -----------------------------------------------------------------
 
-    def enrol(self, enrolment: Enrolment, beat: Beat, *, control: bool = False) -> Standing:
+    def enrol(self, enrolment: Enrolment, beat: Beat, *, control: bool = False) -> BeatReply:
         """Write both, so that the peer is known and alive; a banned one is only told so.
 
         Args:
@@ -120,7 +120,7 @@ class Registry:
                     peer,
                     enrolment.instance,
                     beat.model_dump_json(),
-                    _lifetime(enrolment),
+                    lifetime(enrolment),
                     enrolment.model_dump_json(),
                     names.control_binding(peer),
                 ],
@@ -131,9 +131,9 @@ class Registry:
                 "p2c2g peer run with --name."
             )
         banned = _text(reason)
-        return Standing(enrolled=banned is None, banned=banned)
+        return BeatReply(enrolled=banned is None, banned=banned)
 
-    def beat(self, enrolment: Enrolment, beat: Beat) -> Standing:
+    def beat(self, enrolment: Enrolment, beat: Beat) -> BeatReply:
         """Tell that a peer lives, in one round trip.
 
         Nothing is written where its last beat is gone or is another instance's: it has to
@@ -143,9 +143,9 @@ class Registry:
         with translated():
             enrolled, reason = self._beat(
                 keys=[names.peers(), names.beat(peer), names.banned()],
-                args=[peer, enrolment.instance, beat.model_dump_json(), _lifetime(enrolment)],
+                args=[peer, enrolment.instance, beat.model_dump_json(), lifetime(enrolment)],
             )
-        return Standing(enrolled=bool(enrolled), banned=_text(reason))
+        return BeatReply(enrolled=bool(enrolled), banned=_text(reason))
 
     def leave(self, id: str, queues: Sequence[str], instance: str = "") -> None:  # noqa: A002
         """Deregister; what waits in its own queue goes to ``queues[0]``, to be read next.
@@ -166,51 +166,46 @@ class Registry:
     def ids(self) -> frozenset[str]:
         """Return the ids of all that are enrolled, living or dead."""
         with translated():
-            keys: Any = self._client.hkeys(names.peers())
-        return frozenset(name for name in map(self._id, keys) if name is not None)
+            keys: Any = bounded.members(self._client, names.peers(), MAX_PEERS)
+        return frozenset(name for name in map(self.id_of, keys) if name is not None)
 
     def enrolments(self, ids: Collection[str]) -> dict[str, Enrolment]:
         """Return what these have told of themselves; what cannot be read is left out."""
-        if not ids:
-            return {}
         with translated():
-            rows: Any = self._client.hmget(names.peers(), list(ids))
-        return self._read_enrolments(dict(zip(ids, rows, strict=True)))
+            rows = bounded.values(self._client, names.peers(), list(ids), MAX_ENROLMENT)
+        return self.read_enrolments(rows)
 
     def beats(self, ids: Sequence[str]) -> dict[str, Pulse]:
         """Return how these are, in one round trip."""
         if not ids:
             return {}
         with translated(), self._client.pipeline(transaction=False) as pipe:
-            pipe.mget([names.beat(peer) for peer in ids])
+            for peer in ids:
+                bounded.text(pipe, names.beat(peer), MAX_BEAT)
             for peer in ids:
                 pipe.llen(names.queue_key(names.own_queue(peer)))
-            # A list's length is an error where a stranger has made it something else.
-            beats, *waiting = pipe.execute(raise_on_error=False)
-        if isinstance(beats, Exception):
-            raise BrokerUnavailableError(f"The broker does not tell who lives: {beats}.")
+            # Each is an error where a stranger has made it something else.
+            found = pipe.execute(raise_on_error=False)
+        beats, waiting = map(_text_or_none, found[: len(ids)]), found[len(ids) :]
         return {
-            peer: Pulse(self._parse(Beat, peer, data), length if isinstance(length, int) else 0)
+            peer: Pulse(self.parse(Beat, peer, data), length if isinstance(length, int) else 0)
             for peer, data, length in zip(ids, beats, waiting, strict=True)
         }
 
     def records(self) -> list[PeerRecord]:
         """Return everything, in order of the ids: for operators and dashboards."""
-        with translated(), self._client.pipeline(transaction=False) as pipe:
-            pipe.hgetall(names.peers())
-            pipe.hgetall(names.banned())
-            peers, banned = pipe.execute()
-        named = {self._id(key): data for key, data in peers.items()}
-        enrolments = self._read_enrolments(
-            {peer: data for peer, data in named.items() if peer is not None}
-        )
-        reasons = _reasons(banned)
+        enrolments = self.enrolments(self.ids())
+        reasons = self.banned()
         ids = sorted(enrolments)
         pulses = self.beats(ids)
         return [
             PeerRecord(enrolments[peer], pulses[peer].beat, pulses[peer].waiting, reasons.get(peer))
             for peer in ids
         ]
+
+    def unread(self, ids: Collection[str]) -> int:
+        """Return how many of these, of whom nothing could be read, have told something: all."""
+        return len(ids)
 
     # -- what an operator does, and who sees that a peer is dead ------------------------------
 
@@ -254,57 +249,8 @@ class Registry:
     def banned(self) -> dict[str, str]:
         """Return the reason of each ban, by the peer's id."""
         with translated():
-            rows: Any = self._client.hgetall(names.banned())
-        return _reasons(rows)
-
-    # -- reading what strangers wrote ---------------------------------------------------------
-
-    def _read_enrolments(self, rows: dict[str, bytes | None]) -> dict[str, Enrolment]:
-        read: dict[str, Enrolment] = {}
-        for peer, data in rows.items():
-            if version := other_version(data or b""):
-                self._complain("version", peer, left_out(peer, version))
-                continue
-            enrolment = self._parse(Enrolment, peer, data)
-            if enrolment is None:
-                continue
-            if enrolment.id != peer:
-                self._complain(
-                    "enrolment", peer,
-                    f"Left out the enrolment of peer {peer}: it is called {enrolment.id} inside.",
-                )  # fmt: skip
-                continue
-            read[peer] = enrolment
-        return read
-
-    def _parse(self, kind: type[T], peer: str, data: bytes | None) -> T | None:
-        if data is None:
-            return None
-        try:
-            return parse(kind, data)
-        except WireError as error:
-            what = kind.__name__.lower()
-            self._complain(what, peer, f"Left out the {what} of peer {peer}: {error}")
-            return None
-
-    def _id(self, key: bytes) -> str | None:
-        try:
-            name = key.decode()
-        except UnicodeDecodeError:
-            name = ""
-        if is_name(name):
-            return name
-        shown = repr(key[:MAX_REASON])
-        self._complain("id", shown, f"Left out the id of peer {shown}: it is no name.")
-        return None
-
-    def _complain(self, what: str, peer: str, sentence: str) -> None:
-        # Sessions look every second: once is enough.
-        if (what, peer) in self._complaints:
-            return
-        if len(self._complaints) < MAX_COMPLAINTS:
-            self._complaints.add((what, peer))
-        logger.warning("%s", sentence)
+            rows = bounded.fields(self._client, names.banned(), MAX_PEERS, REASON_BYTES)
+        return {key.decode(errors="replace"): _text(reason) or "" for key, reason in rows.items()}
 
     @staticmethod
     def _traces(peer: str, heirs: Sequence[str]) -> list[str]:
@@ -319,16 +265,24 @@ class Registry:
         ]
 
 
-def _lifetime(enrolment: Enrolment) -> int:
+def lifetime(enrolment: Enrolment) -> int:
     """Return the milliseconds that a beat lasts."""
     return round(MISSED * enrolment.interval * 1000)
 
 
-def _reasons(rows: dict[bytes, bytes]) -> dict[str, str]:
-    return {
-        key.decode(errors="replace"): value.decode(errors="replace") for key, value in rows.items()
-    }
-
-
-def _text(value: bytes | None) -> str | None:
+def _text(value: bytes | int | None) -> str | None:
+    """Return a ban's reason; one that is too long to be read, whose length is told, is none."""
+    if isinstance(value, int):
+        return ""
     return None if value is None else value.decode(errors="replace")
+
+
+def _text_or_none(found: Any) -> bytes | None:
+    """Return what a key says; None where it is not there, or is no text.
+
+    Raises:
+        BrokerUnavailableError: the broker refuses to tell.
+    """
+    if isinstance(found, Exception) and not str(found).startswith("WRONGTYPE"):
+        raise BrokerUnavailableError(f"The broker does not tell who lives: {found}.")
+    return found if isinstance(found, bytes) and found else None

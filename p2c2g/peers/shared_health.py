@@ -17,12 +17,12 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from p2c2g.messaging import names
+from p2c2g.messaging import bounded, names
 from p2c2g.messaging.client import Client
 from p2c2g.messaging.errors import translated
 from p2c2g.messaging.labels import MAX_NAME
 from p2c2g.peers import versions
-from p2c2g.peers.health import Snapshot
+from p2c2g.peers.health_words import Snapshot
 from p2c2g.peers.trust import TrustSnapshot
 
 logger = logging.getLogger(__name__)
@@ -88,17 +88,16 @@ class SharedHealth:
                 pipe.sadd(sessions, self._session)
                 pipe.expire(sessions, LIFETIME)
                 pipe.set(names.spoken(), versions.spoken(), ex=versions.LIFETIME)
-            pipe.srandmember(sessions, MAX_SESSIONS + 1)
-            *_, told = pipe.execute()
-            others = sorted(name for name in map(_text, told) if name != self._session)
+            bounded.members(pipe, sessions, MAX_SESSIONS + 1)
+            *_, found = pipe.execute()
+            others = sorted(name for name in map(_text, found) if name != self._session)
             others = others[:MAX_SESSIONS]
             for name in others:
-                # One byte more than allowed tells what is too long, whatever its length.
-                pipe.getrange(names.health(name), 0, MAX_BYTES)
+                bounded.text(pipe, names.health(name), MAX_BYTES)
             answers: list[Any] = pipe.execute(raise_on_error=False) if others else []
             if gone := [n for n, a in zip(others, answers, strict=True) if a == b""]:
                 self._client.srem(sessions, *gone)
-        words = [_unpacked(name, answer) for name, answer in zip(others, answers, strict=True)]
+        words = [unpacked(name, answer) for name, answer in zip(others, answers, strict=True)]
         heard = [each for each in words if each is not None]
         return OtherSessions(tuple(w.health for w in heard), tuple(w.trust for w in heard))
 
@@ -119,14 +118,15 @@ def packed(health: Snapshot, trust: TrustSnapshot) -> bytes:
             operations={
                 operation: dict(list(peers.items())[: int(len(peers) * share)])
                 for operation, peers in health.operations.items()
-            }
+            },
+            lines=dict(list(health.lines.items())[: int(len(health.lines) * share)]),
         )
         trust = TrustSnapshot(
             peers=dict(list(trust.peers.items())[: int(len(trust.peers) * share)])
         )
 
 
-def _unpacked(name: str, answer: Any) -> SessionSnapshot | None:
+def unpacked(name: str, answer: Any) -> SessionSnapshot | None:
     """Read what a session told, or return None; what is no word of a session is logged."""
     if answer == b"":
         return None

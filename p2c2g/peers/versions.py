@@ -9,8 +9,9 @@ import json
 import re
 from typing import Any
 
+from p2c2g import sealing
 from p2c2g.media import wire
-from p2c2g.messaging import envelope, names
+from p2c2g.messaging import bounded, envelope, names
 from p2c2g.messaging.client import Client
 from p2c2g.messaging.errors import translated
 from p2c2g.messaging.labels import is_name
@@ -18,12 +19,19 @@ from p2c2g.peers import messages
 
 #: Seconds for which it is known what a session speaks, which tells it every five.
 LIFETIME = 30
-_SPEAKS = r"[0-9.]{1,32}"
+#: Peers, and bans, that a reader of the registry heeds.
+MAX_PEERS = 16_384
+#: Letters of it at most.
+MAX_SPEAKS = 32
+_SPEAKS = rf"[0-9.]{{1,{MAX_SPEAKS}}}"
 
 
 def spoken() -> str:
-    """Return the versions that this side speaks: of chunks, of envelopes, of peers' messages."""
-    return f"{wire.VERSION}.{envelope.VERSION}.{messages.VERSION}"
+    """Return the versions that this side speaks.
+
+    They are those of chunks, of envelopes, of peers' messages and of seals.
+    """
+    return f"{wire.VERSION}.{envelope.VERSION}.{messages.VERSION}.{sealing.VERSION}"
 
 
 def other_version(enrolment: bytes) -> str:
@@ -66,24 +74,29 @@ class Versions:
     def of_a_session(self) -> str:
         """Return what a session speaks that is there; nothing where none is."""
         with translated():
-            told: Any = self._client.get(names.spoken())
-        text = told.decode(errors="replace") if isinstance(told, bytes) else ""
+            said: Any = bounded.text(self._client, names.spoken(), MAX_SPEAKS)
+        text = said.decode(errors="replace") if isinstance(said, bytes) else ""
         return text if re.fullmatch(_SPEAKS, text) else ""
 
     def others(self) -> dict[str, str]:
         """Return what each living peer speaks that is of another version, by its id."""
         with translated():
-            rows: Any = self._client.hgetall(names.peers())
+            keys: Any = bounded.members(self._client, names.peers(), MAX_PEERS)
+            ids = [peer for key in sorted(keys) if is_name(peer := key.decode(errors="replace"))]
+            rows = bounded.values(self._client, names.peers(), ids, messages.MAX_ENROLMENT)
             found = {
-                key.decode(): version
-                for key, data in sorted(rows.items())
-                if (version := other_version(data)) and is_name(key.decode(errors="replace"))
+                peer: version
+                for peer, data in rows.items()
+                if isinstance(data, bytes) and (version := other_version(data))
             }
             if not found:
                 return {}
-            beats: Any = self._client.mget([names.beat(peer) for peer in found])
+            with self._client.pipeline(transaction=False) as pipe:
+                for peer in found:
+                    pipe.exists(names.beat(peer))
+                lives = pipe.execute()
         return {
             peer: version
-            for (peer, version), beat in zip(found.items(), beats, strict=True)
-            if beat is not None
+            for (peer, version), alive in zip(found.items(), lives, strict=True)
+            if alive
         }

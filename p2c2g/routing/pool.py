@@ -6,7 +6,7 @@ and leaves the others to other sessions.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from p2c2g.peers.candidate import Candidate
 from p2c2g.routing.prediction import speed
@@ -21,6 +21,8 @@ SURPLUS = 0.25
 #: Seconds that a member stays at least, that a surplus lasts before one leaves, and that who
 #: could not make the deadline is not asked back.
 STAY = 3.0
+#: Seconds for which one out of reach is tried again: what is known of it is old by then.
+TRY = 1.0
 #: Points of rank by which another peer has to be better to take a member's place.
 BETTER = 15.0
 #: Points of rank that are no difference: the faster one comes first.
@@ -47,6 +49,10 @@ class SessionPool:
       as able, or a quarter more able than is wanted; one such exchange an update;
     * when it is not needed: the others alone can do a quarter more than is wanted, and have
       been able to for ``stay`` seconds; the last in rank go first.
+
+    Who is out of reach gets nothing, so nothing new is known of it either, such as that it was only
+    cold.  Where a chunk has no other way than by a member, and there are fewer than ``least``, who
+    has been out for ``stay`` seconds is *tried*: it is a member for ``TRY`` seconds.
 
     What other sessions keep waiting at a peer is theirs: a peer counts with the share of its
     speed that an equal division leaves.
@@ -75,7 +81,9 @@ class SessionPool:
         self._stay = stay
         self._inside: dict[str, Candidate] = {}
         self._joined_at: dict[str, float] = {}
-        self._unfit_at: dict[str, float] = {}  # of those that are ranked, so bounded by them
+        # Of those that are ranked, so bounded by them.
+        self._unfit_at: dict[str, float] = {}
+        self._tried_until: dict[str, float] = {}
         self._surplus_since: float | None = None
         self._members: tuple[Candidate, ...] = ()
 
@@ -89,7 +97,15 @@ class SessionPool:
         """Return the megapixels a second that the members have for this session."""
         return sum(map(share, self._inside.values()))
 
-    def update(self, ranked: Sequence[Candidate], need: float, deadline: float, now: float) -> None:
+    def update(
+        self,
+        ranked: Sequence[Candidate],
+        need: float,
+        deadline: float,
+        now: float,
+        *,
+        is_only_way: bool = False,
+    ) -> None:
         """Let peers join and leave.
 
         Args:
@@ -97,29 +113,36 @@ class SessionPool:
             need: megapixels a second that the session wants done.
             deadline: seconds from sending within which a chunk should be back.
             now: seconds of the caller's clock.
+            is_only_way: whether members alone get chunks.
         """
         reach = {each.id: self._reach(each) for each in ranked}
         known = {each.id: each for each in ranked}
+        self._tried_until = {
+            peer: until
+            for peer, until in self._tried_until.items()
+            if peer in known and now < until
+        }
+        fit = {peer for peer in known if reach[peer] <= deadline or peer in self._tried_until}
         self._unfit_at = {
             peer: at
             for peer, at in self._unfit_at.items()
             if peer in known and now - at < self._stay
         }
         self._unfit_at |= dict.fromkeys(
-            (peer for peer in self._inside if peer in known and reach[peer] > deadline), now
+            (peer for peer in self._inside if peer in known and peer not in fit), now
         )
-        self._inside = {
-            peer: known[peer] for peer in self._inside if peer in known and reach[peer] <= deadline
-        }
+        self._inside = {peer: known[peer] for peer in self._inside if peer in fit}
         wanted = need * self._spare
         outside = sorted(
-            (each for each in ranked if each.id not in self._inside and reach[each.id] <= deadline),
+            (each for each in ranked if each.id not in self._inside and each.id in fit),
             key=lambda each: (
                 each.id in self._unfit_at or reach[each.id] > COMFORT * deadline,
                 *_order(each),
             ),
         )
         self._grow(outside, wanted)
+        if is_only_way:
+            self._try_again((each for each in ranked if each.id not in fit), now)
         self._speed_up(outside, wanted)
         self._exchange(outside, wanted, now)
         self._shrink(wanted, now)
@@ -138,6 +161,14 @@ class SessionPool:
             peer = outside.pop(0)
             self._inside[peer.id] = peer
             capacity += share(peer)
+
+    def _try_again(self, unfit: Iterable[Candidate], now: float) -> None:
+        """Where members are too few, take some of those out of reach of whom all is old."""
+        for peer in sorted((each for each in unfit if each.id not in self._unfit_at), key=_order):
+            if len(self._inside) >= self._least:
+                return
+            self._inside[peer.id] = peer
+            self._tried_until[peer.id] = now + TRY
 
     def _speed_up(self, outside: list[Candidate], wanted: float) -> None:
         """Where all places are taken and it is not enough, take faster ones instead."""

@@ -8,20 +8,19 @@ what is out (:meth:`Router.sent`, :meth:`Router.back`).
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from p2c2g.peers.book import KnownPeer, PeerBook
 from p2c2g.peers.breaker import Breakers, State
 from p2c2g.peers.candidate import SILENT_MOST, UNKNOWN_RTT, Candidate
 from p2c2g.peers.health import Health
 from p2c2g.peers.ranking import merits, rank
-from p2c2g.peers.trust import ENOUGH, Trust
+from p2c2g.peers.trust import Trust
+from p2c2g.routing.demand import Demand
 from p2c2g.routing.policy import Job, Policy
 from p2c2g.routing.pool import SPARE, SessionPool, share
+from p2c2g.routing.referees import Referees
 
-#: Seconds for which an answer vouches that its peer lives: a message to a name that nobody has is
-#: a list that nobody reads.
-RECENT = 1.0
 #: Bits of a megapixel of results while none has come: JPEG at quality 85.
 UNKNOWN_BITS = 2e6
 _BITS_WEIGHT = 1 / 64
@@ -38,7 +37,9 @@ class Facts:
     all sessions that wait or run there; ``rtt`` the seconds of a chunk's round trip as far as
     pings tell; ``seconds_per_megapixel`` what its probe promises, 0 where it promises
     nothing; ``line`` the megapixels a second of results that its line to the broker
-    takes, inf where unknown.
+    takes, inf where unknown; ``codecs`` the megapixels a second of each codec, as it has measured
+    them; ``sessions`` for how many it works, 0 where it does not say.  ``account`` and ``network``
+    say which peers belong together, as the operator of an open pool tells; empty where nobody does.
     """
 
     id: str
@@ -49,6 +50,10 @@ class Facts:
     seconds_per_megapixel: float = 0.0
     line: float = float("inf")
     serves: bool = True
+    account: str = ""
+    network: str = ""
+    codecs: Mapping[str, float] = field(default_factory=dict)
+    sessions: float = 0.0
 
 
 class Router:
@@ -59,12 +64,15 @@ class Router:
         session: the session's id.
         operation: what is done to its chunks: the pipeline's text.
         megapixels: of each chunk's result, by its index.
-        need: megapixels a second that the session wants enhanced.
+        need: megapixels a second that the session may want enhanced, at most; it begins with so
+            many, and :meth:`wants` says how many there are.
         deadline: seconds that a chunk has.
         book: the session's peers, with the candidate of each.
         health: what was seen of the peers; the caller tells it results.
         trust: whose results count without a second opinion.
         breakers: the peers' breakers.
+        has_shared_queue: whether there is a queue that any peer reads: an open pool has none, and
+            each chunk is somebody's.
     """
 
     def __init__(
@@ -80,12 +88,14 @@ class Router:
         health: Health,
         trust: Trust,
         breakers: Breakers,
+        has_shared_queue: bool = True,
     ) -> None:
+        self.has_shared_queue = has_shared_queue
         self._policy = policy
         self._session = session
         self._operation = operation
         self._megapixels = megapixels
-        self._need = need
+        self._demand = Demand(need)
         self._deadline = deadline
         self._book = book
         self._health = health
@@ -94,7 +104,10 @@ class Router:
         #: Bits of a megapixel of results: a moving average.
         self.bits = UNKNOWN_BITS
         self._pool = SessionPool(max(megapixels))
+        #: Who examines whom.
+        self.referees = Referees(book, trust, breakers, self._pool)
         self._trusted_suffice = False
+        self._is_mixed = False
 
     @property
     def pool(self) -> Mapping[str, Candidate]:
@@ -106,6 +119,11 @@ class Router:
         known = self._book.get(peer)
         return None if known is None else known.candidate
 
+    def slots(self, peer: str) -> int:
+        """Return how many chunks a peer works on at once; 1 where nobody knows."""
+        candidate = self.candidate(peer)
+        return candidate.slots if candidate else 1
+
     def rtt(self, peer: str) -> float:
         """Return the seconds to a peer and back; for an empty name, to the farthest of the pool."""
         if peer:
@@ -115,19 +133,30 @@ class Router:
 
     # -- what is known ------------------------------------------------------------------------
 
-    def learn(self, facts: Iterable[Facts], now: float) -> frozenset[str]:
+    def learn(
+        self, facts: Iterable[Facts], now: float, *, is_mixed: bool = False
+    ) -> frozenset[str]:
         """Take over what the registry says of all living peers.
+
+        Args:
+            facts: of each.
+            now: seconds of the caller's clock.
+            is_mixed: whether there are peers of other versions, too.  They would throw away what
+                they pull from the capability queue, so nothing goes there while another is left.
 
         Returns:
             Those of whom it spoke the last time, and no more: they are dead, or have left.
         """
         living = {each.id: each for each in facts}
+        self._is_mixed = is_mixed
         gone = self._book.register(living)
         for known, each in zip(self._book.registered, living.values(), strict=True):
             known.is_ready = each.ready
+            known.account, known.network = each.account, each.network
             candidate = _candidate(known)
             candidate.slots = each.slots
             candidate.line = each.line
+            candidate.codecs, candidate.sessions = each.codecs, each.sessions
             # As many of those were ours as were out at some time since the last beat.
             candidate.others = max(0, each.busy - max(candidate.peak, candidate.own))
             candidate.peak = 0
@@ -174,6 +203,11 @@ class Router:
             )
         return candidate.rtt
 
+    def wants(self, megapixels: float, frames: float, now: float) -> None:
+        """Note a frame: what is sent of it, and that there are so many frames a second."""
+        if self._demand.note(megapixels * frames, now):
+            self._choose_pool(now)
+
     def sent(self, peer: str, now: float) -> None:
         """Note a chunk that was sent to a peer's own queue."""
         if peer:
@@ -204,7 +238,11 @@ class Router:
     # -- who gets it ---------------------------------------------------------------------------
 
     def first(self, index: int, deadline: float, now: float) -> str:
-        """Return who gets a chunk's first run; empty for the capability queue."""
+        """Return who gets a chunk's first run; empty for the capability queue.
+
+        Where there is no such queue it is the earliest of the pool, in time or not, and empty only
+        where nobody may have it.
+        """
         return self._choose(index, deadline, (), now)
 
     def second(self, index: int, deadline: float, used: Collection[str], now: float) -> str:
@@ -214,36 +252,7 @@ class Router:
         last: it lives, has a slot free, and is as a rule one of the fast ones.
         """
         chosen = self._choose(index, deadline, tuple(used), now)
-        return chosen or self._answered_last(used, now)
-
-    def newcomer(self, busy: Collection[str], now: float) -> str:
-        """Return a peer that has to show itself, and is not ``busy`` with that; empty for none.
-
-        The one that has shown most: so one after another comes to be trusted, and early.
-        """
-        may_work = self._may_work(now)
-        found, most = "", -1
-        for peer in self._book.registered:
-            if peer.is_ready and peer.name not in busy:
-                in_a_row = self._trust.in_a_row(peer.name)
-                if most < in_a_row < ENOUGH and may_work(peer.name):
-                    found, most = peer.name, in_a_row
-        return found
-
-    def referee(self, used: Collection[str], now: float) -> str:
-        """Return a peer for a second opinion, rather a trusted one; empty for none."""
-        may_work = self._may_work(now)
-        others = [
-            candidate
-            for candidate in self._pool.members
-            if candidate.id not in used and may_work(candidate.id)
-        ]
-        best = max(
-            others,
-            key=lambda one: (self._trust.is_trusted(one.id), -one.backlog, one.last_result),
-            default=None,
-        )
-        return best.id if best is not None else self._answered_last(used, now)
+        return chosen or self.referees.answered_last(used, now)
 
     # -- inside -------------------------------------------------------------------------------
 
@@ -252,14 +261,35 @@ class Router:
         for _ in range(2):
             chosen = self._policy.choose(job, self._pool.members, now)
             if chosen is None:
-                return ""
+                break
             if self._breakers.state(chosen.id, now) is State.CLOSED:
                 return chosen.id
             self._choose_pool(now)
-        return ""
+        best = self._earliest(job, now) if self._must_name else None
+        return "" if best is None else best.id
+
+    @property
+    def _must_name(self) -> bool:
+        """Tell whether each chunk has to be somebody's, since no queue is for all."""
+        return self._is_mixed or not self.has_shared_queue
+
+    def _earliest(self, job: Job, now: float) -> Candidate | None:
+        """Return who would have a chunk back first, of the pool that may work."""
+        may_work = self._may_work(now)
+        return min(
+            (each for each in self._pool.members if each.id not in job.used and may_work(each.id)),
+            key=lambda each: (
+                each.is_silent(job.megapixels, now),
+                each.finish(job.megapixels),
+            ),
+            default=None,
+        )
 
     def _choose_pool(self, now: float) -> None:
-        """Make the pool again; newcomers are in it only where the trusted do not suffice."""
+        """Make the pool again; newcomers are in it only where the trusted do not suffice.
+
+        Who is doubted is in it only where everybody is: of two that differ nobody knows which lies.
+        """
         may_work = self._may_work(now)
         eligible = [
             peer.candidate
@@ -268,32 +298,18 @@ class Router:
         ]
         trusted = [each for each in eligible if self._trust.is_trusted(each.id)]
         # Not to and fro: they have sufficed until they have clearly too little.
-        enough = SPARE * self._need * (SLACK if self._trusted_suffice else 1.0)
+        enough = SPARE * self._demand.need * (SLACK if self._trusted_suffice else 1.0)
         self._trusted_suffice = sum(map(share, trusted)) >= enough
         if self._trusted_suffice:
             eligible = trusted
-        self._pool.update(eligible, self._need, self._deadline, now)
+        elif not_doubted := [each for each in eligible if not self._trust.is_doubted(each.id)]:
+            eligible = not_doubted
+        self._pool.update(
+            eligible, self._demand.need, self._deadline, now, is_only_way=self._must_name
+        )
 
     def _may_work(self, now: float) -> Callable[[str], bool]:
-        return lambda peer: self._breakers.state(peer, now) is State.CLOSED
-
-    def _answered_last(self, used: Collection[str], now: float) -> str:
-        """Return the peer of the youngest answer, of those not ``used``; empty for none.
-
-        Who has just answered lives, has a slot free, and is as a rule one of the fast ones.
-        """
-        may_work = self._may_work(now)
-        lately = (peer.candidate for peer in self._book.heard_since(now - RECENT))
-        others = [
-            candidate
-            for candidate in lately
-            if candidate is not None
-            and now - candidate.last_result <= RECENT
-            and candidate.id not in used
-            and may_work(candidate.id)
-        ]
-        best = max(others, key=lambda one: one.last_result, default=None)
-        return best.id if best is not None else ""
+        return self.referees.may_work(now)
 
 
 def _candidate(peer: KnownPeer) -> Candidate:

@@ -10,16 +10,24 @@ from p2c2g.media.chunker import Grid, plan_chunks
 from p2c2g.media.codecs import codec
 from p2c2g.media.frame import Chunk, Size
 from p2c2g.media.operations import Pipeline
+from p2c2g.media.recipe import Recipe
 from p2c2g.media.residual import USUAL_FORM, Form
+from p2c2g.messaging.limits import MAX_BODY
 from p2c2g.routing.policies import POLICIES
+from p2c2g.session.limits import NO_LIMITS, Limits
 
 #: Where operations are done: by peers, on this machine, or on this one where it takes a moment.
 Where = Literal["auto", "here", "peers"]
+#: When frames are shown: on a schedule that leaves time for what peers add, or at once.
+Latency = Literal["paced", "none"]
 
 
 @dataclass(frozen=True, slots=True)
 class SessionConfig:
     """What a session does to every frame; checked when it is made.
+
+    Codec, quality, form and operations are the usual ones (:class:`~p2c2g.media.recipe.Recipe`):
+    a frame may have lesser ones, where there is too little of something.
 
     Args:
         size: of the source's frames.
@@ -34,10 +42,18 @@ class SessionConfig:
         fps: frames a second that the source is asked for; bounds what is outstanding.
         paced: whether frames are shown on a schedule; else each as soon as it is complete, for
             measuring how fast that can be.
+        reuse: whether residuals that are known are shown again; else each chunk of every frame is
+            sent, for measuring.
+        at_once: whether frames are shown when they are submitted, with what peers made of earlier
+            ones; that they are paced means nothing then.
         policy: who gets a chunk: a name of :data:`p2c2g.routing.policies.POLICIES`.
+        steady: whether queues are kept short, and something is given up where there is too little
+            of anything; else all of it is asked for, whatever comes of that.
+        limits: how much of the gamer's line it may use.
 
     Raises:
-        UsageError: the codec or the policy is unknown, or the grid does not fit the frame.
+        UsageError: the codec or the policy is unknown, the grid does not fit the frame, or a chunk
+            without loss has more bytes than can be sent.
     """
 
     size: Size
@@ -50,7 +66,11 @@ class SessionConfig:
     deadline: float = 0.1
     fps: float = 30.0
     paced: bool = True
+    reuse: bool = True
+    at_once: bool = False
     policy: str = "capability"
+    steady: bool = True
+    limits: Limits = NO_LIMITS
 
     def __post_init__(self) -> None:
         if not self.deadline > 0:
@@ -58,7 +78,10 @@ class SessionConfig:
         codec(self.codec)
         if self.policy not in POLICIES:
             raise UsageError(f"{self.policy!r} is no policy: there are {', '.join(POLICIES)}.")
-        plan_chunks(self.operations.resolve(self.size), self.grid)
+        for chunk in self.chunks:
+            _check_length("chunk", self.codec, chunk.padded.size, channels=3)
+            channels = 3 if self.form.in_colour else 1
+            _check_length("residual", self.form.codec, chunk.target.size, channels=channels)
 
     @property
     def output(self) -> Size:
@@ -76,7 +99,16 @@ class SessionConfig:
         return plan_chunks(self.operations.resolve(self.size), self.grid)
 
     @property
-    def answer_settings(self) -> str:
-        """Return whatever a result depends on beside its chunk."""
-        picture = f"{self.codec} {self.quality} {self.size} {self.grid}"
-        return f"{picture} {self.operations.text} {self.form}"
+    def recipe(self) -> Recipe:
+        """Return the usual recipe, which is the best one."""
+        return Recipe(self.codec, self.quality, self.form, self.operations)
+
+
+def _check_length(what: str, name: str, size: Size, *, channels: int) -> None:
+    """Refuse what may not fit a message, by a codec that cannot make it smaller where it has to."""
+    length = size.width * size.height * channels
+    if codec(name).lossless and length > MAX_BODY:
+        raise UsageError(
+            f"A {what} of {size} may have {length} bytes as {name}, where at most {MAX_BODY} can "
+            "be sent: cut frames into more chunks, or give a codec with loss."
+        )

@@ -6,7 +6,7 @@ is known of the peers (breakers, health, trust, the router).  Its verbs say what
 return what is to be done (:mod:`p2c2g.session.actions`), in order; a shell carries that out: the
 session's threads (:mod:`p2c2g.session.shell`), the simulator's gamer, and a property test.
 
-    a frame was captured        submit, not_sent
+    a frame was captured        plan, then submit; not_sent
     a result arrived            arrived, then verified or refused; failed
     time passed                 look (:meth:`Core.next_look`), release (:meth:`Core.next_release`)
     the registry said           registry_said
@@ -18,25 +18,28 @@ Frames' pixels (``S``) and decoded results (``P``) are handed on unopened.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import compress
 from random import Random
-from typing import Any, Generic
+from typing import Generic
 
 from p2c2g.media.frame import ChunkKey
-from p2c2g.peers.breaker import Change
-from p2c2g.peers.health import Snapshot
+from p2c2g.peers.breaker import Change, Words
+from p2c2g.peers.health_words import Snapshot
 from p2c2g.peers.shared_health import OtherSessions
 from p2c2g.peers.trust import TrustSnapshot
 from p2c2g.routing.router import Facts
 from p2c2g.session.actions import Result, Send, Steal, Verify
+from p2c2g.session.changes import Seen
 from p2c2g.session.config import SessionConfig
-from p2c2g.session.frames import TOLERANCE, FrameInFlight, P, S, Shown
+from p2c2g.session.frames import TOLERANCE, FrameInFlight, FramePlan, P, Part, S, Shown
 from p2c2g.session.hedging import Hedging
 from p2c2g.session.observer import Observer
 from p2c2g.session.results import Results
 from p2c2g.session.runs import Runs
 from p2c2g.session.showing import Showing
 from p2c2g.session.tables import Tables
+from p2c2g.session.telling_lines import line_words
 from p2c2g.verify.examination import Compare
 
 #: Seconds between two looks at what there is to say.
@@ -53,6 +56,8 @@ class Core(Generic[S, P]):
         observers: hear what is decided.
         hedging: when there are second runs; the usual policy where None.
         stealing: whether the broker can move what waits in one peer's own queue.
+        has_shared_queue: whether there is a queue that any peer reads: an open pool has none.
+        reads: megapixels a second of residuals that this machine reads, by codec.
     """
 
     def __init__(
@@ -64,11 +69,18 @@ class Core(Generic[S, P]):
         *,
         hedging: Hedging | None = None,
         stealing: bool = True,
+        has_shared_queue: bool = True,
+        reads: Mapping[str, float] | None = None,
     ) -> None:
-        self.tables: Tables[S, P] = Tables.of(session, config, random, observers, hedging)
+        self.tables: Tables[S, P] = Tables.of(
+            session, config, random, observers, hedging,
+            has_shared_queue=has_shared_queue, reads=reads,
+        )  # fmt: skip
         self.runs = Runs(self.tables, stealing=stealing)
         self._results = Results(self.tables, self.runs)
         self._showing = Showing(self.tables, self.runs)
+        self._megapixels = config.megapixels
+        self._has_newcomers = False
         self._notice = ""
         self._notice_at = float("-inf")
 
@@ -80,7 +92,8 @@ class Core(Generic[S, P]):
     @property
     def delay(self) -> float:
         """Return the playout delay in seconds."""
-        return self.tables.playout.delay if self.tables.config.paced else 0.0
+        config = self.tables.config
+        return self.tables.playout.delay if config.paced and not config.at_once else 0.0
 
     @property
     def every(self) -> int:
@@ -89,18 +102,40 @@ class Core(Generic[S, P]):
 
     # -- a frame was captured ---------------------------------------------------------------------
 
+    def known(self) -> tuple[bytes | None, ...]:
+        """Return by chunk for which content a residual is there: its key (:class:`Changes`)."""
+        return self.tables.plans.known.keys()
+
+    def plan(self, number: int, seen: Sequence[Seen], now: float) -> FramePlan:
+        """Return what is done with each chunk of a frame: which are to be encoded, and how.
+
+        Args:
+            number: the frame's, above all earlier ones.
+            seen: by chunk, what it shows; empty where nobody has looked.
+            now: seconds of the session's clock.
+        """
+        tables = self.tables
+        is_examining = self._has_newcomers or tables.breakers.has_trial(now)
+        return tables.plans.plan(number, seen, now, is_examining=is_examining)
+
+    def revived(self, index: int, part: Part[P], residual: P) -> Part[P]:
+        """Take what a known part was decoded to; return it with that."""
+        return self.tables.plans.known.revive(index, part, residual)
+
     def submit(
-        self, number: int, source: S, payloads: tuple[bytes, ...], captured_at: float,
-        grabbed_at: float, now: float, *, connected: bool,
+        self, number: int, source: S, payloads: Mapping[int, bytes], plan: FramePlan,
+        captured_at: float, grabbed_at: float, now: float, *, connected: bool,
     ) -> list[Send[S]]:  # fmt: skip
         """Take a frame, which will be shown, in order, by its deadline.
 
-        Where nobody is there to enhance it, or its deadline is over, it is shown at once.
+        Where nobody is there to enhance it, or its deadline is over, it is shown at once; where
+        nothing of it is to be sent, when it is due.
 
         Args:
             number: the frame's, above all earlier ones.
             source: its pixels.
-            payloads: its chunks as they are sent, by index.
+            payloads: those of its chunks that are sent, by index: as the plan says.
+            plan: what is done with each chunk.
             captured_at: when it was captured, in seconds of the session's clock.
             grabbed_at: when its pixels were there.
             now: the same clock.
@@ -111,35 +146,60 @@ class Core(Generic[S, P]):
         self._showing.pass_over(now)
         tables.rate.captured(number, now - captured_at, now)
         self._say(now, connected=connected)
-        count = len(payloads)
         alone = tables.presence.is_alone(now)
         deadline = captured_at + tables.config.deadline
         due = now if alone else captured_at + self.delay
-        send = (
-            connected
-            and not alone
-            and now < deadline
-            and tables.admission.admit(number, range(count), now)
-        )
+        may_send = connected and not alone and now < deadline
+        wanted = sum(map(self._megapixels.__getitem__, plan.sent))
+        if may_send:
+            plan = tables.steering.admit(plan, tables.rate.every, now)
+            payloads = {index: payloads[index] for index in plan.sent}
+            if tables.throttle.is_on:
+                payloads = tables.throttle.grant_all(number, payloads, plan.recipe.form, now)
+                plan = plan.without(set(plan.sent) - payloads.keys())
+        count, sent, awaited = len(plan.ways), plan.sent, plan.awaited
+        send = bool(sent) and may_send
+        if not send and plan.shared:
+            # What would have been sent never comes, and what was sent earlier does.
+            awaited = plan.shared
         frame = FrameInFlight(
-            number, source, payloads, captured_at, grabbed_at, due, deadline, send, count
-        )
-        # Nothing will come for one that is not sent.
-        ends = deadline if send else due
-        tables.frames.open(number, frame, count, ends, due, deadline + TOLERANCE)
+            number, source, payloads, plan, captured_at, grabbed_at, due, deadline, send,
+            set(awaited), None if awaited else now,
+        )  # fmt: skip
+        # Nothing will come for one that waits for nothing.
+        waits = not alone and (send or bool(plan.shared))
+        ends = deadline - self._showing.lead if waits else due
+        tables.frames.open(
+            number, frame, count, ends, due, deadline + TOLERANCE,
+            awaited=awaited, known=plan.known,
+        )  # fmt: skip
+        tables.plans.opened(frame, now)
+        # Also what finds no room: more peers would have some.
+        tables.router.wants(wanted, tables.config.fps, now)
         for observer in tables.observers:
             observer.frame_submitted(number, sent=send)
+            observer.frame_planned(number, plan)
         if not send:
             return []
-        tables.examiner.sent(count)
         requests = self.runs.open(frame, now)
-        trial = tables.examiner.trial(
-            (number, count - 1), source, deadline,
-            lambda key, peer: tables.attempts.add(key, peer, now, hedge=False), now,
-        )  # fmt: skip
+        if not requests:
+            self.not_sent(number, "NoPeer: none may have its chunks now")
+            return []
+        for index in sent:
+            tables.admission.sent((number, index), now)
+        tables.examiner.sent(len(sent))
+        tables.examiner.trickled(len(plan.trickled))
+        last = sent[-1]
+        trial = None
+        if tables.throttle.fits(len(payloads[last]), plan.recipe.form, now):
+            trial = tables.examiner.trial(
+                (number, last), source, plan.recipe, deadline,
+                lambda key, peer: tables.attempts.add(key, peer, now, hedge=False), now,
+            )  # fmt: skip
         if trial is not None:
             requests.append(self.runs.examine(
-                trial.key, trial.attempt, trial.peer, payloads[-1], requests[-1].budget, now
+                frame, trial.key, trial.attempt, trial.peer, payloads[last], requests[-1].budget,
+                now,
             ))  # fmt: skip
         lost = tables.admission.is_lost
         return [Send(frame, tuple(requests), is_first=True, nothing_returns=lost)]
@@ -152,8 +212,11 @@ class Core(Generic[S, P]):
             return
         frame.was_sent = False
         tables.examiner.withdraw(number)
-        self.runs.close(number, None)
-        tables.admission.forget(number)
+        tables.throttle.withdraw_all(number, frame.payloads)
+        self.runs.close(frame, None)
+        for index in frame.payloads:
+            tables.admission.forget((number, index))
+        tables.plans.closed(frame)
         tables.frames.hasten(number, frame.due)
         for observer in tables.observers:
             observer.frame_not_sent(number, error)
@@ -192,7 +255,7 @@ class Core(Generic[S, P]):
         """Return when :meth:`look` is due, or None."""
         return self.runs.next_look()
 
-    def look(self, now: float) -> list[Send[S] | Steal]:
+    def look(self, now: float) -> list[Send[S] | Steal[S]]:
         """Look at what has not come back: move it, or run it beside or again."""
         return self.runs.look(now)
 
@@ -223,16 +286,19 @@ class Core(Generic[S, P]):
         if self.tables.presence.is_alone(now):
             self.tables.frames.hasten_all(now)
         sends: list[Send[S]] = []
-        for peer in sorted(self.tables.router.learn(facts, now)):
+        for peer in sorted(self.tables.router.learn(facts, now, is_mixed=unread > 0)):
             for observer in self.tables.observers:
                 observer.peer_gone(peer)
             sends += self.runs.gone(peer, now)
+        self._has_newcomers = self.tables.router.referees.has_newcomers(now)
         return sends
 
     def take_changes(self) -> list[Change]:
         """Take the breakers that this session has opened and closed since the last time."""
         changes = self.tables.breakers.take_changes()
         for change in changes:
+            if change.seconds:
+                self.tables.plans.known.forget(change.peer)
             for observer in self.tables.observers:
                 observer.breaker_changed(change.peer, change.seconds)
         return changes
@@ -241,24 +307,39 @@ class Core(Generic[S, P]):
         """Take back changes that could not be told."""
         self.tables.breakers.put_back(changes)
 
-    def shared(self, left: dict[str, float], now: float) -> None:
-        """Take over which breakers all sessions have open, and for how many seconds yet."""
-        self.tables.breakers.share(left, now)
+    def shared(self, words: Words, now: float) -> None:
+        """Take what other sessions say of which breakers they have open."""
+        self.tables.breakers.share(words, now)
 
     def broker_came_back(self, now: float) -> None:
         """Have everything told again: the broker may have lost what was shared."""
         self.tables.breakers.forget_shared(now)
 
+    def broker_refuses(self, sentence: str, now: float) -> None:
+        """Wait for nobody while the broker refuses this session; an empty sentence ends that."""
+        self.tables.presence.refused(sentence)
+        if sentence:
+            self.tables.frames.hasten_all(now)
+
     def words(self) -> tuple[Snapshot, TrustSnapshot]:
         """Return what this session tells others of its peers."""
-        return self.tables.health.snapshot(), self.tables.trust.snapshot()
+        health = self.tables.health.snapshot().model_copy(
+            update={"lines": line_words(self.tables.lines)}
+        )
+        return health, self.tables.trust.snapshot()
 
     def heard(self, others: OtherSessions) -> None:
         """Take what other sessions tell, in place of what they told before."""
-        self.tables.health.merge(others.health)
-        self.tables.trust.merge(others.trust)
+        believed = self.tables.trust.merge(others.trust)
+        self.tables.health.merge(compress(others.health, believed))
 
     # -- inside ------------------------------------------------------------------------------------
+
+    def _why_not_all(self, now: float, *, connected: bool) -> str:
+        setting, presence = self.tables.plans.setting, self.tables.presence
+        # Where nothing is asked for, peers are not to blame that nothing comes.
+        asks = bool(setting.chunks)
+        return (asks and presence.sentence(now, connected=connected)) or setting.sentence
 
     def _say(self, now: float, *, connected: bool) -> None:
         """Tell now and then what those who watch should know."""
@@ -266,42 +347,13 @@ class Core(Generic[S, P]):
             return
         self._notice_at = now
         tables = self.tables
-        said = (tables.rate.sentence(), tables.presence.sentence(now, connected=connected))
+        said = (
+            tables.rate.sentence(),
+            self._why_not_all(now, connected=connected),
+            tables.throttle.sentence(now),
+        )
         notice = ". ".join(filter(None, said))
         if notice != self._notice:
             self._notice = notice
             for observer in tables.observers:
                 observer.noticed(notice, now)
-
-    # -- for reports -------------------------------------------------------------------------------
-
-    def breaker_states(self, now: float) -> dict[str, dict[str, Any]]:
-        """Return the state of each peer's breaker, and how often this session opened it."""
-        return {
-            peer: {"state": state.value, "opened": opened}
-            for peer, (state, opened) in sorted(self.tables.breakers.states(now).items())
-        }
-
-    def routing(self) -> dict[str, Any]:
-        """Return who is in the session's pool and how they stand, and what became of moves."""
-        tables, examiner = self.tables, self.tables.examiner
-        return {
-            "policy": tables.config.policy,
-            "pool": {
-                peer: {
-                    "score": round(candidate.score, 1),
-                    "ms_per_megapixel": round(candidate.seconds_per_megapixel * 1e3, 2),
-                    "rtt_ms": round(candidate.rtt * 1e3, 2),
-                    "in_a_row": tables.trust.in_a_row(peer),
-                }
-                for peer, candidate in tables.router.pool.items()
-            },
-            "stolen": self.runs.stolen,
-            "examinations": {
-                "begun": examiner.begun,
-                "canaries": examiner.canaries,
-                "agreed": examiner.agreed,
-                "differed": examiner.differed,
-                "incomparable": examiner.incomparable,
-            },
-        }

@@ -2,7 +2,9 @@
 
 Pure; every call is told what time it is.  A *hedge* goes out beside the first run, once that
 has taken longer than the 95th percentile of recent ones (Dean and Barroso, "The Tail at
-Scale", 2013); a *rerun* replaces a run that has been silent for much longer.  Both draw on
+Scale", 2013); a *rerun* replaces a run that has been silent for much longer.  A peer that is late
+gets no chunk twice: that would stand behind the first one.  Only one that has answered what was
+sent later has lost it (:class:`Overtaken`).  Both draw on
 token buckets that are filled by chunks sent, not by time: where everything is slow, the
 buckets run dry and the overload is not fed.
 """
@@ -10,6 +12,7 @@ buckets run dry and the overload is not fed.
 from __future__ import annotations
 
 import heapq
+from collections import OrderedDict
 from collections.abc import Callable
 from enum import Enum
 
@@ -26,6 +29,10 @@ SILENCE_FACTOR = 2.0
 #: Bounds of the time after which a run is given up: seconds, and a part of the deadline.
 SILENCE_LEAST = 0.015
 SILENCE_MOST = 0.6
+#: Seconds until a run is looked at again that is silent, and of which nobody knows that it is lost.
+LOOK_AGAIN = 0.015
+#: Peers of whom it is kept what they answered; the one who did so longest ago goes.
+_PEERS = 256
 #: A hedge goes out so many medians before the deadline at the latest.
 LAST_CHANCE = 1.25
 
@@ -88,6 +95,25 @@ class Hedging:
     def in_time(self, now: float, deadline: float) -> bool:
         """Tell whether a run that is sent now would, as a rule, be back by ``deadline``."""
         return now + (self._times.quantile(0.5) or 0.0) < deadline
+
+
+class Overtaken:
+    """What peers have answered that was sent last: what was sent to them before is lost."""
+
+    def __init__(self) -> None:
+        self._latest: OrderedDict[str, float] = OrderedDict()
+
+    def answered(self, peer: str, sent_at: float) -> None:
+        """Note that a peer has answered a run that was sent at ``sent_at``."""
+        self._latest[peer] = max(self._latest.pop(peer, sent_at), sent_at)
+        if len(self._latest) > _PEERS:
+            self._latest.popitem(last=False)
+
+    def is_lost(self, peer: str, sent_at: float) -> bool:
+        """Tell whether a peer has answered what was sent later; anyone, for an empty name."""
+        if not peer:
+            return any(latest > sent_at for latest in self._latest.values())
+        return self._latest.get(peer, sent_at) > sent_at
 
 
 class Moment(Enum):

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from threading import Event
 from typing import Any, Protocol
 
-from p2c2g.errors import BrokerUnavailableError, ChunkError
-from p2c2g.peers.breaker import Change
-from p2c2g.peers.health import Snapshot
+from p2c2g.errors import BrokerRefusesError, BrokerUnavailableError, ChunkError
+from p2c2g.peers.breaker import Change, Words
+from p2c2g.peers.health_words import Snapshot
 from p2c2g.peers.shared_health import OtherSessions
 from p2c2g.peers.trust import TrustSnapshot
 from p2c2g.session.actions import Send
@@ -49,8 +49,8 @@ class CoreAccess(Protocol):
 class SharedBreakersLike(Protocol):
     """What sessions tell each other of breakers (:mod:`p2c2g.peers.shared_breakers`)."""
 
-    def sync(self, changes: list[Change]) -> dict[str, float]:
-        """Tell changes; return the seconds until each peer that is not closed may be tried."""
+    def sync(self, changes: list[Change]) -> Words:
+        """Tell changes; return what other sessions say."""
 
 
 class SharedHealthLike(Protocol):
@@ -66,7 +66,8 @@ class Surroundings:
 
     ``reconnect`` connects the sending side where it is not; ``ask`` asks peers to leave the
     capability queue, or to come back to it; ``comparer`` compares two answers, and waits for
-    nobody.
+    nobody; ``refusal`` returns what it means where the broker refuses the session, and may ask
+    somebody; the broker's own sentence where empty.
     """
 
     reconnect: Callable[[], None]
@@ -75,6 +76,7 @@ class Surroundings:
     registry: RegistryFollower
     comparer: Comparer
     health: SharedHealthLike
+    refusal: Callable[[], str] = str
 
 
 class Maintenance:
@@ -91,6 +93,7 @@ class Maintenance:
         self._around = around
         self._clock = clock
         self._lost = False
+        self._refusal = ""
         self._round = 0
         self._ending = Event()
 
@@ -124,7 +127,21 @@ class Maintenance:
             self._round += 1
         except BrokerUnavailableError as error:
             self._lost = True
+            self._refused(self._sentence_of(error))
             logger.debug("%s", error)
+        else:
+            self._refused("")
+
+    def _sentence_of(self, error: BrokerUnavailableError) -> str:
+        if not isinstance(error, BrokerRefusesError):
+            return ""
+        return self._around.refusal() or str(error)
+
+    def _refused(self, sentence: str) -> None:
+        if sentence != self._refusal:
+            self._refusal = sentence
+            with self._shell as core:
+                core.broker_refuses(sentence, self._clock())
 
     def _share_breakers(self) -> None:
         with self._shell as core:
@@ -133,13 +150,13 @@ class Maintenance:
                 self._lost = False
             changes = core.take_changes()
         try:
-            left = self._around.breakers.sync(changes)
+            words = self._around.breakers.sync(changes)
         except BrokerUnavailableError:
             with self._shell as core:
                 core.put_back(changes)
             raise
         with self._shell as core:
-            core.shared(left, self._clock())
+            core.shared(words, self._clock())
         if changes:
             self._around.ask(changes)
 
@@ -161,7 +178,10 @@ class Maintenance:
             pool, bits = tuple(router.pool), router.bits
         news = self._around.registry.look(pool, bits)
         with self._shell as core:
-            sends = core.registry_said(news.facts, news.banned, self._clock(), unread=news.unread)
+            now = self._clock()
+            if news.round_trip is not None:
+                core.tables.lines.pinged(news.round_trip, now)
+            sends = core.registry_said(news.facts, news.banned, now, unread=news.unread)
         self._shell.perform(sends)
         if news.dead:
             self._around.registry.sweep(news.dead)

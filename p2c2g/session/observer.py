@@ -17,7 +17,7 @@ from typing import Any
 
 from p2c2g.media.frame import ChunkKey
 from p2c2g.session.attempts import Decision, Verdict
-from p2c2g.session.frames import Shown
+from p2c2g.session.frames import FramePlan, Shown
 from p2c2g.verify.examination import Examination
 
 
@@ -26,6 +26,9 @@ class Observer:
 
     def frame_submitted(self, number: int, *, sent: bool) -> None:
         """Hear of a frame, and whether its chunks go to the peers at all."""
+
+    def frame_planned(self, number: int, plan: FramePlan) -> None:
+        """Hear what is done with each chunk of a frame, where it is sent at all."""
 
     def frame_not_sent(self, number: int, error: str) -> None:
         """Hear that a frame's chunks could not be sent."""
@@ -55,6 +58,9 @@ class Observer:
 
         ``ran`` is the pipeline that was run, where the choice was the peer's.
         """
+
+    def peer_knew(self, key: ChunkKey, peer: str) -> None:
+        """Hear of a result that its peer knew already, as it tells."""
 
     def result_unused(self, key: ChunkKey, peer: str, verdict: Verdict) -> None:
         """Hear of a good result that came late, or second."""

@@ -20,7 +20,7 @@ from p2c2g.media.frame import Chunk, Frame, Pixels, Rect
 from p2c2g.media.picture import FrameState, Picture, Tile
 from p2c2g.media.residual import Residual
 from p2c2g.session.config import SessionConfig
-from p2c2g.session.frames import FrameInFlight, Shown
+from p2c2g.session.frames import FrameInFlight, FramePlan, Part, Shown, Way
 from p2c2g.session.rate import Rate
 from p2c2g.session.tally import Tally
 from p2c2g.system.threads import SupervisedThread
@@ -36,7 +36,8 @@ class OwnSession:
 
     Args:
         config: what is done to each frame; grid, queue, deadline and policy have no meaning here.
-        enhance: does it.
+        enhance: does it; None where nothing is done, and the base is shown alone.
+        notice: what there is to say to those who watch, without its end.
         sink: called with each picture in order, on the session's thread.
         clock: seconds, monotonic.
     """
@@ -44,9 +45,10 @@ class OwnSession:
     def __init__(
         self,
         config: SessionConfig,
-        enhance: Enhancer,
+        enhance: Enhancer | None,
         sink: Callable[[Picture], None],
         clock: Callable[[], float] = monotonic,
+        notice: str = "",
     ) -> None:
         self.id = uuid4().hex[:12]
         self.config = config
@@ -57,6 +59,8 @@ class OwnSession:
         output = Rect(0, 0, plan.output.width, plan.output.height)
         source = Rect(0, 0, config.size.width, config.size.height)
         self._whole = Chunk(0, source, source, output, output)
+        # What is done here is known at once.
+        self._plan = FramePlan(config.recipe, (Way.KNOWN if enhance else Way.LEFT_OUT,))
         self._enhance = enhance
         self._sink = sink
         self._clock = clock
@@ -65,6 +69,7 @@ class OwnSession:
         self._ending = False
         self._working = 0
         self._rate = Rate(config.fps)
+        self._always = notice
         self._notice = ""
         self._thread = SupervisedThread("p2c2g-own", self._run)
 
@@ -86,7 +91,8 @@ class OwnSession:
             passed_over, self._next = self._next, frame
             if passed_over is not None:
                 self._rate.passed_over()
-            notice, before = self._rate.sentence(), self._notice
+            notice = ". ".join(filter(None, (self._always, self._rate.sentence())))
+            before = self._notice
             self._notice = notice
             self._changed.notify()
         if passed_over is not None:
@@ -101,7 +107,8 @@ class OwnSession:
 
     def live(self) -> dict[str, Any]:
         """Return the figures of the last seconds, and that they are this machine's own."""
-        return {**self.tally.live(self._clock(), self.frames_in_flight), "by": "here"}
+        by = "nobody" if self._enhance is None else "here"
+        return {**self.tally.live(self._clock(), self.frames_in_flight), "by": by}
 
     @property
     def every(self) -> int:
@@ -137,25 +144,35 @@ class OwnSession:
                 self._working = 0
 
     def _show(self, frame: Frame) -> None:
-        residual = self._enhance(frame.pixels)
-        done, whole = self._clock(), self._whole
+        residual = None if self._enhance is None else self._enhance(frame.pixels)
+        done, whole, form = self._clock(), self._whole, self.config.form
+        encoded = None if residual is None else form.encode(residual)
+        added = [] if residual is None else [(whole.target, residual)]
         deadline = frame.captured_at + self.config.deadline
         counted: FrameInFlight[Pixels] = FrameInFlight(
-            frame.number, frame.pixels, (), frame.captured_at, frame.grabbed_at, deadline,
-            deadline, was_sent=False, missing=0, completed_at=done,
+            frame.number, frame.pixels, {}, self._plan, frame.captured_at, frame.grabbed_at,
+            deadline, deadline, was_sent=False, missing=set(), completed_at=done,
         )  # fmt: skip
         picture = Picture(
             number=frame.number,
-            state=FrameState.COMPLETE,
+            state=FrameState.DEGRADED if residual is None else FrameState.COMPLETE,
             frame=frame.pixels,
             output=self.config.output,
             scale=self._scale,
-            tiles=(Tile(whole, self.config.form.encode(residual)),),
-            form=self.config.form,
+            tiles=(Tile(whole, encoded, form),),
+            form=form,
             captured_at=frame.captured_at,
             ready_at=done,
-            compose=partial(self._composition.frame, residuals=[(whole.target, residual)]),
+            compose=partial(self._composition.frame, residuals=added),
         )
         stages = (frame.grabbed_at - frame.captured_at, 0.0, 0.0, 0.0, done - frame.grabbed_at)
-        self.tally.frame_shown(Shown(counted, {}, True, done, self._clock(), (*stages, 0.0, 0.0)))
+        parts: dict[int, Part[Residual]] = {}
+        if encoded is not None:
+            parts[0] = Part(
+                encoded, residual, self._plan.recipe, peer="", ran="", sent=frame.grabbed_at,
+                queue=0.0, decode=0.0, process=done - frame.grabbed_at, result=0.0, arrived=done,
+            )  # fmt: skip
+        self.tally.frame_shown(
+            Shown(counted, parts, bool(parts), done, self._clock(), (*stages, 0.0, 0.0))
+        )
         self._sink(picture)

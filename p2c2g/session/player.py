@@ -30,10 +30,16 @@ class Player:
         shell: the session's core.
         sink: called with each picture in order; must not block.
         clock: seconds, monotonic.
+        learn: gets the frames in place of the sink, where they have been shown before.
     """
 
     def __init__(
-        self, config: SessionConfig, shell: Shell, sink: Sink, clock: Callable[[], float]
+        self,
+        config: SessionConfig,
+        shell: Shell,
+        sink: Sink,
+        clock: Callable[[], float],
+        learn: Callable[[Shown[Pixels, Residual]], None] | None = None,
     ) -> None:
         self._config = config
         self._chunks = config.chunks
@@ -42,7 +48,7 @@ class Player:
         self._scale = (plan.scale_x, plan.scale_y)
         self._composition = Composition.of(*self._scale)
         self._shell = shell
-        self._sink = sink
+        self._show = learn or (lambda shown: sink(self._picture(shown)))
         self._clock = clock
         self._ending = Event()
 
@@ -55,7 +61,7 @@ class Player:
                 left = core.frames_in_flight
             if shown is not None:
                 # One by one: the sink may have taken long, and then the newest wins.
-                self._sink(self._picture(shown))
+                self._show(shown)
                 continue
             if self._ending.is_set() and not left:
                 return
@@ -75,7 +81,9 @@ class Player:
             output=self._output,
             scale=self._scale,
             tiles=tuple(
-                Tile(chunk, part.payload if (part := parts.get(chunk.index)) else None)
+                Tile(chunk, part.payload, part.recipe.form)
+                if (part := parts.get(chunk.index))
+                else Tile(chunk, None, frame.plan.recipe.form)
                 for chunk in self._chunks
             ),
             form=self._config.form,
@@ -83,6 +91,10 @@ class Player:
             ready_at=shown.ready_at,
             compose=partial(
                 self._composition.frame,
-                residuals=[(self._chunks[at].target, parts[at].residual) for at in sorted(parts)],
+                residuals=[
+                    (self._chunks[at].target, residual)
+                    for at in sorted(parts)
+                    if (residual := parts[at].residual) is not None
+                ],
             ),
         )

@@ -9,7 +9,7 @@ newest wins.  What aiortc's jitter buffer does for packets, this does for chunks
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -19,9 +19,11 @@ F = TypeVar("F")
 
 @dataclass(slots=True)
 class Pending(Generic[F, T]):
-    """A frame in the making: ``parts`` by chunk index, complete at ``count`` of them.
+    """A frame in the making: ``parts`` by chunk index, of ``count`` chunks.
 
-    From ``expires`` on it is too old to be shown where a newer one may be.
+    ``placed`` are those that came, and ``awaited`` those that have still to; of the other parts
+    one is there already, or none is wanted.  From ``expires`` on it is too old to be shown where a
+    newer one may be.
     """
 
     number: int
@@ -31,9 +33,16 @@ class Pending(Generic[F, T]):
     due: float = float("-inf")
     expires: float = float("inf")
     parts: dict[int, T] = field(default_factory=dict)
+    awaited: set[int] = field(default_factory=set)
+    placed: set[int] = field(default_factory=set)
 
     @property
     def complete(self) -> bool:
+        """Tell whether all that was waited for is there."""
+        return not self.awaited
+
+    @property
+    def whole(self) -> bool:
         """Tell whether every chunk is there."""
         return len(self.parts) == self.count
 
@@ -73,6 +82,9 @@ class Reassembler(Generic[F, T]):
         deadline: float,
         due: float = float("-inf"),
         expires: float = float("inf"),
+        *,
+        awaited: Collection[int] | None = None,
+        known: Mapping[int, T] | None = None,
     ) -> None:
         """Expect a frame of ``count`` chunks.
 
@@ -83,6 +95,8 @@ class Reassembler(Generic[F, T]):
             deadline: when it is shown with whatever came.
             due: when it is shown if it is complete; at once where it is later complete.
             expires: from when on it is passed over for a newer one that may be shown.
+            awaited: the indices of those that it waits for; all where None.
+            known: parts that are there already; one that comes takes the place of its own.
 
         Raises:
             ValueError: its number is not above all earlier ones and -1, or it has no chunk.
@@ -92,19 +106,24 @@ class Reassembler(Generic[F, T]):
             raise ValueError(f"frame {number} came after frame {newest}")
         if count < 1:
             raise ValueError(f"frame {number} has {count} chunks: give 1 or more")
-        self._pending[number] = Pending(number, frame, count, deadline, due, expires)
+        self._pending[number] = Pending(
+            number, frame, count, deadline, due, expires, dict(known or {}),
+            set(range(count) if awaited is None else awaited),
+        )  # fmt: skip
 
     def place(self, number: int, index: int, part: T) -> bool:
         """Put a chunk into its frame.
 
         Returns:
-            False where nothing was placed: the frame is gone, has this chunk already, or has
+            False where nothing was placed: the frame is gone, this chunk came already, or it has
             no chunk of that index.
         """
         pending = self._pending.get(number)
-        if pending is None or index in pending.parts or not 0 <= index < pending.count:
+        if pending is None or index in pending.placed or not 0 <= index < pending.count:
             return False
         pending.parts[index] = part
+        pending.placed.add(index)
+        pending.awaited.discard(index)
         return True
 
     def frame(self, number: int) -> F | None:

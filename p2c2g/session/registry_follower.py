@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import monotonic
 from typing import Protocol
 
 from p2c2g.peers.messages import Capabilities, Enrolment, PeerState
 from p2c2g.peers.registry import Pulse
+from p2c2g.peers.standing import Voucher
 from p2c2g.routing.router import Facts
 from p2c2g.session.config import SessionConfig
 
@@ -23,6 +24,8 @@ logger = logging.getLogger(__name__)
 SLICE = 256
 #: Enrolments that are read again each time, one after another: a peer may have learnt something.
 READ_AGAIN = 8
+#: Peers at most whose answers a session reads, where each has a stream of its own.
+MOST_FOLLOWED = 64
 
 
 class PeerRegistry(Protocol):
@@ -40,6 +43,9 @@ class PeerRegistry(Protocol):
     def beats(self, ids: Sequence[str]) -> dict[str, Pulse]:
         """Return the latest beats of these."""
 
+    def unread(self, ids: Collection[str]) -> int:
+        """Return how many of these, of whom nothing could be read, have told something."""
+
     def sweep(self, ids: Collection[str]) -> list[str]:
         """Remove those of them that are dead, and return them."""
 
@@ -48,13 +54,15 @@ class PeerRegistry(Protocol):
 class News:
     """What one look at the registry said: of living peers, of banned ones, and who is dead.
 
-    ``unread`` counts those who cannot be read here, such as peers of another version.
+    ``unread`` counts those who cannot be read here, such as peers of another version;
+    ``round_trip`` is seconds to the broker and back, None where nothing was asked.
     """
 
     facts: tuple[Facts, ...]
     banned: frozenset[str]
     dead: tuple[str, ...]
     unread: int = 0
+    round_trip: float | None = None
 
 
 class RegistryFollower:
@@ -64,6 +72,10 @@ class RegistryFollower:
         registry: where peers enrol.
         config: the session's.
         clock: seconds, monotonic.
+        follow: has these peers' answers read, and no others', where not everybody's are: raises
+            BrokerUnavailableError.
+        voucher: returns what the operator of an open pool vouches for.
+        muted: returns who is not to be followed.
     """
 
     def __init__(
@@ -71,7 +83,14 @@ class RegistryFollower:
         registry: PeerRegistry,
         config: SessionConfig,
         clock: Callable[[], float] = monotonic,
+        follow: Callable[[Collection[str]], None] | None = None,
+        voucher: Callable[[str], Voucher | None] = lambda _: None,
+        muted: Callable[[], frozenset[str]] = frozenset,
     ) -> None:
+        self._muted = muted
+        self._voucher = voucher
+        self._follow = follow
+        self._followed: frozenset[str] = frozenset()
         self._registry = registry
         self._config = config
         self._clock = clock
@@ -101,11 +120,11 @@ class RegistryFollower:
             self._enrolments[peer] = enrolment
             self._promised[peer] = promised(enrolment.capabilities, self._config)
         self._turn += READ_AGAIN
-        banned = frozenset(self._registry.banned())
         asked = self._asked(pool)
         began = self._clock()
         pulses = self._registry.beats(asked)
         rtt = self._clock() - began
+        banned = frozenset(self._registry.banned())
         dead = []
         for peer, pulse in pulses.items():
             if pulse.beat is None:
@@ -114,8 +133,33 @@ class RegistryFollower:
                 self._facts[peer] = facts
         for peer in [p for p in self._facts if p not in self._enrolments or p in dead]:
             del self._facts[peer]
-        unread = len(ids - self._enrolments.keys())
-        return News(tuple(self._facts.values()), banned, tuple(dead), unread)
+        unread = self._registry.unread(ids - self._enrolments.keys())
+        return News(self._answerable(pool), banned, tuple(dead), unread, rtt if asked else None)
+
+    def _answerable(self, pool: Collection[str]) -> tuple[Facts, ...]:
+        """Return the facts; who is not followed takes no chunks.
+
+        Followed are the pool, and of all others those first that take chunks now, are followed
+        already, and are fast by their own word.
+        """
+        facts = self._facts.values()
+        if self._follow is None:
+            return tuple(facts)
+        muted = self._muted()
+        order = sorted(
+            (each for each in facts if each.id not in muted),
+            key=lambda each: (
+                each.id not in pool,
+                not each.ready,
+                each.id not in self._followed,
+                each.seconds_per_megapixel or float("inf"),
+                each.id,
+            ),
+        )
+        followed = frozenset(each.id for each in order[:MOST_FOLLOWED])
+        self._follow(followed)
+        self._followed = followed
+        return tuple(each if each.id in followed else replace(each, ready=False) for each in facts)
 
     def sweep(self, dead: Collection[str]) -> None:
         """Remove the dead from the registry.
@@ -147,6 +191,7 @@ class RegistryFollower:
             self._drop(peer)
             return None
         serves = self._config.queue in enrolment.queues
+        voucher = self._voucher(peer)
         return Facts(
             id=peer,
             serves=serves,
@@ -156,6 +201,10 @@ class RegistryFollower:
             rtt=rtt + beat.rtt,
             seconds_per_megapixel=self._promised[peer],
             line=enrolment.capabilities.up / bits or float("inf"),
+            account=voucher.account if voucher else "",
+            network=voucher.network if voucher else "",
+            codecs=enrolment.capabilities.codecs,
+            sessions=beat.sessions,
         )
 
     def _drop(self, peer: str) -> None:

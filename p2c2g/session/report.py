@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from p2c2g import __version__
 from p2c2g.errors import UnavailableError, UsageError
 from p2c2g.system import files
+from p2c2g.text import all_plain
 
 _LIBRARIES = ("celery", "kombu", "redis", "numpy", "opencv-python-headless", "simplejpeg")
 
@@ -66,11 +67,13 @@ def check_writable(path: Path) -> None:
 def write_report(path: Path, report: Mapping[str, object]) -> None:
     """Write the report; a reader never sees half of one, and an earlier one stays until then.
 
+    Texts in it are fit to be shown, also those that peers wrote.
+
     Raises:
         UnavailableError: it cannot be written, such as on a full disk.
     """
     try:
-        files.write_whole(path, json.dumps(report, indent=2) + "\n")
+        files.write_whole(path, json.dumps(all_plain(report), indent=2) + "\n")
     except OSError as error:
         raise UnavailableError(
             f"The report {str(path)!r} cannot be written: {error.strerror}."

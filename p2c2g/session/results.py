@@ -12,9 +12,11 @@ from typing import Generic
 from p2c2g.errors import UsageError, WireError
 from p2c2g.media.frame import ChunkKey
 from p2c2g.media.operations import Pipeline
+from p2c2g.media.recipe import Recipe
 from p2c2g.peers.breaker import State
 from p2c2g.session.actions import Result, Send, Verify
 from p2c2g.session.attempts import Verdict
+from p2c2g.session.frame_plan import is_better
 from p2c2g.session.frames import FrameInFlight, P, Part, S
 from p2c2g.session.runs import Runs
 from p2c2g.session.tables import Tables
@@ -30,23 +32,30 @@ class Results(Generic[S, P]):
     """
 
     def __init__(self, tables: Tables[S, P], runs: Runs[S, P]) -> None:
-        self._config = tables.config
+        self._plans = tables.plans
+        self._referees = tables.router.referees
+        self._trust = tables.trust
         self._observers = tables.observers
         self._book = tables.book
         self._attempts = tables.attempts
+        self._measuring = tables.measuring
         self._admission = tables.admission
         self._breakers = tables.breakers
         self._examiner = tables.examiner
         self._frames = tables.frames
+        self._throttle = tables.throttle
         self._runs = runs
 
     def arrived(self, result: Result, now: float) -> list[Send[S] | Verify[S]]:
         """Take a result as its peer tells it; one that is of use is to be verified first."""
         key, peer = result.key, result.peer
+        self._throttle.came((*key, result.attempt), result.size, now)
         for observer in self._observers:
             observer.result_arrived(key, peer, result.size)
+        self._measuring.arrived(result, now)
         examination = self._examiner.take(peer, key, result.attempt)
-        wrong = self._misfit(result)
+        recipe = examination.recipe if examination else self._plans.recipe_of(key[0])
+        wrong = self._misfit(result, recipe)
         if examination is not None:
             if wrong:
                 self._examiner.failed(examination, now)
@@ -55,19 +64,26 @@ class Results(Generic[S, P]):
                 self._examiner.answered(examination, result.payload, result.ran)
                 self._runs.examined(result, now - examination.sent_at, now)
             return []
-        self._admission.returned(*key)
+        run = self._attempts.run(key, result.attempt)
+        straight = result.attempt == 1 and not (run is not None and run.moved_from)
+        self._admission.came(key, peer, result.seconds, now, straight=straight)
         trial = self._examiner.take_trial(peer, key)
         if not wrong and trial is None and self._breakers.state(peer, now) is not State.CLOSED:
             wrong = "Untrusted: its breaker is open"
         if wrong:
             return [*self._fail(key, result.attempt, peer, wrong, trial, now)]
         if trial is not None:
-            return [Verify(result, trial.source, now, trial)]
+            return [Verify(result, trial.source, trial.recipe, now, trial)]
         frame = self._frames.frame(key[0])
+        if frame is None and self._may_be_kept(peer, now):
+            # Too late for its frame, and not for later ones that show the same.
+            frame = self._plans.wanted_by(*key, result.ran)
+            if frame is not None and recipe is not None:
+                return [Verify(result, frame.source, recipe, now, None)]
         if frame is None or self._attempts.is_done(key):
             self._unused(result, self._runs.succeeded(result, now))
             return []
-        return [Verify(result, frame.source, now, None)]
+        return [Verify(result, frame.source, frame.plan.recipe, now, None)]
 
     def verified(self, verify: Verify[S], residual: P, now: float) -> list[Send[S]]:
         """Take a result that shows its chunk, decoded; it counts from when it arrived."""
@@ -79,18 +95,19 @@ class Results(Generic[S, P]):
         part = None
         if frame is not None and not self._attempts.is_done(key):
             try:
-                part = self._part(result, residual, arrived)
+                part = self._part(result, residual, verify.recipe, arrived)
             except WireError as error:
                 return self._fail(key, result.attempt, peer, f"WireError: {error}", trial, arrived)
         verdict = self._runs.succeeded(result, arrived)
         if verdict is not Verdict.ACCEPTED or frame is None or part is None:
+            if verdict is Verdict.LATE:
+                self._keep(key, _late(result, residual, verify.recipe, arrived), now)
             self._unused(result, verdict)
             return []
         sends = self._examine(frame, result, arrived)
-        self._frames.place(*key, part)
-        frame.missing -= 1
-        if not frame.missing:
-            frame.completed_at = now
+        if is_better(part, frame.plan, key[1]):
+            self._place(frame, key[1], part, now)
+        self._keep(key, part, now)
         for observer in self._observers:
             observer.chunk_accepted(key, peer, arrived - part.sent, result.ran)
         return sends
@@ -117,7 +134,7 @@ class Results(Generic[S, P]):
             self._examiner.failed(examination, now)
             self._examined(Compare(examination, b""), None)
             return []
-        self._admission.returned(*key)
+        self._admission.failed(key, now)
         trial = self._examiner.take_trial(peer, key)
         return self._fail(key, attempt, peer, error, trial, now)
 
@@ -127,22 +144,50 @@ class Results(Generic[S, P]):
             self._examiner.failed(compare.examination, now)
         else:
             self._examiner.concluded(compare.examination, agree=agree, now=now)
+        if not agree:
+            # Where nobody knows which of two lies, neither is shown any longer.
+            for peer in filter(None, (compare.examination.peer, compare.examination.by)):
+                self._plans.known.forget(peer)
         self._examined(compare, agree)
 
     # -- inside ------------------------------------------------------------------------------------
 
-    def _misfit(self, result: Result) -> str:
-        """Return in what a result is not what was asked for, or nothing."""
+    def _may_be_kept(self, peer: str, now: float) -> bool:
+        """Tell whether what comes too late from a peer may be shown later.
+
+        Nobody is examined by that: it has to be somebody who is trusted, or cannot be examined.
+        """
+        return self._trust.is_trusted(peer) or not self._referees.has_referee(peer, now)
+
+    def _keep(self, key: ChunkKey, part: Part[P], now: float) -> None:
+        """Keep a residual for later frames, and give it to those that wait for it."""
+        for frame in self._plans.came(*key, part, now):
+            self._place(frame, key[1], part, now)
+
+    def _place(self, frame: FrameInFlight[S], index: int, part: Part[P], now: float) -> None:
+        self._frames.place(frame.number, index, part)
+        if index in frame.missing:
+            frame.missing.remove(index)
+            if not frame.missing:
+                frame.completed_at = now
+
+    def _misfit(self, result: Result, recipe: Recipe | None) -> str:
+        """Return in what a result is not what was asked for, or nothing.
+
+        Where nobody remembers by which recipe that was, nobody waits for it either.
+        """
         if result.claimed != result.key:
             return "WireError: a result speaks of another chunk than its task."
-        asked = self._config.operations
+        if recipe is None:
+            return ""
+        asked = recipe.operations
         try:
             allowed = asked.allows(Pipeline.parse(result.ran)) if result.ran else not asked.is_open
         except UsageError:
             allowed = False
         return "" if allowed else "WireError: a result was made in another way than asked for."
 
-    def _part(self, result: Result, residual: P, arrived: float) -> Part[P]:
+    def _part(self, result: Result, residual: P, recipe: Recipe, arrived: float) -> Part[P]:
         """Return an accepted result with the spans of its way.
 
         Raises:
@@ -157,6 +202,9 @@ class Results(Generic[S, P]):
         return Part(
             payload=result.payload,
             residual=residual,
+            recipe=recipe,
+            peer=result.peer,
+            ran=result.ran,
             sent=run.sent_at,
             queue=queue,
             decode=result.decode,
@@ -168,8 +216,11 @@ class Results(Generic[S, P]):
     def _examine(self, frame: FrameInFlight[S], result: Result, now: float) -> list[Send[S]]:
         """Send an accepted chunk, or an earlier one, to somebody who is to be examined by it."""
         key = result.key
+        if not self._runs.has_room(frame, key, now):
+            return []
         examination = self._examiner.accepted(
-            key, result.peer, frame.payloads[key[1]], result.payload, frame.source, result.ran,
+            key, result.peer, frame.payloads[key[1]], result.payload, frame.source,
+            frame.plan.recipe, result.ran,
             lambda key, peer: self._attempts.examine(key, peer, now), now,
         )  # fmt: skip
         if examination is None:
@@ -179,7 +230,7 @@ class Results(Generic[S, P]):
         budget = run.budget if run is not None else 0.0
         picture = examination.picture
         request = self._runs.examine(
-            key, examination.attempt, examination.peer, picture, budget, now
+            frame, key, examination.attempt, examination.peer, picture, budget, now
         )
         return [Send(frame, (request,), payload=picture)]
 
@@ -202,3 +253,11 @@ class Results(Generic[S, P]):
     def _examined(self, compare: Compare, agree: bool | None) -> None:
         for observer in self._observers:
             observer.examination_ended(compare.examination, agreed=agree)
+
+
+def _late(result: Result, residual: P, recipe: Recipe, arrived: float) -> Part[P]:
+    """Return a result that came too late for its frame; of its way nobody wants to know."""
+    return Part(
+        result.payload, residual, recipe, result.peer, result.ran,
+        arrived, 0.0, 0.0, 0.0, 0.0, arrived,
+    )  # fmt: skip

@@ -11,11 +11,11 @@ from typing import Generic
 
 from p2c2g.media.frame import ChunkKey
 from p2c2g.peers.breaker import Outcome
-from p2c2g.routing.stealing import Move, Waiting, moves
 from p2c2g.session.actions import Result, RunRequest, Send, Steal
 from p2c2g.session.attempts import Decision, RunState, Verdict
 from p2c2g.session.frames import FrameInFlight, P, S
-from p2c2g.session.hedging import Moment, Watch
+from p2c2g.session.hedging import LOOK_AGAIN, Moment, Overtaken, Watch
+from p2c2g.session.moving import Moving
 from p2c2g.session.tables import Tables
 
 #: Seconds between two looks at a chunk that waits at a peer for longer than was predicted.
@@ -38,30 +38,48 @@ class Runs(Generic[S, P]):
         self._breakers = tables.breakers
         self._health = tables.health
         self._router = tables.router
+        self._throttle = tables.throttle
         self._frame_of = tables.frames.frame
         self._observers = tables.observers
+        self._measuring = tables.measuring
         self._stealing = stealing
+        self._lines = tables.lines
+        self._delivery = tables.admission.delivery
+        #: Seconds that chunks wait of late where no peer sees it.
+        self._waits = 0.0
         self._watch = Watch()
-        #: Chunks that were moved from one peer's own queue to another's, as far as asked for.
-        self.stolen = 0
+        self._overtaken = Overtaken()
+        self._moving = Moving(tables, self._used)
+
+    @property
+    def stolen(self) -> int:
+        """Return how many chunks were moved from one peer's own queue to another's."""
+        return self._moving.count
 
     # -- a frame's life ------------------------------------------------------------------------
 
     def open(self, frame: FrameInFlight[S], now: float) -> list[RunRequest]:
-        """Grant the first run of each chunk of a frame, and choose its peer."""
+        """Grant the first run of each chunk of a frame, and choose its peer.
+
+        None are to be sent where each chunk is somebody's, and nobody may have them.
+        """
         requests = []
-        for index in range(len(self._megapixels)):
+        self._waits = self._delivery.rise(now)
+        for index in frame.payloads:
             key = (frame.number, index)
             self._attempts.open(key, now)
             peer = self._router.first(index, frame.deadline, now)
-            requests.append(self._request(frame, key, 1, peer, now))
-        self._hedging.sent(len(self._megapixels))
+            if self._is_placed(peer):
+                requests.append(self._request(frame, key, 1, peer, now))
+            else:
+                self._throttle.withdraw((*key, 1), len(frame.payloads[index]))
+        self._hedging.sent(len(frame.payloads))
         return requests
 
-    def close(self, number: int, now: float | None) -> None:
+    def close(self, frame: FrameInFlight[S], now: float | None) -> None:
         """Forget a frame's chunks: it is shown at ``now``, or never left."""
-        for index in range(len(self._megapixels)):
-            key = (number, index)
+        for index in frame.payloads:
+            key = (frame.number, index)
             missing = not self._attempts.is_done(key)
             for attempt, run in enumerate(self._attempts.runs(key), 1):
                 owed = missing and run.peer and not run.is_back and not run.moved_from
@@ -71,14 +89,21 @@ class Runs(Generic[S, P]):
             self._attempts.close(key)
 
     def examine(
-        self, key: ChunkKey, number: int, peer: str, payload: bytes, budget: float, now: float
-    ) -> RunRequest:
+        self, frame: FrameInFlight[S], key: ChunkKey, number: int, peer: str, payload: bytes,
+        budget: float, now: float,
+    ) -> RunRequest:  # fmt: skip
         """Give a run that nobody waits for, granted to examine a peer by a chunk, to that peer."""
         self._attempts.assign(key, number, peer, budget)
         self._router.sent(peer, now)
+        self._throttle.take((*key, number), len(payload), frame.plan.recipe.form, now)
         for observer in self._observers:
             observer.run_sent(key, number, peer, len(payload))
+        self._measuring.sent(key, number, peer, len(payload), now)
         return RunRequest(key[1], number, peer, budget)
+
+    def has_room(self, frame: FrameInFlight[S], key: ChunkKey, now: float) -> bool:
+        """Tell whether the gamer's line may carry one more run of a chunk."""
+        return self._throttle.fits(len(frame.payloads[key[1]]), frame.plan.recipe.form, now)
 
     # -- what comes back -----------------------------------------------------------------------
 
@@ -98,9 +123,10 @@ class Runs(Generic[S, P]):
             self._router.answered(peer, None, now)
             return verdict
         took = now - run.sent_at
+        self._overtaken.answered(peer, run.sent_at)
         self._hedging.took(took)
         self._returned(key, min(max(result.attempt, 1), len(self._attempts.runs(key))))
-        self._learn(key[1], peer, result.seconds, took, now, on_time=not late)
+        self._learn(result, took, now, on_time=not late)
         return verdict
 
     def examined(self, result: Result, took: float, now: float) -> None:
@@ -109,7 +135,7 @@ class Runs(Generic[S, P]):
         So one that gets nothing else, since its first chunks were slow, can show that it has
         warmed up.
         """
-        self._learn(result.key[1], result.peer, result.seconds, took, now, on_time=True)
+        self._learn(result, took, now, on_time=True)
 
     def failed(
         self, key: ChunkKey, attempt: int | None, peer: str, now: float, *, is_trial: bool = False
@@ -136,6 +162,8 @@ class Runs(Generic[S, P]):
             return None, []
         if attempt is None:
             attempt = attempts.run_of(key, peer)
+            if not self._may_fail(key, attempt, peer):
+                return None, []
         if 1 <= attempt <= len(attempts.runs(key)):
             self._returned(key, attempt)
         in_time = self._hedging.in_time(now, frame.deadline)
@@ -144,6 +172,7 @@ class Runs(Generic[S, P]):
 
     def gone(self, peer: str, now: float) -> list[Send[S]]:
         """Have others run at once what a peer had that died or left."""
+        self._measuring.gone(peer)
         sends: list[Send[S]] = []
         for key, number in self._attempts.out_at(peer):
             frame = self._frame_of(key[0])
@@ -159,9 +188,9 @@ class Runs(Generic[S, P]):
         """Return when :meth:`look` is due, or None."""
         return self._watch.next(self._attempts.is_done)
 
-    def look(self, now: float) -> list[Send[S] | Steal]:
+    def look(self, now: float) -> list[Send[S] | Steal[S]]:
         """Move what waits too long, hedge what is slow by now, and rerun what is silent."""
-        sends: list[Send[S] | Steal] = []
+        sends: list[Send[S] | Steal[S]] = []
         waits = False
         for moment, key, attempt in self._watch.due(now):
             frame = self._frame_of(key[0])
@@ -173,8 +202,8 @@ class Runs(Generic[S, P]):
                 sends += self._hedge(frame, key, attempt, now)
             else:
                 sends += self._give_up(frame, key, attempt, now)
-        steals = self._steals(now) if waits else ()
-        return [Steal(tuple(steals)), *sends] if steals else sends
+        steal = self._moving.look(now) if waits else None
+        return [steal, *sends] if steal is not None else sends
 
     # -- inside ------------------------------------------------------------------------------------
 
@@ -182,7 +211,7 @@ class Runs(Generic[S, P]):
         self, frame: FrameInFlight[S], key: ChunkKey, number: int, peer: str, now: float
     ) -> RunRequest:
         """Give a granted run to a peer, and note when to look at it."""
-        budget = max(0.0, frame.deadline - now - self._router.rtt(peer))
+        budget = max(0.0, frame.deadline - now - self._router.rtt(peer) - self._waits)
         self._attempts.assign(key, number, peer, budget)
         self._router.sent(peer, now)
         slow_at = self._hedging.hedge_at(now, frame.deadline)
@@ -195,14 +224,22 @@ class Runs(Generic[S, P]):
             due = now + candidate.finish(self._megapixels[key[1]])
             self._watch.add(due, Moment.WAITING, key, number)
         size = len(frame.payloads[key[1]])
+        if number > 1:  # Of the first it is done for the whole frame.
+            self._throttle.take((*key, number), size, frame.plan.recipe.form, now)
         for observer in self._observers:
             observer.run_sent(key, number, peer, size)
+        self._measuring.sent(key, number, peer, size, now)
         return RunRequest(key[1], number, peer, budget)
 
     def _again(self, frame: FrameInFlight[S], key: ChunkKey, now: float) -> list[Send[S]]:
-        """Choose who gets the run that was granted last, in another's place."""
+        """Choose who gets the run that was granted last, in another's place.
+
+        Where nobody can, the chunk stays as it is: base alone, unless an earlier run comes back.
+        """
         number = len(self._attempts.runs(key))
         peer = self._router.second(key[1], frame.deadline, self._used(key), now)
+        if not self._is_placed(peer) or not self.has_room(frame, key, now):
+            return []
         return [Send(frame, (self._request(frame, key, number, peer, now),))]
 
     def _hedge(
@@ -216,6 +253,8 @@ class Runs(Generic[S, P]):
             return ()
         peer = self._router.second(key[1], frame.deadline, self._used(key), now)
         if not peer or not self._can_make_it(peer, key, frame, now):
+            return ()
+        if not self.has_room(frame, key, now):
             return ()
         if not self._hedging.hedges.take():
             return ()
@@ -231,6 +270,9 @@ class Runs(Generic[S, P]):
         run = runs[attempt - 1]
         if run.state is not RunState.OUT or not self._hedging.in_time(now, frame.deadline):
             return ()
+        if not self._may_help(key, run.peer, run.sent_at):
+            self._watch.add(now + LOOK_AGAIN, Moment.SILENT, key, attempt)
+            return ()
         alone = sum(other.state is RunState.OUT for other in runs) == 1
         if alone and len(runs) < self._attempts.most and not self._hedging.reruns.take():
             return ()
@@ -238,9 +280,22 @@ class Runs(Generic[S, P]):
             self._breakers.record(run.peer, Outcome.LATE, now)
         for observer in self._observers:
             observer.run_given_up(key, attempt, run.peer)
+        self._measuring.lost(key, attempt, now)
         if self._attempts.give_up(key, attempt, now) is Decision.RETRY:
             return self._again(frame, key, now)
         return ()
+
+    def _may_help(self, key: ChunkKey, peer: str, sent_at: float) -> bool:
+        """Tell whether another run of a silent chunk is of use.
+
+        Not where it would stand behind the first one: at the same peer, or in this machine's line.
+        """
+        if self._overtaken.is_lost(peer, sent_at):
+            return True
+        used = self._used(key)
+        others = [each for each in self._router.pool if each not in used]
+        # Of a run that was nobody's, one of them has it.
+        return len(others) > (not peer) and self._lines.own_up.state != "overuse"
 
     def _can_make_it(self, peer: str, key: ChunkKey, frame: FrameInFlight[S], now: float) -> bool:
         """Tell whether a run that is sent now would, by what is known of its peer, be in time."""
@@ -249,15 +304,18 @@ class Runs(Generic[S, P]):
             return self._hedging.in_time(now, frame.deadline)
         return now + candidate.finish(self._megapixels[key[1]]) < frame.deadline
 
-    def _learn(
-        self, index: int, peer: str, seconds: float, took: float, now: float, *, on_time: bool
-    ) -> None:
+    def _learn(self, result: Result, took: float, now: float, *, on_time: bool) -> None:
         """Note how long a peer worked on a chunk that was away for ``took`` seconds."""
-        seconds = min(max(seconds, 0.0), took)
+        peer, seconds = result.peer, min(max(result.seconds, 0.0), took)
         # The shortest round trip of late: the rest of this one was waiting.
         rtt = self._router.answered(peer, took - seconds, now)
+        if result.was_known:
+            for observer in self._observers:
+                observer.peer_knew(result.key, peer)
+            return  # That says nothing of how fast it works.
+        megapixels = self._megapixels[result.key[1]]
         self._health.result(
-            peer, self._operation, self._megapixels[index], seconds, rtt, on_time=on_time, now=now
+            peer, self._operation, megapixels, seconds, rtt, on_time=on_time, now=now
         )
 
     def _returned(self, key: ChunkKey, number: int) -> None:
@@ -275,23 +333,13 @@ class Runs(Generic[S, P]):
         self._watch.add(now + STEAL_INTERVAL, Moment.WAITING, key, attempt)
         return True
 
-    def _steals(self, now: float) -> list[Move[ChunkKey]]:
-        """Choose what is moved from one peer's own queue to another's; no run is counted."""
-        pool = self._router.pool
-        waiting = []
-        for key, _number, run in self._attempts.out():
-            frame = self._frame_of(key[0])
-            # What a move has not found is being worked on; it stays where it is.
-            if frame is not None and run.peer in pool and not run.moved_from:
-                size = self._megapixels[key[1]]
-                used = tuple(self._used(key) - {run.peer})
-                waiting.append(Waiting(key, run.peer, run.sent_at, frame.deadline, size, used))
-        chosen = moves(waiting, pool, now)
-        for move in chosen:
-            for _ in range(self._attempts.move(move.key, move.source, move.to)):
-                self._router.back(move.source)
-                self._router.sent(move.to, now)
-            for observer in self._observers:
-                observer.chunk_moved(move.key, move.source, move.to)
-        self.stolen += len(chosen)
-        return chosen
+    def _may_fail(self, key: ChunkKey, attempt: int, peer: str) -> bool:
+        """Tell whether a failure may be believed: where each run is somebody's, of that one."""
+        if self._router.has_shared_queue:
+            return True
+        run = self._attempts.run(key, attempt)
+        return run is not None and peer in (run.peer, run.moved_from)
+
+    def _is_placed(self, peer: str) -> bool:
+        """Tell whether a run has somewhere to go: an empty name is the capability queue."""
+        return bool(peer) or self._router.has_shared_queue

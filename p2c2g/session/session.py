@@ -8,7 +8,6 @@ shows frames on their schedule; and the maintenance's, which does whatever may w
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Sequence
 from random import Random, SystemRandom
 from time import monotonic
@@ -16,34 +15,38 @@ from types import TracebackType
 from typing import Any, Self
 from uuid import uuid4
 
+from p2c2g.lines import figures as line_figures
 from p2c2g.logs import rebind
-from p2c2g.media.chunker import cut
-from p2c2g.media.codecs import codec
+from p2c2g.media import codec_speeds
 from p2c2g.media.frame import Frame
 from p2c2g.media.picture import Picture
 from p2c2g.messaging.broker import Broker
 from p2c2g.messaging.dispatcher import Dispatcher
 from p2c2g.messaging.inbox import Inbox
-from p2c2g.peers.breaker import Change
-from p2c2g.peers.registry import Registry
-from p2c2g.peers.shared_breakers import SharedBreakers
-from p2c2g.peers.shared_health import SharedHealth
+from p2c2g.messaging.metering import meter
+from p2c2g.messaging.places import places
+from p2c2g.session import pool_figures, steering
+from p2c2g.session.answers import Answers
+from p2c2g.session.at_once import AtOnce
+from p2c2g.session.changes import changes_of
 from p2c2g.session.collector import Collector
 from p2c2g.session.config import SessionConfig
 from p2c2g.session.core import Core
 from p2c2g.session.event_log import EventLog
-from p2c2g.session.maintenance import Maintenance, Surroundings
+from p2c2g.session.known_tally import KnownTally
+from p2c2g.session.maintenance import Maintenance
 from p2c2g.session.observer import Observer
 from p2c2g.session.player import Player
-from p2c2g.session.registry_follower import RegistryFollower
+from p2c2g.session.preparing import Preparer
+from p2c2g.session.seals import seals_for
 from p2c2g.session.sender import Sender
 from p2c2g.session.shell import SessionCore, Shell
+from p2c2g.session.surroundings import surroundings
 from p2c2g.session.tally import Tally
 from p2c2g.system.threads import SupervisedThread
+from p2c2g.verify.evidence import Evidence
 from p2c2g.verify.examination import ResidualComparer
 from p2c2g.verify.results import ResultReader
-
-logger = logging.getLogger(__name__)
 
 #: Seconds beyond its own work that a thread may take to end.
 _PATIENCE = 5.0
@@ -55,10 +58,13 @@ class Session:
     Args:
         broker: the pool's.
         config: what is done to each frame.
-        sink: called with each picture in order, on the player's thread; must not block.
+        sink: called with each picture in order, on the player's thread, or on that which submits
+            frames where they are shown at once; must not block.
         clock: seconds, monotonic.
         random: where its chance comes from; peers must not be able to predict it.
         observers: hear what is decided (:class:`p2c2g.session.observer.Observer`).
+        shows: whether pictures may be shown to an open pool's operator, as evidence against a
+            peer; their hashes are, in any case.
     """
 
     def __init__(
@@ -69,35 +75,62 @@ class Session:
         clock: Callable[[], float] = monotonic,
         random: Random | None = None,
         observers: Sequence[Observer] = (),
+        *,
+        shows: bool = False,
     ) -> None:
         self.id = uuid4().hex[:12]
         self.config = config
         self.tally = Tally(config.queue, config.operations.text)
+        self._known = KnownTally()
         self._chunks = config.chunks
-        self._codec = codec(config.codec)
         self._clock = clock
-        self._broker = broker
+        where = places(self.id, config.queue, broker.gamer)
+        answers = Answers(clock) if broker.gamer else None
+        random = random or SystemRandom()
+        self._seals = seals_for(broker.membership, random, shows=shows)
         core: SessionCore = Core(
-            self.id, config, random or SystemRandom(),
-            (self.tally, EventLog(config.queue), *observers),
+            self.id, config, random,
+            (
+                self.tally, self._known, EventLog(config.queue), *self._seals.observers,
+                *((answers,) if answers else ()), *observers,
+            ),
+            has_shared_queue=bool(where.shared_queue),
+            reads={name: speed.decode for name, speed in codec_speeds.here().items()},
         )  # fmt: skip
         #: The tables, for reports and tests; the session's threads change them.
         self.tables = core.tables
-        self._inbox = Inbox(broker.client, self.id)
-        self._dispatcher = Dispatcher(broker.app, self.id, config.queue, config.deadline, clock)
-        self._shell = Shell(core, Sender(self.id, config, self._dispatcher), self._inbox.wake)
-        reader = ResultReader(config.form, config.operations.resolve(config.size))
-        self._collector = Collector(self._inbox, self._shell, reader, self._chunks, clock)
-        self._player = Player(config, self._shell, sink, clock)
+        # What is put to the broker before the first frame, such as nets, counts as well.
+        core.tables.throttle.carried(meter.up, meter.down, clock())
+        self._inbox = Inbox(broker.client, where)
+        self._dispatcher = Dispatcher(broker.app, self.id, where, config.deadline, clock)
+        self._sender = Sender(self.id, config, self._dispatcher, broker.client, self._seals)
+        self._shell = Shell(core, self._sender, self._inbox.wake)
+        reader = ResultReader(config.size, config.recipe)
+        self._preparer = Preparer(
+            self._shell,
+            self._chunks,
+            changes_of(config),
+            reader,
+            clock,
+        )
+        self._collector = Collector(
+            self._inbox, self._shell, reader, self._chunks, self._seals, clock, answers
+        )
+        self._at_once = AtOnce(config, sink, clock) if config.at_once else None
+        learn = self._at_once.learn if self._at_once else None
+        self._player = Player(config, self._shell, sink, clock, learn)
         self._maintenance = Maintenance(
             self._shell,
-            Surroundings(
-                reconnect=self._dispatcher.connect,
-                breakers=SharedBreakers(broker.client, clock),
-                ask=self._ask,
-                registry=RegistryFollower(Registry(broker.client), config, clock),
-                comparer=ResidualComparer(reader, self._chunks),
-                health=SharedHealth(broker.client, self.id),
+            surroundings(
+                broker,
+                self.id,
+                config,
+                self._dispatcher,
+                self._inbox,
+                ResidualComparer(reader, self._chunks),
+                self._seals,
+                clock,
+                answers.muted if answers else frozenset,
             ),
             clock,
         )
@@ -122,23 +155,23 @@ class Session:
             thread.start()
 
     def submit(self, frame: Frame) -> None:
-        """Cut, encode and send one frame; it will be shown, in order, by its deadline.
+        """Take one frame: encode and send what is not known; it is shown by its deadline, or now.
 
-        Never waits for the broker.
+        Frames are shown in order.  Never waits for the broker.
 
         Raises:
             RuntimeError: a thread of the session has died.
         """
         for thread in self._threads:
             thread.check()
-        payloads = tuple(
-            self._codec.encode(cut(frame.pixels, chunk), self.config.quality)
-            for chunk in self._chunks
-        )
+        plan, payloads = self._preparer.prepare(frame)
+        if self._at_once:
+            self._at_once.show(frame, plan.known)
         connected = self._dispatcher.is_connected
         with self._shell as core:
+            core.tables.throttle.carried(meter.up, meter.down, self._clock())
             sends = core.submit(
-                frame.number, frame.pixels, payloads, frame.captured_at, frame.grabbed_at,
+                frame.number, frame.pixels, payloads, plan, frame.captured_at, frame.grabbed_at,
                 self._clock(), connected=connected,
             )  # fmt: skip
         self._shell.perform(sends)
@@ -156,17 +189,34 @@ class Session:
 
     def live(self) -> dict[str, Any]:
         """Return the figures of the last seconds."""
-        return self.tally.live(self._clock(), self.frames_in_flight)
+        now = self._clock()
+        with self._shell as core:
+            in_flight, line = core.frames_in_flight, line_figures.own(core.tables.lines)
+            limits = core.tables.throttle.live(now)
+            steady = steering.live(core.tables.steering)
+        return {
+            **self.tally.live(now, in_flight),
+            "line": line,
+            "steady": steady,
+            "known": self._known.lately(),
+            **({"limits": limits} if limits else {}),
+            **(self._at_once.live() if self._at_once else {}),
+        }
+
+    def lines(self) -> dict[str, Any]:
+        """Return what is known of the lines: the gamer's own, and those of peers."""
+        with self._shell as core:
+            return line_figures.report(core.tables.lines)
 
     def breakers(self) -> dict[str, dict[str, Any]]:
         """Return the state of each peer's breaker, and how often this session opened it."""
         with self._shell as core:
-            return core.breaker_states(self._clock())
+            return pool_figures.breakers(core, self._clock())
 
     def routing(self) -> dict[str, Any]:
         """Return who is in the session's pool and how they stand, and what became of moves."""
         with self._shell as core:
-            return core.routing()
+            return pool_figures.routing(core)
 
     def figures(self) -> dict[str, Any]:
         """Return what was counted, for the report."""
@@ -192,13 +242,35 @@ class Session:
                 "refused": hedging.hedges.refused,
                 "reruns_refused": hedging.reruns.refused,
             },
+            "known": self._known.figures(),
+            "lines": self.lines(),
             "breakers": self.breakers(),
             "routing": self.routing(),
             "admission": {
+                "asked": admission.asked,
                 "refused": admission.refused,
-                "window": round(admission.window, 1),
+                "bound": admission.bound,
             },
+            "steady": steering.figures(tables.steering),
+            **({"at_once": self._at_once.figures()} if self._at_once else {}),
+            **self._limits(),
+            **self._sealing(),
         }
+
+    def _limits(self) -> dict[str, Any]:
+        with self._shell as core:
+            limits = core.tables.throttle.figures(self._clock())
+        return {"limits": limits} if limits else {}
+
+    def evidence(self) -> list[Evidence]:
+        """Return what an open pool's operator can be shown of peers that were caught."""
+        return self._seals.evidence()
+
+    def _sealing(self) -> dict[str, Any]:
+        if not self._seals.sealed:
+            return {}
+        shown = [each.model_dump(exclude_defaults=True) for each in self._seals.evidence()]
+        return {"sealing": self._seals.figures(), "evidence": shown}
 
     def close(self, due: int | None = None) -> None:
         """Show what is still in flight, end the threads and leave nothing at the broker.
@@ -216,6 +288,7 @@ class Session:
             self.tally.captured = due
         self._maintenance.finish()
         maintenance.join(_PATIENCE)
+        self._sender.close()
         self._dispatcher.close()
         self._inbox.close()
 
@@ -230,12 +303,6 @@ class Session:
         trace: TracebackType | None,
     ) -> None:
         self.close()
-
-    def _ask(self, changes: list[Change]) -> None:
-        """Ask peers to leave the capability queue, or to come back to it."""
-        for change in changes:
-            ask = self._broker.leave_queue if change.seconds else self._broker.join_queue
-            ask(self.config.queue, change.peer)
 
     def _named(self, run: Callable[[], None]) -> Callable[[], None]:
         """Return what a thread runs: its lines in the log name the session."""

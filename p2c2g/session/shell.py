@@ -41,7 +41,7 @@ class Carrier(Protocol):
             BrokerUnavailableError: they have not left, or nobody can tell.
         """
 
-    def steal(self, steal: Steal) -> None:
+    def steal(self, steal: Steal[Pixels]) -> None:
         """Ask for what still waits in one peer's own queue to be moved to another's."""
 
 
@@ -86,7 +86,7 @@ class Shell:
         if wake:
             self._wake_collector()
 
-    def perform(self, actions: Iterable[Send[Pixels] | Steal]) -> None:
+    def perform(self, actions: Iterable[Send[Pixels] | Steal[Pixels]]) -> None:
         """Carry out what was decided.  Never waits, and does not need the lock."""
         for action in actions:
             if isinstance(action, Steal):

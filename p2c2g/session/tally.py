@@ -13,6 +13,7 @@ import numpy as np
 from p2c2g.media.frame import ChunkKey
 from p2c2g.media.picture import FrameState
 from p2c2g.session.attempts import Decision
+from p2c2g.session.flicker import Flicker
 from p2c2g.session.frames import TOLERANCE, Shown
 from p2c2g.session.observer import Observer
 
@@ -129,6 +130,9 @@ class Tally(Observer):
         self._playout: deque[float] = deque(maxlen=_KEEP)
         self._stages: dict[str, deque[float]] = {name: deque(maxlen=_KEEP) for name in STAGES}
         self._recent: deque[_Shown] = deque(maxlen=1024)
+        #: Changes of chunks between enhanced and base, and how many of all were enhanced.
+        self._flicker = Flicker()
+        self._enhanced: deque[float] = deque(maxlen=_KEEP)
         self._last_shown = -1
         self._first_at: float | None = None
         self._last_at = 0.0
@@ -155,7 +159,11 @@ class Tally(Observer):
             self.late += shown.shown_at > frame.deadline + TOLERANCE
             self.off_schedule += shown.shown_at > frame.due + TOLERANCE
             latency = shown.ready_at - frame.captured_at
-            self._latencies.append(latency)
+            # One of which nothing is enhanced, by choice, has waited for nothing.
+            if shown.parts or frame.plan.awaited:
+                self._latencies.append(latency)
+            self._flicker.shown(shown.parts, frame.plan.ways, shown.shown_at)
+            self._enhanced.append(len(shown.parts) / len(frame.plan.ways))
             self._up_of.pop(frame.number, None)
             self._recent.append(_Shown(shown.ready_at, latency, state, self.up, self.down))
             if self._first_at is None:
@@ -251,6 +259,7 @@ class Tally(Observer):
             notice = self._notice
             peers = [(name, tally.chunks) for name, tally in self.peers.items()]
             ran = Counter(self._ran)
+            flicker = self._flicker.of_late(now, window)
         shown = [each for each in shown if now - window < each.at <= now]
         latencies = [each.latency for each in shown]
         span = min(window, now - first_at) if first_at is not None else 0.0
@@ -262,6 +271,7 @@ class Tally(Observer):
             "mbps_up": round(rates["up"] * 8e-6, 2),
             "mbps_down": round(rates["down"] * 8e-6, 2),
             "methods": _shares(ran),
+            "flicker": round(flicker, 2),
             "frames": frames,
             "peers": [
                 {"id": name, "queue": self._queue, "chunks": chunks}
@@ -292,6 +302,8 @@ class Tally(Observer):
                     for name, total in (("up", self.up), ("down", self.down))
                 },
                 "latency_ms": percentiles(self._latencies, 50, 95, 99),
+                "flicker": round(self._flicker.in_all(), 4),
+                "enhanced": round(sum(self._enhanced) / max(1, len(self._enhanced)), 4),
                 "playout_ms": percentiles(self._playout, 50, 95, 99),
                 "shown": {"late": self.late, "off_schedule": self.off_schedule},
                 # Of those dropped: the others were never captured.

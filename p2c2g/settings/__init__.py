@@ -7,36 +7,23 @@ at import.  A variable that is set to nothing is not set.
 from __future__ import annotations
 
 import os
-import re
 import ssl
-from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, Field, PrivateAttr, ValidationError, field_validator
+from pydantic import BaseModel, Field, PrivateAttr, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from p2c2g.errors import UsageError
+from p2c2g.settings import hosts, url_file
+from p2c2g.settings import membership as memberships
 from p2c2g.settings.broker_url import BrokerUrl, cert_reqs, redacted
-
-#: Variables that are no settings: options of ``celery worker`` read them
-#: (:mod:`p2c2g.commands.worker_options`).
-OPTION_VARIABLES = tuple(
-    f"P2C2G_WORKER_{name}"
-    for name in (
-        "PEER_NAME", "REGION", "CPU_FALLBACK", "MAX_CPU", "ONLY_IDLE", "HOURS", "MAX_MBPS",
-        "NO_TASK_EVENTS",
-    )
-)  # fmt: skip
-
-#: Names the broker where none of our variables does.
-HOSTS_VARIABLE = "REDIS_URL"
-#: What Kubernetes and Docker put into everybody's environment for a service that is called
-#: p2c2g-broker, or so.
-_INJECTED = re.compile(
-    r"_SERVICE_HOST=|_SERVICE_PORT(_\w+)?=|_PORT=\w+://|_PORT_\d+_(TCP|UDP|SCTP)(_\w+)?="
-    r"|_NAME=/|_ENV_\w+="
-)
+from p2c2g.settings.coordinator import DATABASE_VARIABLE, CoordinatorSettings
+from p2c2g.settings.hosts import Host
+from p2c2g.settings.log import LogSettings
+from p2c2g.settings.membership import Membership
+from p2c2g.settings.unknown import refuse_unknown
 
 
 class BrokerSettings(BaseSettings):
@@ -46,8 +33,14 @@ class BrokerSettings(BaseSettings):
 
     url: str = Field(
         default="redis://127.0.0.1:6379/0",
+        repr=False,
         description="The broker: redis:// or sentinel://, or rediss:// or sentinels:// for TLS, "
-        "with password; REDIS_URL where it is not set.",
+        "with password; REDIS_TLS_URL or REDIS_URL where it is not set.",
+    )
+    url_file: Path | None = Field(
+        default=None,
+        exclude=True,
+        description="A file whose first line is the URL, where P2C2G_BROKER_URL is not set.",
     )
     ca: Path | None = Field(
         default=None,
@@ -72,6 +65,8 @@ class BrokerSettings(BaseSettings):
 
     #: Where the URL comes from, for sentences about it; nothing where that is ours.
     _named_by: str = PrivateAttr(default="")
+    #: Certificates in PEM that sign the broker's, where a membership holds them.
+    _ca_data: str = PrivateAttr(default="")
 
     @property
     def named_by(self) -> str:
@@ -87,6 +82,32 @@ class BrokerSettings(BaseSettings):
         """
         self.url = url
         self._named_by = f" (from {named_by})" if named_by else ""
+
+    def join(self, membership: Membership) -> None:
+        """Take the broker of an open pool, and this principal's login there.
+
+        Certificates are verified, whatever else is set: the login goes to strangers otherwise.
+
+        Raises:
+            UsageError: the membership names no broker, or one on the way to which others can read.
+        """
+        address = BrokerUrl.parse(membership.broker)
+        if address is None:
+            raise UsageError(
+                f"The membership of {membership.pool} names {redacted(membership.broker)!r}, which "
+                "is no broker's URL: join again."
+            )
+        if not address.is_confidential:
+            raise UsageError(
+                f"The membership of {membership.pool} names {redacted(membership.broker)!r}, which "
+                "has no TLS: its operator has to give rediss:// (docs/pools.md), since everybody "
+                "on the way could read the login."
+            )
+        password = membership.password.get_secret_value()
+        login = replace(address, user=membership.user, password=password)
+        self.use(login.text, memberships.VARIABLE)
+        self.prefix, self._ca_data = membership.prefix, membership.ca
+        self.verify = True
 
     def checked_url(self) -> str:
         """Return the URL without its query and with its login encoded.
@@ -120,6 +141,8 @@ class BrokerSettings(BaseSettings):
                     "certificates in PEM."
                 )
             arguments["ssl_ca_certs"] = str(self.ca)
+        elif self._ca_data:
+            arguments["ssl_ca_data"] = self._ca_data
         return arguments
 
     def address(self) -> BrokerUrl:
@@ -180,6 +203,13 @@ class WorkerSettings(BaseSettings):
         le=60,
         description="Seconds between a peer's beats; one without any for three is dead.",
     )
+    remembered_mb: int = Field(
+        default=32,
+        ge=0,
+        le=4096,
+        description="Megabytes of residuals that a worker remembers, for sessions that ask for the "
+        "same chunk again; 0 for none.",
+    )
 
 
 class SessionSettings(BaseSettings):
@@ -206,30 +236,30 @@ class SessionSettings(BaseSettings):
         description="Who gets a chunk: the peer that will have it back first, or the one that "
         "pulls first (capability), or another policy.",
     )
-
-
-class LogSettings(BaseSettings):
-    """What is logged, and where to; errors are always told on standard error."""
-
-    model_config = SettingsConfigDict(env_prefix="P2C2G_LOG_", env_ignore_empty=True)
-
-    level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = Field(
-        default="WARNING", description="The least that is told on standard error."
+    max_up_mbps: float | None = Field(
+        default=None,
+        ge=0.1,
+        le=100_000,
+        allow_inf_nan=False,
+        description="Megabits a second that may go to the broker; no limit where not set.",
     )
-    dir: Path | None = Field(
-        default=None, description="Folder for logs as JSON, for machines; none where not set."
+    max_down_mbps: float | None = Field(
+        default=None,
+        ge=0.1,
+        le=100_000,
+        allow_inf_nan=False,
+        description="Megabits a second that may come from it; no limit where not set.",
     )
-    megabytes: float = Field(
-        default=8.0, ge=0.01, le=1024, description="Size at which a file of logs is rotated."
+    metered: bool = Field(
+        default=False,
+        description="Whether the line costs by what goes over it: then nothing does, unless both "
+        "limits say how much may.",
     )
-    backups: int = Field(
-        default=3, ge=1, le=100, description="Rotated files that a process keeps beside its own."
+    show_evidence: bool = Field(
+        default=False,
+        description="Whether evidence against a peer of an open pool holds the chunk's picture and "
+        "its result, by which an operator can check them again; their hashes alone otherwise.",
     )
-
-    @field_validator("level", mode="before")
-    @classmethod
-    def _upper(cls, value: object) -> object:
-        return value.upper() if isinstance(value, str) else value
 
 
 class Settings(BaseModel):
@@ -239,19 +269,29 @@ class Settings(BaseModel):
     worker: WorkerSettings = Field(default_factory=WorkerSettings)
     session: SessionSettings = Field(default_factory=SessionSettings)
     log: LogSettings = Field(default_factory=LogSettings)
+    coordinator: CoordinatorSettings = Field(default_factory=CoordinatorSettings)
+    host: Host = Field(
+        default_factory=Host, exclude=True, description="What a host of applications says."
+    )
+    membership: Membership | None = Field(
+        default=None,
+        exclude=True,
+        description="Who this process is in an open pool; None in a pool of one's own.",
+    )
 
 
 def load() -> Settings:
     """Read the settings from the environment.
 
-    Where no variable of ours names the broker, ``REDIS_URL`` does, which hosts of applications
-    set.
+    Where ``P2C2G_BROKER_URL`` does not name the broker, the file of ``P2C2G_BROKER_URL_FILE`` does,
+    and else ``REDIS_TLS_URL`` or ``REDIS_URL``, which hosts of applications set.  A membership of
+    an open pool names its broker.
 
     Raises:
         UsageError: a variable holds what it may not, or is none of its group's; the sentence
             names it.
     """
-    _refuse_unknown(os.environ)
+    refuse_unknown(os.environ, _variables().values())
     try:
         settings = Settings()
     except ValidationError as error:
@@ -261,26 +301,34 @@ def load() -> Settings:
         raise UsageError(
             f"{_variables()[error.title, field]} cannot be used: {message}."
         ) from error
-    elsewhere = os.environ.get(HOSTS_VARIABLE)
-    if elsewhere and "url" not in settings.broker.model_fields_set:
-        settings.broker.use(elsewhere, HOSTS_VARIABLE)
+    settings.host = hosts.found(os.environ)
+    if settings.host.process:
+        given = settings.log.model_fields_set
+        settings.log.console = settings.log.console if "console" in given else "stdout"
+        settings.log.one_line = settings.log.one_line or "one_line" not in given
+    elsewhere = next((each for each in hosts.BROKER_VARIABLES if os.environ.get(each)), None)
+    if "url" not in settings.broker.model_fields_set:
+        if settings.broker.url_file is not None:
+            settings.broker.use(url_file.read(settings.broker.url_file), url_file.VARIABLE)
+        elif elsewhere:
+            settings.broker.use(os.environ[elsewhere], elsewhere)
+    database = os.environ.get(DATABASE_VARIABLE)
+    if database and not settings.coordinator.database_url_file:
+        settings.coordinator.database_url = settings.coordinator.database_url or SecretStr(database)
+    file = os.environ.get(memberships.VARIABLE)
+    if file:
+        settings.membership = memberships.read(Path(file))
+        settings.broker.join(settings.membership)
     return settings
+
+
+_GROUPS = (BrokerSettings, WorkerSettings, SessionSettings, LogSettings, CoordinatorSettings)
 
 
 def _variables() -> dict[tuple[str, str], str]:
     """Return the environment variable of each setting, by its class's name and its own."""
     return {
         (group.__name__, field): f"{group.model_config.get('env_prefix', '')}{field}".upper()
-        for group in (BrokerSettings, WorkerSettings, SessionSettings, LogSettings)
+        for group in _GROUPS
         for field in group.model_fields
     }
-
-
-def _refuse_unknown(environment: Mapping[str, str]) -> None:
-    known = [*_variables().values(), *OPTION_VARIABLES]
-    for name, value in sorted(environment.items()):
-        upper = name.upper()
-        group = re.match(r"P2C2G_(BROKER|WORKER|SESSION|LOG)(_|$)", upper)
-        if group and upper not in known and not _INJECTED.search(f"{upper}={value}"):
-            same = [each for each in known if each.startswith(group[0].rstrip("_") + "_")]
-            raise UsageError(f"{name} is no setting: there are {', '.join(same)}.")

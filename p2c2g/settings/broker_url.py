@@ -12,11 +12,22 @@ from dataclasses import dataclass
 from typing import Final, Self
 from urllib.parse import quote, unquote
 
+from p2c2g.settings.addresses import is_loopback
+
 #: Each scheme, and the port that it has where none is given.
 SCHEMES: Final = {"redis": 6379, "rediss": 6379, "sentinel": 26379, "sentinels": 26379}
 
-#: The password of a query, of those who write it there.
-_PASSWORDS = re.compile(r"(?i)([?&][^=&]*password=)[^&]*")
+#: What a URL may show of itself, beside what is no secret in any place: schemes that people write,
+#: a query's names and the one value of ours, a machine's name with a port and a database's number.
+_SHOWN_SCHEMES = {*SCHEMES, "http", "https", "amqp", "tcp", "unix", "valkey", "redis+socket"}
+_PASSWORD = re.compile(r"(?i)[?&][^=&]*password=")
+_VALUE = re.compile(
+    r"(?<=^)(?![\w.-]{1,40}=).+|(?<==)(?!((cert_)?(none|optional|required)|\d{1,2})$).+"
+)
+_MACHINE = re.compile(
+    r"(?:localhost|\d{1,3}(?:\.\d{1,3}){3}|\[[0-9A-Fa-f:]+\])(?::\d{1,5})?(?:/\d*)?"
+)
+_HIDDEN = "***"
 _NEXT = re.compile(r";(?=\w+://)")
 _PLACE = re.compile(
     r"(?P<host>\[[0-9A-Fa-f:.]+(?:%[\w.-]+)?\]|[\w.%-]+)"
@@ -97,14 +108,21 @@ class BrokerUrl:
         return [(place.host, place.port or SCHEMES[self.scheme]) for place in self.places]
 
     @property
+    def is_confidential(self) -> bool:
+        """Tell whether nobody on the way can read along: by TLS, or since it is this machine."""
+        return self.has_tls or all(is_loopback(host) for host, _ in self.hosts)
+
+    @property
     def text(self) -> str:
         """Return the URL with an encoded login and without its query."""
         return self._join(_encoded(self.user), _encoded(self.password))
 
     @property
     def shown(self) -> str:
-        """Return the URL for people: without its password."""
-        return self._join(_encoded(self.user), None if self.password is None else "***")
+        """Return the URL for people: without its password, or what may be one."""
+        if self.password is None:
+            return self._join(self.user and _HIDDEN, None)
+        return self._join(_encoded(self.user), _HIDDEN)
 
     def sentinels(self) -> list[str]:
         """Return a URL for each Sentinel, as kombu and Celery know them: ports given, no TLS."""
@@ -157,15 +175,42 @@ def _parse(text: str) -> BrokerUrl | None:
 
 
 def _redacted(url: str) -> str:
+    """Return one URL without whatever may be a password in it.
+
+    By the last ``@``, not by the URL's grammar: a password with a ``#`` or a ``/`` breaks that.
+    Where there is none, it may have been forgotten, and whatever is not a machine's is hidden.
+    """
     scheme, separator, rest = url.partition("://")
-    if not separator:
+    if separator:
+        scheme = scheme if scheme.lower() in _SHOWN_SCHEMES else _HIDDEN
+    elif "@" in url:
         scheme, rest = "", url
-    # By the last @, not by the URL's grammar: a password with a # or a / breaks that.
-    login, at, host = rest.rpartition("@")
-    user, colon, _ = login.partition(":")
-    if at and colon:
-        login = f"{user}:***"
-    return _PASSWORDS.sub(r"\1***", f"{scheme}{separator}{login}{at}{host}")
+    else:
+        return url if not url or _MACHINE.fullmatch(url) else _HIDDEN
+    login, at, place = rest.rpartition("@")
+    in_query = _PASSWORD.search(login)
+    if in_query and "@" not in login[: in_query.start()]:
+        login, at, place = "", "", rest  # The @ is in a password that stands in the query.
+    if at:
+        user, colon, _ = login.partition(":")
+        # A user alone is most often a password whose colon was forgotten.
+        login = f"{user}:{_HIDDEN}" if colon else _HIDDEN
+    return f"{scheme}{separator}{login}{at}{_place(place, follows_login=bool(at))}"
+
+
+def _place(text: str, *, follows_login: bool) -> str:
+    """Return host, port and what follows, as far as they cannot be a password."""
+    place, mark, query = text.partition("?")
+    if not place or _PLACE.fullmatch(place):
+        parts = (_VALUE.sub(_HIDDEN, part) for part in query.split("&"))
+        return f"{place}?{'&'.join(parts)}" if mark else place
+    host, colon, _ = place.partition(":")
+    if _PLACE.fullmatch(host) is None:
+        return _HIDDEN
+    # Behind a login it is the host; without one, it may be a user with a password.
+    if colon:
+        return f"{host}:{_HIDDEN}"
+    return f"{host}/{_HIDDEN}" if follows_login else _HIDDEN
 
 
 def _encoded(text: str | None) -> str | None:

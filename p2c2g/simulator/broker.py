@@ -41,7 +41,7 @@ class Broker:
         # One entry a read; those of a peer that was served from its own queue are stale.
         self._parked: deque[Peer] = deque()
         self._stale: dict[str, int] = {}
-        self._opened: dict[str, float] = {}  # a peer that has gone is taken out with it
+        self._opened: dict[str, dict[str, float]] = {}  # a peer that has gone is taken out with it
         #: Messages that a full queue dropped, or that went to a name that nobody has.
         self.dropped = 0
         #: Messages that a steal moved, and steals that found nothing.
@@ -70,25 +70,29 @@ class Broker:
             self._push(peer.own.pop(), is_next=True)
         return True
 
-    def sync(self, changes: Iterable[Change]) -> dict[str, float]:
-        """Take breakers that a session has opened and closed; return what all have opened.
+    def sync(self, session: str, changes: Iterable[Change]) -> dict[str, dict[str, float]]:
+        """Take breakers that a session has opened and closed; return what others have opened.
 
         Whose breaker is opened is asked to leave the capability queue until it is closed again.
 
         Returns:
-            Seconds until each peer may be tried; below 0 where it may be.
+            Seconds until each peer may be tried, by peer and session; below 0 where it may be.
         """
         now = self._engine.now
         for change in changes:
+            words = self._opened.setdefault(change.peer, {})
             if change.seconds:
-                until = self._opened.get(change.peer, float("-inf"))
-                self._opened[change.peer] = max(until, now + change.seconds)
+                words[session] = max(words.get(session, float("-inf")), now + change.seconds)
             else:
-                self._opened.pop(change.peer, None)
+                words.pop(session, None)
             peer = self.peers.get(change.peer)
             if peer is not None and peer.state is PeerState.READY:
-                self.redirect(peer, reads_all=not change.seconds)
-        return {peer: until - now for peer, until in self._opened.items()}
+                self.redirect(peer, reads_all=not words)
+        heard = {
+            peer: {other: until - now for other, until in words.items() if other != session}
+            for peer, words in self._opened.items()
+        }
+        return {peer: words for peer, words in heard.items() if words}
 
     # -- the queues ------------------------------------------------------------------------------
 

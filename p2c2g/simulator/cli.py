@@ -42,6 +42,10 @@ def simulate(
     subtle: Annotated[
         str, typer.Option(metavar=_SHARE, help="Lies that only a second opinion finds out.")
     ] = "0%",
+    made_up: Annotated[
+        int,
+        typer.Option(metavar="N", help="Made-up sessions that praise liars and blame all others."),
+    ] = 0,
     day: Annotated[
         float, typer.Option(metavar="S", help="Seconds of a day; machines go off by night.")
     ] = 0.0,
@@ -96,6 +100,7 @@ def simulate(
         stragglers=share(stragglers, "share of stragglers"),
         liars=share(liars, "share of liars"),
         subtle=share(subtle, "share of lies"),
+        made_up=made_up,
         day=day,
         machines=Machines(
             rtt=None if rtt is None else rtt / 1e3,
@@ -127,8 +132,9 @@ def simulate(
 
 def _print(figures: dict[str, Any]) -> None:
     """Print what a person wants to know first."""
-    from rich.console import Console
     from rich.table import Table
+
+    from p2c2g.commands.console import new_console
 
     frames, chunks, latency = figures["frames"], figures["chunks"], figures["latency_ms"]
     settings, pool, lies = figures["settings"], figures["pool"], figures["lies"]
@@ -153,4 +159,4 @@ def _print(figures: dict[str, Any]) -> None:
     }
     for name, text in rows.items():
         table.add_row(name, text)
-    Console(highlight=False).print(table)
+    new_console().print(table)

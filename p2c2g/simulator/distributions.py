@@ -52,9 +52,6 @@ RTT_SIGMA = 0.5
 DOWN_MEDIAN = 193.7e6
 UP_MEDIAN = 22.6e6
 BANDWIDTH_SIGMA = 1.0
-#: Seconds of a round trip between the gamer and the broker: the median of fixed lines in the
-#: USA at the end of 2022, by Ookla.
-GAMER_RTT = 0.014
 #: Slots of a peer and how many of a hundred have so many.
 SLOTS = ((1, 10), (2, 35), (4, 40), (8, 15))
 #: Share of the hosts that are always on.
@@ -73,6 +70,7 @@ class Machine:
         rtt: seconds to the broker and back.
         up: bits a second to the broker.
         down: bits a second from the broker.
+        webp: megapixels of residuals a second that one slot writes as WebP; 0 where it cannot.
     """
 
     slots: int
@@ -80,6 +78,11 @@ class Machine:
     rtt: float
     up: float
     down: float
+    webp: float = 0.0
+
+    def writing(self, codec: str, megapixels: float) -> float:
+        """Return the seconds that a residual takes beyond what it does as JPEG."""
+        return megapixels / self.webp if codec == "webp" and self.webp else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +96,8 @@ class Machines:
             speeds are spread evenly.
         slots: chunks at once.
         bandwidth: bits a second, both ways.
+        webp: as a machine's; there is no other figure.
+        up: the same to the broker alone.
     """
 
     rtt: float | None = None
@@ -100,6 +105,8 @@ class Machines:
     spread: float | None = None
     slots: int | None = None
     bandwidth: float | None = None
+    webp: float = 0.0
+    up: float | None = None
 
     def draw(self, source: random.Random) -> Machine:
         """Return one machine; every call takes the same number of draws from ``source``."""
@@ -120,8 +127,9 @@ class Machines:
             slots=self.slots or slots,
             seconds_per_megapixel=seconds_per_megapixel,
             rtt=rtt if self.rtt is None else self.rtt,
-            up=self.bandwidth or up,
+            up=self.up or self.bandwidth or up,
             down=self.bandwidth or down,
+            webp=self.webp,
         )
 
 

@@ -6,18 +6,20 @@ What is left out is what touches pixels, sockets and threads: here is only a she
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from random import Random
 from types import TracebackType
 
-from p2c2g.peers.breaker import Change
-from p2c2g.peers.health import Snapshot
+from p2c2g.media.recipe import Recipe
+from p2c2g.peers.breaker import Change, Words
+from p2c2g.peers.health_words import Snapshot
 from p2c2g.peers.shared_health import OtherSessions
 from p2c2g.peers.trust import TrustSnapshot
 from p2c2g.session.actions import Result, RunRequest, Send, Steal, Verify
 from p2c2g.session.core import Core
 from p2c2g.session.hedging import Hedging
 from p2c2g.session.maintenance import INTERVAL, Maintenance, Surroundings
+from p2c2g.session.recipes import RESIDUALS, SOURCES, Rung, rung
 from p2c2g.session.registry_follower import RegistryFollower
 from p2c2g.simulator.broker import Broker
 from p2c2g.simulator.engine import Engine
@@ -64,18 +66,23 @@ class Gamer:
         self._count = len(config.chunks)
         self._megapixels = config.megapixels
         self._half = scenario.gamer_rtt / 2
+        self._usual = config.recipe
+        line, begins = scenario.gamer_line, begins
+        self._up = Way([(begins + at, up) for at, up, _ in line])
+        self._down = Way([(begins + at, down) for at, _, down in line])
         #: What came of it.
         self.figures = Figures()
         hedging = Hedging(config.deadline, **({} if scenario.second_runs else _NO_SECOND_RUNS))
         self.core: Core[None, bytes] = Core(
-            name, config, source, (self.figures,), hedging=hedging, stealing=scenario.stealing
-        )
+            name, config, source, (self.figures,), hedging=hedging, stealing=scenario.stealing,
+            reads={"webp": scenario.reads_webp} if scenario.reads_webp else {},
+        )  # fmt: skip
         registry = SimulatedRegistry(engine, broker, config, scenario.gamer_rtt)
         self._maintenance = Maintenance(
             self,
             Surroundings(
                 reconnect=_nothing,
-                breakers=broker,
+                breakers=_Breakers(name, broker),
                 ask=_asked_already,
                 registry=RegistryFollower(registry, config, engine.clock),
                 comparer=SimulatedComparer(),
@@ -109,7 +116,7 @@ class Gamer:
     ) -> None:
         self._rest()
 
-    def perform(self, actions: Iterable[Send[None] | Steal]) -> None:
+    def perform(self, actions: Iterable[Send[None] | Steal[None]]) -> None:
         """Carry out what was decided: it reaches the broker after half a round trip."""
         for action in actions:
             if isinstance(action, Steal):
@@ -123,17 +130,21 @@ class Gamer:
                 self._send(frame.number, request, picture)
 
     def _send(self, number: int, request: RunRequest, picture: bytes) -> None:
+        recipe, usual = self.core.tables.plans.recipe_of(number) or self._usual, self._usual
         message = Message(
             self.name,
             (number, request.chunk),
             request.attempt,
             self._megapixels[request.chunk],
             picture,
-            self._scenario.sent // self._count,
-            self._scenario.returned // self._count,
+            len(picture),
+            round(self._scenario.returned / self._count * _of(RESIDUALS, recipe, usual)),
             self._at_broker,
+            recipe.form.codec,
+            request.budget,
         )
-        self._engine.after(self._half, self._broker.send, message, request.peer)
+        left = self._up.passes(message.there, self._engine.now)
+        self._engine.at(left + self._half, self._broker.send, message, request.peer)
 
     # -- what happens ------------------------------------------------------------------------------
 
@@ -143,13 +154,18 @@ class Gamer:
         if number + 1 < self._scenario.frames:
             tick = self._begins + (number + 1) / self._scenario.fps
             self._engine.at(tick, self.submit, number + 1)
-        payloads = tuple(b"%d.%d" % (number, index) for index in range(self._count))
         with self as core:
-            sends = core.submit(number, None, payloads, now, now, now, connected=True)
+            plan = core.plan(number, (), now)
+            size = self._scenario.sent / self._count * _of(SOURCES, plan.recipe, self._usual)
+            payloads = {
+                index: (b"%d.%d" % (number, index)).ljust(round(size)) for index in plan.sent
+            }
+            sends = core.submit(number, None, payloads, plan, now, now, now, connected=True)
         self.perform(sends)
 
     def _at_broker(self, outcome: Outcome) -> None:
-        self._engine.after(self._half, self.arrive, outcome)
+        back = self._down.passes(outcome.size, self._engine.now)
+        self._engine.at(back + self._half, self.arrive, outcome)
 
     def arrive(self, outcome: Outcome) -> None:
         """Have one result judged."""
@@ -161,11 +177,13 @@ class Gamer:
             peer=outcome.peer,
             ran="",
             payload=outcome.answer,
-            size=self._scenario.returned // self._count,
+            size=outcome.size,
             started=outcome.done - outcome.seconds_per_chunk,
             done=outcome.done,
             decode=0.0,
             process=outcome.seconds_per_chunk,
+            waited=outcome.waited,
+            idle=outcome.idle,
         )
         with self as core:
             for action in core.arrived(result, now):
@@ -201,6 +219,59 @@ class Gamer:
         self._maintenance.round()
         if not self.is_over:
             self._engine.after(INTERVAL, self._maintain)
+
+
+class Way:
+    """One direction of a gamer's line: bytes pass it one after another.
+
+    Args:
+        steps: bits a second that it takes, from which second on, in order; none for no bound.
+    """
+
+    def __init__(self, steps: Sequence[tuple[float, float]]) -> None:
+        self._steps = steps
+        self._free = 0.0
+
+    def passes(self, size: int, now: float) -> float:
+        """Return when the last of so many bytes has passed that come ``now``."""
+        if not self._steps:
+            return now
+        at, bits = max(now, self._free), 8.0 * size
+        for index, (_, rate) in enumerate(self._steps):
+            ends = self._steps[index + 1][0] if index + 1 < len(self._steps) else float("inf")
+            if at >= ends:
+                continue
+            if bits <= rate * (ends - at):
+                at += bits / rate
+                break
+            bits -= rate * (ends - at)
+            at = ends
+        self._free = at
+        return at
+
+
+def _of(table: Sequence[Rung], recipe: Recipe, usual: Recipe) -> float:
+    """Return how many bytes a recipe takes, in parts of the usual one's."""
+    sizes = []
+    for each in (recipe, usual):
+        is_source = table is SOURCES
+        codec, quality = (
+            (each.codec, each.quality) if is_source else (each.form.codec, each.form.quality)
+        )
+        sizes.append(rung(table, codec, quality).size)
+    return sizes[0] / sizes[1]
+
+
+class _Breakers:
+    """What this session tells the others of breakers, and hears."""
+
+    def __init__(self, name: str, broker: Broker) -> None:
+        self._name = name
+        self._broker = broker
+
+    def sync(self, changes: list[Change]) -> Words:
+        """Tell changes, and hear the others."""
+        return self._broker.sync(self._name, changes)
 
 
 class _Words:

@@ -17,6 +17,7 @@ from typing import Protocol
 from p2c2g.media.frame import ChunkKey
 from p2c2g.messaging.readahead import SPARE, Window
 from p2c2g.peers.messages import PeerState
+from p2c2g.peers.sharing import Sharing
 from p2c2g.simulator.distributions import Machine
 from p2c2g.simulator.engine import Engine
 
@@ -39,8 +40,9 @@ GOOD, GROSS, SUBTLE = b"+", b"-", b"~"
 class Outcome:
     """One result as it reaches the broker: whose run it was, its seconds of work, its answer.
 
-    ``done`` is when the peer was done with it.  Pictures are not computed, only what they are:
-    :data:`GOOD` and the picture that was sent, or a lie.
+    ``done`` is when the peer was done with it, ``waited`` how long it had it before it began, and
+    ``idle`` how long the slot had done nothing by then; ``size`` is the result's bytes.  Pictures
+    are not computed, only what they are: :data:`GOOD` and the picture that was sent, or a lie.
     """
 
     key: ChunkKey
@@ -49,13 +51,17 @@ class Outcome:
     seconds_per_chunk: float
     done: float
     answer: bytes
+    waited: float
+    idle: float
+    size: int = 0
 
 
 @dataclass(slots=True, eq=False)
 class Message:
     """One run on its way: whose, what picture, and who is told of the result.
 
-    ``there`` and ``back`` are the bytes of the picture and of its result.
+    ``there`` and ``back`` are the bytes of the picture and of its result, ``codec`` is that in
+    which the result is written, and ``budget`` the seconds for which that is of use.
     """
 
     session: str
@@ -66,6 +72,8 @@ class Message:
     there: int
     back: int
     deliver: Callable[[Outcome], None]
+    codec: str = "jpeg"
+    budget: float = math.inf
 
 
 class Queues(Protocol):
@@ -93,6 +101,7 @@ class Peer:
         jitter: the log-normal's width of one chunk's time.
         lies: whether half of its results are lies.
         subtle: share of those that the check of every result does not find out.
+        cold: seconds that its first chunk takes on top; each later one half of that.
     """
 
     def __init__(
@@ -106,6 +115,7 @@ class Peer:
         jitter: float = 0.0,
         lies: bool = False,
         subtle: float = 0.0,
+        cold: float = 0.0,
     ) -> None:
         self.id = id
         self.machine = machine
@@ -120,7 +130,13 @@ class Peer:
         #: What the last beat said, and when it was.
         self.beat_at = float("-inf")
         self.beat_in_flight = 0
+        self.beat_sessions = 0.0
+        self._sharing = Sharing()
         self.beat_state = PeerState.STARTING
+        #: Returns the seconds a megapixel that a message takes which has waited here so long.
+        self.effort: Callable[[Message, float], float] = lambda _message, _waited: (
+            self.machine.seconds_per_megapixel
+        )
         #: Runs that ended here, and seconds of work.
         self.served = 0
         self.worked = 0.0
@@ -131,9 +147,12 @@ class Peer:
         self._jitter = jitter
         self._lies = lies
         self._subtle = subtle
+        self._cold = cold
         self._window = Window(machine.slots, spare=SPARE)
         self._window.round_trip(machine.rtt)
-        self._backlog: deque[Message] = deque()  # bounded by the window: it reads no more
+        # When each came; bounded by the window: it reads no more.
+        self._backlog: deque[tuple[Message, float]] = deque()
+        self._idle_since = [engine.now] * machine.slots  # of the slots that do nothing
         self._running = 0
         self._reads = 0  # on their way or parked
         self._up_free = 0.0
@@ -145,6 +164,11 @@ class Peer:
     def in_flight(self) -> int:
         """Return the chunks received and not ended."""
         return self._running + len(self._backlog)
+
+    @property
+    def waiting(self) -> int:
+        """Return the chunks received and not begun."""
+        return len(self._backlog)
 
     @property
     def is_stalled(self) -> bool:
@@ -171,6 +195,7 @@ class Peer:
     def _tell(self) -> None:
         self.beat_at = self._engine.now
         self.beat_in_flight = self.in_flight
+        self.beat_sessions = self._sharing.sessions(self._engine.now)
         self.beat_state = self.state
 
     def vanish(self) -> None:
@@ -223,37 +248,48 @@ class Peer:
         self._reads -= 1
         if not self.is_alive:
             return
-        self._backlog.append(message)
+        self._backlog.append((message, self._engine.now))
         if not self.is_stalled:
             self._work()
             self._read()
 
     def _work(self) -> None:
         while self._running < self.machine.slots and self._backlog:
-            message = self._backlog.popleft()
+            message, came = self._backlog.popleft()
             self._running += 1
-            seconds = self.machine.seconds_per_megapixel * message.megapixels
+            now = self._engine.now
+            spans = (now - came, now - self._idle_since.pop())
+            seconds = self.effort(message, now - came) * message.megapixels
+            seconds += self.machine.writing(message.codec, message.megapixels)
             if self._jitter:
                 sigma = self._jitter
                 seconds *= math.exp(self._random.gauss(-sigma * sigma / 2, sigma))
-            self._engine.after(seconds, self._done, message, seconds, self._stood)
+            seconds += self._cold
+            self._cold /= 2
+            self._engine.after(seconds, self._done, message, seconds, spans, self._stood)
 
-    def _done(self, message: Message, seconds: float, stood: float) -> None:
+    def _done(
+        self, message: Message, seconds: float, spans: tuple[float, float], stood: float
+    ) -> None:
         now = self._engine.now
         if not self.is_alive:
             return
         if self._stood > stood:
             owed = self._stood - stood
-            self._engine.after(owed, self._done, message, seconds + owed, self._stood)
+            self._engine.after(owed, self._done, message, seconds + owed, spans, self._stood)
             return
         self._running -= 1
+        self._idle_since.append(now)
         self.served += 1
         self.worked += seconds
+        self._sharing.took(message.session, seconds, now)
         self._window.served(seconds)
         begins = max(now, self._up_free)
         self._up_free = begins + 8 * message.back / self.machine.up
         answer = self._answer(message.picture)
-        outcome = Outcome(message.key, message.attempt, self.id, seconds, now, answer)
+        outcome = Outcome(
+            message.key, message.attempt, self.id, seconds, now, answer, *spans, message.back
+        )
         self._engine.at(self._up_free + self.machine.rtt / 2, message.deliver, outcome)
         self._work()
         self._read()

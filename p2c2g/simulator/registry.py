@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from p2c2g.peers.health import Snapshot
+from p2c2g.peers.health_words import Snapshot
 from p2c2g.peers.messages import Beat, Capabilities, Enrolment
 from p2c2g.peers.registry import Pulse
 from p2c2g.peers.shared_health import MAX_SESSIONS, OtherSessions
 from p2c2g.peers.trust import TrustSnapshot
 from p2c2g.session.config import SessionConfig
+from p2c2g.session.recipes import ENCODING
 from p2c2g.simulator.broker import Broker
 from p2c2g.simulator.engine import Engine
 from p2c2g.simulator.peers import BEAT, BEATS_MISSED, Peer
@@ -62,6 +63,7 @@ class SimulatedRegistry:
                 instance=name,
                 state=peer.beat_state,
                 in_flight=peer.beat_in_flight,
+                sessions=peer.beat_sessions,
                 rtt=peer.machine.rtt + self._gamer_rtt,
             )
             pulses[name] = Pulse(beat, len(peer.own))
@@ -70,6 +72,10 @@ class SimulatedRegistry:
     def banned(self) -> dict[str, str]:
         """Return who is banned: nobody."""
         return {}
+
+    def unread(self, ids: Collection[str]) -> int:
+        """Return how many of these, of whom nothing could be read, have told something: all."""
+        return len(ids)
 
     def sweep(self, ids: Collection[str]) -> list[str]:
         """Remove the dead; what waits in their queues goes to the others."""
@@ -85,9 +91,11 @@ class SimulatedRegistry:
     def _enrolment(self, peer: Peer) -> Enrolment:
         # Each step and the codec promise their part of the whole.
         part = (len(self._names) + 1) / peer.machine.seconds_per_megapixel
+        # Of what a probe measures, writing is the larger part.
+        webp = {"webp": ENCODING["webp"] * peer.machine.webp} if peer.machine.webp else {}
         capabilities = Capabilities.model_construct(
             speeds=dict.fromkeys(self._names, part),
-            codecs={self._config.codec: part},
+            codecs={self._config.codec: part, **webp},
             up=peer.machine.up,
             down=peer.machine.down,
             rtt=peer.machine.rtt,

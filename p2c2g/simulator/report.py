@@ -62,6 +62,7 @@ def build_report(world: World) -> dict[str, Any]:
             "late": chunks["late"],
             "unsent": chunks["unsent"],
         },
+        "flicker": round(sum(gamer.figures.flicker.in_all() for gamer in gamers) / len(gamers), 4),
         "late": round(chunks["late"] / all_chunks, 6),
         "runs": {str(number): runs[number] for number in sorted(runs)},
         "results": {
@@ -91,6 +92,7 @@ def build_report(world: World) -> dict[str, Any]:
             "sessions": round(
                 jain([float(gamer.figures.states[_COMPLETE]) for gamer in gamers]), 4
             ),
+            "chunks": round(jain([float(gamer.figures.chunks["enhanced"]) for gamer in gamers]), 4),
         },
         "pool": {
             "joined": len(world.peers),

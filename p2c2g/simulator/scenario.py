@@ -44,6 +44,8 @@ class Scenario:
         liars: share of the peers that lie in half of their results.
         subtle: share of the lies that the check of every result does not find out, so that
             only a comparison with another peer does.
+        made_up: sessions that are nobody's, and praise the liars and blame all others that are
+            there at the beginning.
         deadline: seconds from a frame's capture to its showing at the latest.
         day: seconds of a day in which machines are switched off and on; 0 for none.
         machines: what the peers' machines are like.
@@ -51,7 +53,13 @@ class Scenario:
         size: of the frames that are captured, as WIDTHxHEIGHT; peers make them twice as large.
         sent: bytes of a frame's chunks on their way to the peers, together.
         returned: bytes of their results.
+        reads_webp: megapixels of residuals a second that a gamer's machine reads as WebP.
         gamer_rtt: seconds from the gamer to the broker and back.
+        gamer_line: what each gamer's line takes, as steps: from so many seconds on, bits a second
+            up and down; empty for no bound.
+        cold: seconds that a peer's first chunk takes on top of its usual time; each later one half
+            of what the one before did.
+        steady: whether sessions keep queues short and give up what there is too little for.
         stall_at: seconds at which the peer that did most until then stalls once, for
             ``stall``; None for never.
 
@@ -75,6 +83,7 @@ class Scenario:
     stall_every: float = 5.0
     liars: float = 0.0
     subtle: float = 0.0
+    made_up: int = 0
     deadline: float = 0.1
     day: float = 0.0
     machines: Machines = field(default_factory=Machines)
@@ -82,8 +91,12 @@ class Scenario:
     size: str = "640x360"
     sent: int = 60 * 1024
     returned: int = 214 * 1024
+    reads_webp: float = 0.0
     gamer_rtt: float = 0.014
     stall_at: float | None = None
+    gamer_line: tuple[tuple[float, float, float], ...] = ()
+    steady: bool = True
+    cold: float = 0.0
 
     def __post_init__(self) -> None:
         _whole("peers", self.peers, 1, MAX_PEERS)
@@ -97,16 +110,22 @@ class Scenario:
         _between("stragglers (a share)", self.stragglers, 0, 1)
         _between("liars (a share)", self.liars, 0, 1)
         _between("subtle (a share)", self.subtle, 0, 1)
+        _whole("made-up sessions", self.made_up, 0, MAX_SESSIONS)
         _between("deadline (seconds)", self.deadline, 0.001, 60)
         _between("stall (seconds)", self.stall, 0, 60)
         _between("stall_every (seconds)", self.stall_every, 0.1, 3600)
         _between("jitter", self.jitter, 0, 2)
+        _between("cold (seconds)", self.cold, 0, 60)
         self.config()
         _whole("bytes sent", self.sent, 0, 2**30)
         _whole("bytes returned", self.returned, 0, 2**30)
+        _between("WebP (megapixels a second)", min(self.machines.webp, self.reads_webp), 0, 1e6)
         _between("gamer's round trip (seconds)", self.gamer_rtt, 0, 10)
         if self.day:
             _between("day (seconds)", self.day, 1, 86_400)
+        for at, up, down in self.gamer_line:
+            _between("a step of the gamer's line (seconds)", at, 0, 86_400)
+            _between("the gamer's line (bits a second)", min(up, down), 1e3, 1e13)
         if self.stall_at is not None:
             _between("stall_at (seconds)", self.stall_at, 0, self.seconds)
         machines = self.machines
@@ -120,6 +139,8 @@ class Scenario:
             _whole("slots", machines.slots, 1, 4096)
         if machines.bandwidth is not None:
             _between("bandwidth (bits a second)", machines.bandwidth, 1e3, 1e13)
+        if machines.up is not None:
+            _between("bandwidth to the broker (bits a second)", machines.up, 1e3, 1e13)
         make(self.policy, Random(0))  # noqa: S311 - only its name is of interest
 
     @property
@@ -141,6 +162,7 @@ class Scenario:
             deadline=self.deadline,
             fps=self.fps,
             policy=self.policy,
+            steady=self.steady,
         )
 
     def as_dict(self) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from collections import Counter
 from random import Random
 
 from p2c2g.peers.messages import PeerState
+from p2c2g.simulator import made_up
 from p2c2g.simulator.broker import Broker
 from p2c2g.simulator.distributions import awake
 from p2c2g.simulator.engine import Engine
@@ -60,6 +61,9 @@ class World:
             )
             for number in range(scenario.sessions)
         ]
+        operation = scenario.config().operations.text
+        for name, health, trust in made_up.words(scenario.made_up, self.peers, operation):
+            notices.sync(name, health, trust)
 
     def play(self) -> None:
         """Let all of it happen."""
@@ -105,6 +109,7 @@ class World:
             jitter=scenario.jitter,
             lies=lies,
             subtle=scenario.subtle,
+            cold=scenario.cold,
         )
         self.peers.append(peer)
         self._living.append(peer)

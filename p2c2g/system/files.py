@@ -41,7 +41,9 @@ def check_replaceable(path: Path) -> None:
         raise _os_error(errno.EACCES, path)
 
 
-def write_whole(path: Path, data: bytes | str, *, durable: bool = True) -> None:
+def write_whole(
+    path: Path, data: bytes | str, *, durable: bool = True, private: bool = False
+) -> None:
     """Write a file, replacing an earlier one: its reader finds the one or the other, whole.
 
     A link is followed, and an earlier file's permissions stay.  What is no file that could be
@@ -51,14 +53,17 @@ def write_whole(path: Path, data: bytes | str, *, durable: bool = True) -> None:
         path: the file.
         data: what it is to hold; text is written as UTF-8.
         durable: whether it has to outlive a power cut, which costs milliseconds.
+        private: whether its owner alone may read it, whatever the earlier file's permissions are.
 
     Raises:
         OSError: it cannot be written; then it is as it was.
     """
-    write_together({path: data}, durable=durable)
+    write_together({path: data}, durable=durable, private=private)
 
 
-def write_together(files: Mapping[Path, bytes | str], *, durable: bool = True) -> None:
+def write_together(
+    files: Mapping[Path, bytes | str], *, durable: bool = True, private: bool = False
+) -> None:
     """Write files that belong together, as :func:`write_whole`: none before all fit on the disk.
 
     They take their places in the order that is given.
@@ -77,9 +82,10 @@ def write_together(files: Mapping[Path, bytes | str], *, durable: bool = True) -
                 continue
             target = _target(path)
             part = parts[target] = _part_of(target)
-            with part.open("xb") as stream:
+            with open(part, "xb", opener=_private if private else None) as stream:
                 stream.write(raw)
-                _settle(stream.fileno(), target, durable=durable)
+                stream.flush()  # Else the disk is asked to keep what has not been given to it.
+                _settle(stream.fileno(), part if private else target, durable=durable)
         for target, part in parts.items():
             part.replace(target)
     finally:
@@ -146,6 +152,11 @@ def _settle(descriptor: int, target: Path, *, durable: bool) -> None:
     if durable:
         # Without this, a power cut may leave the new name with nothing in it.
         os.fsync(descriptor)
+
+
+def _private(path: str, flags: int) -> int:
+    """Open a new file that its owner alone may read, at no moment anybody else."""
+    return os.open(path, flags, 0o600)
 
 
 def _part_of(target: Path) -> Path:

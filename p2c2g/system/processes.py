@@ -20,6 +20,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
@@ -65,12 +66,13 @@ def start(
     *,
     env: Mapping[str, str] | None = None,
     cwd: str | Path | None = None,
+    stdin: int | IO[bytes] = subprocess.DEVNULL,
     stdout: int | IO[bytes] | None = None,
     stderr: int | IO[bytes] | None = None,
     pass_fds: Sequence[int] = (),
     death_signal: signal.Signals = signal.SIGKILL,
 ) -> subprocess.Popen[bytes]:
-    """Start a program that ends with this process; its standard input is empty.
+    """Start a program that ends with this process; its standard input is empty if none is given.
 
     The child leads a process group of its own: Ctrl-C in the terminal reaches only us, and
     ``stop`` reaches the child's children too.  ``death_signal`` is what the kernel sends it when
@@ -93,7 +95,7 @@ def start(
             command,
             env=env,
             cwd=cwd,
-            stdin=subprocess.DEVNULL,
+            stdin=stdin,
             stdout=stdout,
             stderr=stderr,
             pass_fds=tuple(pass_fds),
@@ -115,10 +117,18 @@ def stop(process: subprocess.Popen[bytes], timeout: float = 5.0) -> int:
         except subprocess.TimeoutExpired:
             _signal_group(process, signal.SIGKILL)
             process.wait()
-    for pipe in (process.stdout, process.stderr):
+    for pipe in (process.stdin, process.stdout, process.stderr):
         if pipe is not None:
-            pipe.close()
+            # What a program did not read before its end is lost.
+            with suppress(BrokenPipeError):
+                pipe.close()
     return process.returncode
+
+
+def last_line(log: Path) -> str:
+    """Return the last line that a program wrote to its log; nothing where there is none."""
+    lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
+    return lines[-1].strip() if lines else ""
 
 
 def _signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import logging
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable
+from types import TracebackType
+from typing import Self
 
 logger = logging.getLogger(__name__)
 
@@ -58,3 +61,43 @@ class SupervisedThread:
             logger.exception("The thread %s died", self.name)
             if not isinstance(error, Exception):
                 raise
+
+
+class ThreadInBlock(ABC):
+    """Works in a supervised thread of its own inside a ``with`` block.
+
+    Args:
+        name: of the thread.
+        patience: seconds that the end of the block waits for it.
+    """
+
+    def __init__(self, name: str, patience: float) -> None:
+        self._patience = patience
+        #: Set where the block ends: then :meth:`run` is to return.
+        self.ending = threading.Event()
+        self._thread = SupervisedThread(name, self.run)
+
+    @abstractmethod
+    def run(self) -> None:
+        """Work until the block ends."""
+
+    def check(self) -> None:
+        """Do nothing while it has not died.
+
+        Raises:
+            RuntimeError: it has died; the cause is its crash.
+        """
+        self._thread.check()
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.ending.set()
+        self._thread.join(self._patience)

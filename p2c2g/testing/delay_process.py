@@ -1,8 +1,8 @@
 """The delay proxy's own process, which
 :class:`p2c2g.testing.delay_proxy.DelayProxy` starts and commands.
 
-Every direction of every connection has a queue of what it read, stamped with the time when it
-is due at the other end.  A shorter delay, set while it runs, never lets bytes overtake others.
+All connections share one :class:`~p2c2g.testing.delay_line.Line` in each direction.  What has left
+its bottleneck waits at the end that read it until it is due at the other.
 """
 
 from __future__ import annotations
@@ -13,62 +13,101 @@ import selectors
 import socket
 import sys
 from collections import deque
-from typing import Final, cast
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any, Final, cast
+
+from p2c2g.testing.delay_line import DEEP, PACKET, Line, Meter, Shape
 
 HOST: Final = "127.0.0.1"
 
-#: Bytes in flight that one direction of one connection holds: enough for 400 MB/s at a
-#: round trip of 40 ms.  Policy: nothing is dropped; beyond it the sender has to wait.
-BUFFER = 8 << 20
+#: Bytes in flight that one direction of one connection holds.  Policy: nothing is dropped; beyond
+#: it the sender has to wait.
+BUFFER = DEEP
 #: Connections at a time.  Policy: one more is closed at once.  (``select`` takes 1,024 files.)
 MAX_CONNECTIONS = 400
-#: With a bandwidth, bytes are sent in pieces of this many seconds of it, at least one packet.
-_PIECE_SECONDS, _PACKET = 0.001, 1448
+#: Bytes that are read at once.
+_READ = 1 << 18
+#: Bytes that the kernel holds for a shaped line beside the queue, and of one of its segments:
+#: without, loopback's buffers would take megabytes of what is to wait at the sender.
+_KERNEL, _SEGMENT = 16 << 10, 1448
 #: Seconds that a sleeping process takes to wake and write (measured): timers are set this much
-#: early, and what is due within it is sent at once.
-_WAKE = 0.00025
+#: early, and what is due within it is sent at once.  A way is shorter by that at most.
+EARLY: Final = 0.00025
 
 
-class _Line:
-    """One direction of the network, shared by all its connections (pure)."""
+class _Way:
+    """One direction: its line, who waits for room in it, and what went over it."""
 
-    def __init__(self) -> None:
-        self.delay = 0.0
-        self.bytes_per_second: float | None = None
-        self._free_at = 0.0
+    def __init__(self, shape: Shape) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.line: Line[_End] = Line(shape, self.loop.time())
+        self.sent, self.arrived = Meter(), Meter()
+        #: Ends that read no more until there is room.  As many as there are connections.
+        self.stopped: dict[_End, None] = {}
+        self._timer: asyncio.TimerHandle | None = None
 
-    def pieces(self, data: bytes) -> list[bytes]:
-        """Return ``data`` cut as finely as a line of this bandwidth would carry it."""
-        if self.bytes_per_second is None:
-            return [data]
-        size = max(_PACKET, int(self.bytes_per_second * _PIECE_SECONDS))
-        return [data[start : start + size] for start in range(0, len(data), size)]
+    def reshape(self, shape: Shape) -> None:
+        self.line.reshape(shape, self.loop.time())
+        self.move()
 
-    def arrival(self, size: int, now: float) -> float:
-        """Return when ``size`` bytes that are sent at ``now`` have arrived."""
-        if self.bytes_per_second is None:
-            return now + self.delay
-        self._free_at = max(self._free_at, now) + size / self.bytes_per_second
-        return self._free_at + self.delay
+    def put(self, owner: _End, data: bytes) -> None:
+        self.sent.count(len(data), self.loop.time())
+        self.line.put(owner, data, self.loop.time())
+        self.move()
+
+    def has_room(self) -> bool:
+        return self.line.room(self.loop.time()) >= PACKET
+
+    def move(self) -> None:
+        """Give what has left the bottleneck to its owners, and come back when more has."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        owners: dict[_End, None] = {}
+        for owner, piece, due in self.line.take(self.loop.time() + EARLY):
+            owner.waiting.append((due, piece))
+            owners[owner] = None
+        for owner in owners:
+            owner.deliver()
+        self.let_in()
+        if (at := self.line.next_at) is not None:
+            self._timer = self.loop.call_at(at - EARLY, self.move)
+
+    def let_in(self) -> None:
+        """Have those read again who waited for room, in turn."""
+        for end in list(self.stopped):
+            if not self.has_room():
+                break
+            end.throttle()
 
 
 class _Proxy:
-    """The listening side: its two lines and its connections."""
+    """The listening side: its two ways and its connections."""
 
-    def __init__(self, target: tuple[str, int], rtt_ms: float, bandwidth: float | None) -> None:
+    def __init__(self, target: tuple[str, int], up: Shape, down: Shape) -> None:
         self.target = target
-        self.there, self.back = _Line(), _Line()
+        self.there, self.back = _Way(up), _Way(down)
         self.paused = False
         self.ends: set[_End] = set()
-        self.rtt(rtt_ms)
-        self.bandwidth(bandwidth)
+
+    def shape(self, up: dict[str, Any], down: dict[str, Any]) -> None:
+        self.there.reshape(Shape.parse(up))
+        self.back.reshape(Shape.parse(down))
 
     def rtt(self, milliseconds: float) -> None:
-        self.there.delay = self.back.delay = milliseconds / 2000
+        for way in (self.there, self.back):
+            way.reshape(replace(way.line.shape, delay_ms=milliseconds / 2))
 
     def bandwidth(self, bits: float | None) -> None:
-        rate = None if bits is None else bits / 8
-        self.there.bytes_per_second = self.back.bytes_per_second = rate
+        for way in (self.there, self.back):
+            way.reshape(replace(way.line.shape, bps=bits, trace=()))
+
+    def traffic(self) -> dict[str, Any]:
+        return {
+            name: {"sent": way.sent.samples, "arrived": way.arrived.samples}
+            for name, way in (("up", self.there), ("down", self.back))
+        }
 
     def pause(self) -> None:
         self.paused = True
@@ -83,22 +122,22 @@ class _Proxy:
             end.abort()
 
     def connections(self) -> int:
-        return sum(end.line is self.there for end in self.ends)
+        return sum(end.way is self.there for end in self.ends)
 
 
-class _End(asyncio.Protocol):
+class _End(asyncio.BufferedProtocol):
     """One end of a connection: reads from its socket, and owns what waits for the other end."""
 
-    def __init__(self, proxy: _Proxy, line: _Line, other: _End | None = None) -> None:
+    def __init__(self, proxy: _Proxy, way: _Way, other: _End | None = None) -> None:
         self.proxy = proxy
-        self.line = line
+        self.way = way
         self.other = other
         self.loop = asyncio.get_running_loop()
         self.transport: asyncio.Transport | None = None
         #: (when it is due, the bytes; none for the end of the stream), and their number.
         self.waiting: deque[tuple[float, bytes]] = deque()
         self.held = 0
-        self.last_due = 0.0
+        self.buffer = bytearray(_READ)
         self.timer: asyncio.TimerHandle | None = None
         self.reading = True
         self.blocked = False  # the other end's socket takes no more
@@ -125,27 +164,31 @@ class _End(asyncio.Protocol):
 
     async def _dial(self) -> None:
         try:
+            sock = socket.socket()
+            sock.setblocking(False)
+            _narrow(sock, self.proxy.back)
+            await self.loop.sock_connect(sock, self.proxy.target)
             await self.loop.create_connection(
-                lambda: _End(self.proxy, self.proxy.back, self), *self.proxy.target
+                lambda: _End(self.proxy, self.proxy.back, self), sock=sock
             )
         except OSError:
             self.abort()
 
-    def data_received(self, data: bytes) -> None:
-        self._hold(data)
+    def get_buffer(self, sizehint: int) -> memoryview:
+        room = self.way.line.room(self.loop.time())
+        return memoryview(self.buffer)[: min(_READ, max(PACKET, room))]
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self._hold(bytes(memoryview(self.buffer)[:nbytes]))
 
     def eof_received(self) -> bool:
         self._hold(b"")
         return True  # the other direction goes on
 
     def _hold(self, data: bytes) -> None:
-        now = self.loop.time()
-        for piece in self.line.pieces(data) or [data]:
-            # A shorter delay must not let bytes overtake those that left before.
-            self.last_due = max(self.last_due, self.line.arrival(len(piece), now))
-            self.waiting.append((self.last_due, piece))
         self.held += len(data)
-        self.deliver()
+        self.way.put(self, data)
+        self.throttle()
 
     def deliver(self) -> None:
         """Hand over what is due, and come back when the next piece is."""
@@ -154,17 +197,18 @@ class _End(asyncio.Protocol):
             self.timer = None
         target = self.other.transport if self.other is not None else None
         if target is not None and not self.blocked and not self.proxy.paused:
-            now = self.loop.time() + _WAKE
+            now = self.loop.time() + EARLY
             while self.waiting and self.waiting[0][0] <= now and not self.blocked:
                 piece = self.waiting.popleft()[1]
                 self.held -= len(piece)
+                self.way.arrived.count(len(piece), now)
                 if piece:
                     target.write(piece)  # may set blocked, through pause_writing
                 else:
                     self._end(target)
             if self.waiting and not self.blocked:
-                self.timer = self.loop.call_at(self.waiting[0][0] - _WAKE, self.deliver)
-        self._throttle()
+                self.timer = self.loop.call_at(self.waiting[0][0] - EARLY, self.deliver)
+        self.throttle()
 
     def _end(self, target: asyncio.Transport) -> None:
         self.ended = True
@@ -174,15 +218,17 @@ class _End(asyncio.Protocol):
         elif target.can_write_eof() and not target.is_closing():
             target.write_eof()
 
-    def _throttle(self) -> None:
-        """Read no more while the buffer is full."""
-        wanted = self.held < (BUFFER if self.reading else BUFFER // 2)
+    def throttle(self) -> None:
+        """Read no more while the buffer or the line's queue is full."""
+        wanted = self.held < (BUFFER if self.reading else BUFFER // 2) and self.way.has_room()
         if wanted is self.reading or self.transport is None or self.transport.is_closing():
             return
         self.reading = wanted
         if wanted:
+            self.way.stopped.pop(self, None)
             self.transport.resume_reading()
         else:
+            self.way.stopped[self] = None
             self.transport.pause_reading()
 
     def pause_writing(self) -> None:
@@ -196,6 +242,7 @@ class _End(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.proxy.ends.discard(self)
+        self.way.stopped.pop(self, None)
         if self.timer is not None:
             self.timer.cancel()
         if self.dialling is not None:
@@ -215,14 +262,24 @@ class _End(asyncio.Protocol):
             self.transport.abort()
 
 
+def _narrow(sock: socket.socket, way: _Way) -> None:
+    """Keep what a shaped line's sender may give out of the kernel's own buffers."""
+    if way.line.shape.has_rate:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _KERNEL)
+        with suppress(OSError):  # not everywhere
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, _SEGMENT)
+
+
 async def _serve() -> None:
     """Carry out the commands on standard input, one JSON line each; the first names the target."""
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-    host, port, rtt_ms, bandwidth = json.loads(await reader.readline())
-    proxy = _Proxy((host, port), rtt_ms, bandwidth)
-    server = await loop.create_server(lambda: _End(proxy, proxy.there), HOST, 0)
+    host, port, up, down = json.loads(await reader.readline())
+    proxy = _Proxy((host, port), Shape.parse(up), Shape.parse(down))
+    sock = socket.create_server((HOST, 0), backlog=100)
+    _narrow(sock, proxy.there)  # those that it accepts are so, too
+    server = await loop.create_server(lambda: _End(proxy, proxy.there), sock=sock)
     _answer(server.sockets[0].getsockname()[1])
     while line := await reader.readline():
         verb, *arguments = json.loads(line)

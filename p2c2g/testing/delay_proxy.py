@@ -4,8 +4,10 @@
 same machine behaves as one 20 ms away.  It runs in a process of its own: in the caller's process
 it would wait for the caller's interpreter lock, 5 ms at a time.
 
-It models the round trip, bandwidth, a silence and a cut.  It does not model loss, TCP's slow
-start or the round trip of a connection's first handshake.
+It models what a line is to those who use TCP over it (:class:`~p2c2g.testing.delay_line.Shape`):
+delay, rate, a queue that is deep or is not, jitter, the silences that losses are, rates that
+change, and a cut.  It does not model TCP's slow start, how several connections share a line
+fairly, or the round trip of a connection's first handshake.
 """
 
 from __future__ import annotations
@@ -15,11 +17,13 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self, cast
 
 from p2c2g.errors import UnavailableError, UsageError
+from p2c2g.testing.delay_line import Direction, Shape, Traffic
 
 
 class DelayProxy:
@@ -29,6 +33,10 @@ class DelayProxy:
     order.  ``bandwidth_bps`` (bits per second, None for no limit) is shared by all connections
     in one direction, as a peer's line is.  Both may be set while it runs; bytes in flight keep
     the delay that they left with.
+
+    ``up`` (away from who dials) and ``down`` are the whole of what a direction is like, and take
+    the place of both; :meth:`shape` changes them while it runs.  A line that has a rate when its
+    proxy opens keeps loopback's own buffers small, so that what does not fit waits at its sender.
 
     Every method returns when the proxy has done it.
 
@@ -43,10 +51,15 @@ class DelayProxy:
         target_port: int,
         rtt_ms: float = 0.0,
         bandwidth_bps: float | None = None,
+        *,
+        up: Shape | None = None,
+        down: Shape | None = None,
     ) -> None:
         self._target = (target_host, target_port)
         self._rtt_ms = _checked_rtt(rtt_ms)
         self._bandwidth_bps = _checked_bandwidth(bandwidth_bps)
+        usual = Shape(bps=self._bandwidth_bps, delay_ms=self._rtt_ms / 2)
+        self._up, self._down = up or usual, down or usual
         self._process: subprocess.Popen[str] | None = None
         self._port = 0
 
@@ -89,6 +102,15 @@ class DelayProxy:
         self._bandwidth_bps = _checked_bandwidth(value)
         self._ask("bandwidth", self._bandwidth_bps)
 
+    def shape(self, up: Shape, down: Shape) -> None:
+        """Be like that from now on; what waits leaves at the new rate."""
+        self._up, self._down = up, down
+        self._ask("shape", asdict(up), asdict(down))
+
+    def traffic(self) -> dict[Direction, Traffic]:
+        """Return what went over it in the last ten minutes, by seconds of ``time.monotonic``."""
+        return {way: Traffic(**each) for way, each in self._ask("traffic").items()}
+
     @property
     def connections(self) -> int:
         """Return how many connections are open through it now."""
@@ -122,7 +144,7 @@ class DelayProxy:
             start_new_session=True,  # Ctrl-C is for the parent, which then closes it
         )
         try:
-            self._port = int(self._ask(*self._target, self._rtt_ms, self._bandwidth_bps))
+            self._port = int(self._ask(*self._target, asdict(self._up), asdict(self._down)))
         except BaseException:
             self.close()
             raise

@@ -55,5 +55,8 @@ class TokenBucket:
         return True
 
     def spend(self, tokens: float) -> None:
-        """Take so many tokens, 0 or more, whether they are there or not."""
+        """Take so many tokens, whether they are there or not; below 0 some are given back.
+
+        What is more than it holds then is gone at the next look.
+        """
         self._tokens -= tokens

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from p2c2g.media.frame import Chunk, ChunkKey
+from p2c2g.media.recipe import Recipe
 from p2c2g.peers.breaker import TRIAL_TIMEOUT
 from p2c2g.verify.agreement import same_residual
 from p2c2g.verify.results import ResultReader
@@ -19,8 +20,8 @@ TIMEOUT = 2.0
 class BreakerTrial:
     """A run that is to show whether a peer is to be trusted again.
 
-    ``deadline`` is its frame's, in seconds of the session's clock, and ``source`` the frame
-    itself; nobody here opens it.
+    ``deadline`` is its frame's, in seconds of the session's clock, ``source`` the frame itself,
+    which nobody here opens, and ``recipe`` that by which the frame was sent.
     """
 
     key: ChunkKey
@@ -28,6 +29,7 @@ class BreakerTrial:
     peer: str
     deadline: float
     source: Any
+    recipe: Recipe
 
     def is_over(self, now: float) -> bool:
         """Tell whether nobody waits for it any more."""
@@ -40,7 +42,7 @@ class Examination:
 
     ``picture`` is what was sent, ``known`` the answer to it of the peer ``by``, empty where it
     is a canary, and ``ran`` the pipeline by which that was made; ``source`` is the frame that a
-    copy was cut from, None for a canary; nobody here opens it.
+    copy was cut from, None for a canary; nobody here opens it.  ``recipe`` is that of both answers.
     """
 
     key: ChunkKey
@@ -51,6 +53,7 @@ class Examination:
     by: str
     until: float
     source: Any
+    recipe: Recipe
     ran: str = ""
 
     @property
@@ -99,9 +102,10 @@ class ResidualComparer:
         if answer == examination.known:
             return True
         chunk, source = self._chunks[examination.key[1]], examination.source
+        recipe = examination.recipe
         residual = (
-            self._reader.decode(chunk, answer)
+            self._reader.decode(chunk, answer, recipe)
             if source is None
-            else self._reader.read(chunk, answer, source)
+            else self._reader.read(chunk, answer, source, recipe)
         )
-        return same_residual(self._reader.decode(chunk, examination.known), residual)
+        return same_residual(self._reader.decode(chunk, examination.known, recipe), residual)

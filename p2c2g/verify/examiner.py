@@ -8,6 +8,10 @@ Work that shows whether a peer is to be believed, beside the check that every re
   trusted peer is compared more and more seldom (:mod:`p2c2g.peers.trust`);
 * a *canary* is a chunk of some time ago, on whose answer two peers have agreed.
 
+Who belongs together, as the operator says, gives no second opinion on each other: a copy goes to
+a peer of another account and another network, and of those that agreed on a canary one at least
+is unrelated to the peer that gets it.  Where nobody unrelated is there, nobody is compared.
+
 Nobody who gets one can tell it from work.  Each is one of the three runs of its chunk, and nobody
 waits for its answer.  Pure: who compares two answers takes them by :meth:`Examiner.take_answers`
 and tells what came of it.
@@ -21,6 +25,7 @@ from random import Random
 from typing import Any, Protocol
 
 from p2c2g.media.frame import ChunkKey
+from p2c2g.media.recipe import Recipe
 from p2c2g.peers.breaker import Breakers, Outcome
 from p2c2g.peers.trust import Trust
 from p2c2g.timing.bucket import TokenBucket
@@ -42,18 +47,20 @@ Grant = Callable[[ChunkKey, str], int | None]
 class Referees(Protocol):
     """Knows who can take an examination."""
 
-    def referee(self, used: Collection[str], now: float) -> str:
-        """Return a peer for a second opinion that is not ``used``; empty for none."""
+    def referee(self, peer: str, used: Collection[str], now: float) -> str:
+        """Return who gives a second opinion: unrelated to ``peer``, and not ``used``; or nobody."""
 
-    def newcomer(self, busy: Collection[str], now: float) -> str:
-        """Return a peer that wants to be examined and is not ``busy``; empty for none."""
+    def newcomer(self, peer: str, busy: Collection[str], now: float) -> str:
+        """Return who wants to be examined: unrelated to ``peer``, and not ``busy``; or nobody."""
+
+    def are_unrelated(self, one: str, other: str) -> bool:
+        """Tell whether two peers are different ones that do not belong together."""
 
 
 class Examiner:
     """The examinations of one session.  Not thread-safe.
 
     Args:
-        settings: whatever an answer depends on beside the chunk, such as codec and operations.
         breakers: the peers' breakers.
         trust: says who wants one, and learns from it.
         referees: says who can take one.
@@ -62,13 +69,11 @@ class Examiner:
 
     def __init__(
         self,
-        settings: str,
         breakers: Breakers,
         trust: Trust,
         referees: Referees,
         random: Random,
     ) -> None:
-        self._settings = settings
         self._breakers = breakers
         self._trust = trust
         self._referees = referees
@@ -87,8 +92,12 @@ class Examiner:
         """Note chunks that were sent for the first time: they pay for examinations."""
         self._budget.earn(chunks)
 
+    def trickled(self, chunks: int) -> None:
+        """Note chunks that were sent for examinations alone: each pays for one."""
+        self._budget.earn(chunks / SHARE)
+
     def trial(
-        self, key: ChunkKey, source: Any, deadline: float, grant: Grant, now: float
+        self, key: ChunkKey, source: Any, recipe: Recipe, deadline: float, grant: Grant, now: float
     ) -> BreakerTrial | None:
         """Return a trial that is to go out with a chunk of the frame ``source``, or None."""
         peer = self._breakers.trial(now)
@@ -100,7 +109,7 @@ class Examiner:
             return None
         for name in [n for n, trial in self._trials.items() if trial.is_over(now)]:
             del self._trials[name]
-        self._trials[peer] = trial = BreakerTrial(key, number, peer, deadline, source)
+        self._trials[peer] = trial = BreakerTrial(key, number, peer, deadline, source, recipe)
         return trial
 
     def withdraw(self, number: int) -> None:
@@ -119,8 +128,8 @@ class Examiner:
     # -- copies and canaries -------------------------------------------------------------------
 
     def accepted(
-        self, key: ChunkKey, peer: str, payload: bytes, answer: bytes, source: Any, ran: str,
-        grant: Grant, now: float,
+        self, key: ChunkKey, peer: str, payload: bytes, answer: bytes, source: Any,
+        recipe: Recipe, ran: str, grant: Grant, now: float,
     ) -> Examination | None:  # fmt: skip
         """Choose whether an accepted result leads to an examination.
 
@@ -130,6 +139,7 @@ class Examiner:
             payload: the chunk as it was sent.
             answer: the result, encoded.
             source: the frame that the chunk was cut from.
+            recipe: by which the frame was sent.
             ran: the pipeline by which the result was made, where the choice was the peer's.
             grant: grants the run.
             now: seconds of the session's clock.
@@ -145,11 +155,11 @@ class Examiner:
         canary = None
         examined = ""
         if self._trust.wants_check(peer):
-            canary = self._canary(key[1]) if peer not in self._under_way else None
+            canary = self._canary(recipe, key[1], peer) if peer not in self._under_way else None
             busy = {peer, *self._under_way}
-            examined = peer if canary else self._referees.referee(busy, now)
+            examined = peer if canary else self._referees.referee(peer, busy, now)
         elif self._trust.is_trusted(peer):
-            examined = self._referees.newcomer({peer, *self._under_way}, now)
+            examined = self._referees.newcomer(peer, {peer, *self._under_way}, now)
         if not examined or not self._budget.take():
             return None
         number = grant(key, examined)
@@ -160,11 +170,14 @@ class Examiner:
         until = now + TIMEOUT
         self._under_way[examined] = examination = (
             Examination(
-                key, number, examined, canary.payload, canary.answer, "", until, None, canary.ran
+                key, number, examined, canary.payload, canary.answer, "", until, None, recipe,
+                canary.ran,
             )
             if canary
-            else Examination(key, number, examined, payload, answer, peer, until, source, ran)
-        )
+            else Examination(
+                key, number, examined, payload, answer, peer, until, source, recipe, ran
+            )
+        )  # fmt: skip
         return examination
 
     def take(self, peer: str, key: ChunkKey, attempt: int | None) -> Examination | None:
@@ -213,30 +226,48 @@ class Examiner:
                 self._trust.valid(each)
             if by:
                 self._canaries.learn(
-                    self._settings,
+                    examination.recipe,
                     examination.key[1],
                     examination.picture,
                     examination.known,
                     examination.ran,
+                    (peer, by),
                 )
             return
         if by and self._trust.is_trusted(peer) == self._trust.is_trusted(by):
-            # One of them is wrong, and nobody knows which: both begin again.
-            for each in (peer, by):
+            for each in self._less_shown(peer, by):
                 self._trust.invalid(each)
             return
         self._condemn(by if by and self._trust.is_trusted(peer) else peer, now)
 
     # -- inside -------------------------------------------------------------------------------
 
-    def _canary(self, index: int) -> Canary | None:
-        """Draw a canary, for a chunk that has its result: another one may want its runs.
+    def _less_shown(self, one: str, other: str) -> tuple[str, ...]:
+        """Return who begins again of two that differ, both trusted or neither: one is wrong.
+
+        Of two that are not trusted yet it is the one of whom fewer agreed here before: those who
+        lie alike are related, and nobody else agrees with them.  Else as many liars as honest
+        peers would keep all of them at nothing for ever.
+        """
+        if not self._trust.is_trusted(one):
+            by_shown = sorted((one, other), key=self._trust.shown_here)
+            if self._trust.shown_here(by_shown[0]) < self._trust.shown_here(by_shown[1]):
+                return (by_shown[0],)
+        # Nobody knows which.
+        return (one, other)
+
+    def _canary(self, recipe: Recipe, index: int, peer: str) -> Canary | None:
+        """Draw a canary for a peer, for a chunk that has its result: another may want its runs.
 
         Every second time at most, since only copies make new ones.
         """
         if self._random.random() < 0.5:
             return None
-        return self._canaries.pick(self._settings, self._random, chunk=index)
+        are_unrelated = self._referees.are_unrelated
+        return self._canaries.pick(
+            recipe, self._random, index,
+            lambda canary: any(are_unrelated(peer, each) for each in canary.authors),
+        )  # fmt: skip
 
     def _condemn(self, peer: str, now: float) -> None:
         self._trust.invalid(peer)

@@ -87,7 +87,9 @@ def browser() -> Iterator[Browser]:
     program = find("chromium")
     with (
         sync_playwright() as playwright,
-        closing(playwright.chromium.launch(executable_path=program, args=FLAGS)) as launched,
+        closing(
+            playwright.chromium.launch(executable_path=program, args=FLAGS, timeout=PATIENCE)
+        ) as launched,
     ):
         yield launched
 
@@ -96,6 +98,7 @@ def browser() -> Iterator[Browser]:
 def page(browser: Browser) -> Iterator[Page]:
     """A fresh profile; a test fails where its page throws or breaks its own policy."""
     context = browser.new_context(viewport={"width": 1280, "height": 720})
+    context.set_default_timeout(PATIENCE)
     opened = context.new_page()
     problems: list[str] = []
     opened.on("pageerror", lambda error: problems.append(str(error)))
@@ -107,4 +110,4 @@ def page(browser: Browser) -> Iterator[Page]:
     )
     yield opened
     context.close()
-    assert problems == []
+    assert not problems, "; ".join(problems)

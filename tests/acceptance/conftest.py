@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,9 @@ BIN = Path(sys.executable).parent
 #: Where the commands begin.
 ENTRIES = {"p2c2g": "p2c2g.commands.main", "p2c2g-capture": "p2c2g_capture.cli"}
 #: Seconds after which a command counts as hung.
-PATIENCE = 90
+PATIENCE = 180
+#: Of a frame, where some have to be complete on a machine that has little time for them.
+AMPLE_DEADLINE = {"P2C2G_SESSION_DEADLINE_MS": "2000"}
 
 
 def environment(**more: str) -> dict[str, str]:
@@ -56,10 +59,17 @@ def finish_quickly(
 
 def run_demo(report: Path, *args: str) -> dict[str, Any]:
     """Run ``p2c2g demo`` without a viewer; return its report."""
-    done = finish("p2c2g", "demo", "--headless", f"--report={report}", *args)
+    done = finish("p2c2g", "demo", "--headless", f"--report={report}", *args, **AMPLE_DEADLINE)
     assert done.code == 0, done
     figures: dict[str, Any] = json.loads(report.read_text())
     return figures
+
+
+def words_of(process: psutil.Process) -> list[str]:
+    """Return a process's command line; none where it has ended meanwhile."""
+    with suppress(psutil.NoSuchProcess):
+        return process.cmdline()
+    return []
 
 
 class Command:
@@ -99,7 +109,8 @@ class Command:
         """End it whatever it does."""
         if self.process.poll() is None:
             for child in self.family():
-                child.kill()
+                with suppress(psutil.NoSuchProcess):  # It has ended with the one before.
+                    child.kill()
             self.process.kill()
         self.process.communicate()
 

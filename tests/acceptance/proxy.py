@@ -44,8 +44,9 @@ class Proxy:
 
         self._loop.call_soon_threadsafe(silence)
 
-    def come_back(self) -> None:
-        """Serve what asks from now on; what was open before stays silent."""
+    def come_back(self, port: int | None = None) -> None:
+        """Serve what asks from now on, by another's port if given; what was open stays silent."""
+        self._target = port or self._target
         self._loop.call_soon_threadsafe(self._open.set)
 
     @contextmanager

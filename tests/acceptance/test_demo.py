@@ -13,7 +13,7 @@ import pytest
 
 from p2c2g_capture.sources.pattern import read_numbers
 
-from .conftest import Command, finish, run_demo
+from .conftest import PATIENCE, Command, finish, run_demo, words_of
 
 STAGES = ["capture", "encode", "queue", "decode", "process", "result", "reassemble"]
 
@@ -97,7 +97,7 @@ def test_without_a_screen_the_shipped_clip_plays(tmp_path: Path) -> None:
 
 
 def family_is_gone(family: list[psutil.Process]) -> bool:
-    _gone, alive = psutil.wait_procs(family, timeout=10)
+    _gone, alive = psutil.wait_procs(family, timeout=PATIENCE)
     return not alive
 
 
@@ -118,11 +118,9 @@ def test_a_crash_of_a_part_ends_the_rest_and_is_told(start: Any) -> None:
     demo: Command = start("p2c2g", "demo", "--source=pattern", "--port=0")
     demo.line_with("FPS")
     family = demo.family()
-    (worker,) = [
-        part for part in family if "peer1@demo" in part.cmdline() and "worker" in part.cmdline()
-    ]
+    (worker,) = [part for part in family if {"peer1@demo", "worker"} <= set(words_of(part))]
     worker.kill()
-    output, _ = demo.process.communicate(timeout=60)
+    output, _ = demo.process.communicate(timeout=PATIENCE)
     assert demo.process.returncode == 1
     assert "peer1 ended by itself" in output
     assert "Traceback" not in output
@@ -141,3 +139,7 @@ def test_help_and_version() -> None:
     for command in ("p2c2g", "p2c2g-capture"):
         assert finish(command, "--version").output.startswith("p2c2g 0.")
         assert "Usage" in finish(command, "--help").output
+    for words in (("p2c2g", "demo"), ("p2c2g-capture", "run"), ("p2c2g", "peers", "list")):
+        told = finish(*words, "--help").output
+        assert "--" in told
+        assert "bool" not in told, "a flag takes no value"

@@ -14,7 +14,7 @@ from p2c2g_workers import nets
 from p2c2g_workers.processors import network
 from tests.nets import nudged
 
-from .conftest import finish, finish_quickly
+from .conftest import Command, finish_quickly
 
 needs_net = pytest.mark.skipif(network.MISSING, reason="needs onnx: pip install 'p2c2g[ml]'")
 
@@ -72,12 +72,20 @@ def test_a_session_of_the_game_is_made_by_its_net(start: Any, tmp_path: Path) ->
             "XDG_DATA_HOME": str(tmp_path),
             "XDG_CACHE_HOME": str(tmp_path / "cache"),
         }
-        start("celery", "-A", "p2c2g", "worker", "-Q", "cpu", "-c", "1", **environment)
-        done = finish(
+        worker: Command = start(
+            "celery", "-A", "p2c2g", "worker", "-Q", "cpu", "-c", "1", "-l", "debug", **environment
+        )
+        worker.line_with(" ready.")
+        session: Command = start(
             "p2c2g-capture", "run", "--game=a-game", "--source=pattern", "--size=320x180",
-            "--fps=10", "--seconds=6", "--deadline=1500", "--headless", "--wait-for=1",
-            f"--report={report}", **environment,
+            "--fps=4", "--deadline=5000", "--headless", "--wait-for=1", f"--report={report}",
+            **environment,
         )  # fmt: skip
+        # It is played until the peer has the net, however long that takes, and has used it.
+        worker.line_with(f"Fetched the net {net.name}")
+        for _ in range(16):
+            worker.line_with(" succeeded in ")
+        done = session.end()
     assert done.code == 0, done
     figures = json.loads(report.read_text())
     assert figures["settings"]["ops"] == f"upscale:2:ml@{net.name}"

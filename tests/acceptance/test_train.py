@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ from .conftest import finish, finish_quickly
 pytest.importorskip("torch", reason="needs torch: pip install 'p2c2g[train]'")
 
 QUIETLY = {"OMP_NUM_THREADS": "1"}
+#: The command, but its training goes no further than its first state by itself.
+HALTING = (sys.executable, "-P", str(Path(__file__).parents[1] / "halting_training.py"))
 
 
 def film(path: Path, seconds: int) -> Path:
@@ -81,17 +84,19 @@ def test_a_net_that_is_not_better_is_refused_in_a_sentence(
 def test_ctrl_c_keeps_what_there_is_and_the_next_call_goes_on(
     video: Path, home: dict[str, str], start: Any
 ) -> None:
-    arguments = ("p2c2g", "train", "--game", "art", f"--video={video}", "--steps=60")
-    command = start(*arguments, **home)
+    arguments = ("train", "--game", "art", f"--video={video}", "--steps=60")
+    command = start(*HALTING, *arguments, **home)
+    # Begun, and far from its end, however quick this machine is.
     command.line_with("Training: 10 %")
     stopped = command.end()
-    assert stopped.code == 130
+    assert stopped.code == 130, stopped
     assert "p2c2g train --game art goes on" in stopped.output
-    again = finish(*arguments, **home)
+    again = finish("p2c2g", *arguments, **home)
     assert again.code == 0, again
     assert "The training that was cut short goes on." in again.output
     assert "frames recorded before are used" in again.output
-    assert "Training: 0 %" not in again.output
+    assert "Training: 12 %" in again.output
+    assert "Training: 10 %" not in again.output
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import pytest
 from .conftest import finish, finish_quickly
 
 USAGE = {
+    "watched without a pool": ("--watchable", "give --pool"),
     "no such file": ("--source=video:nowhere.mp4", "no file nowhere.mp4"),
     "not a video": (f"--source=video:{__file__}", "not a video"),
     "unknown source": ("--source=telepathy", "give one of auto, screen"),
@@ -19,12 +20,16 @@ USAGE = {
     "negative rate": ("--fps=-30", "above 0"),
     "no rate": ("--fps=fast", "--fps"),
     "a pointer where no screen is": ("--cursor", "Only a screen has a pointer"),
+    "no bandwidth": ("--max-up-mbps=0", "such as 20"),
+    "bandwidth without an end": ("--max-down-mbps=1e400", "such as 20"),
+    "bandwidth with a unit": ("--max-up-mbps=5mbit", "such as 20"),
     "zero grid": ("--chunks=0x2", "such as 2x1"),
     "zero seconds": ("--seconds=0", "above 0"),
     "unknown codec": ("--codec=tiff", "jpeg, webp, avif, png, raw"),
     "unknown operation": ("--ops=embiggen:2", "upscale, resize, sharpen"),
     "operation without value": ("--ops=upscale", "upscale:FACTOR"),
     "quality": ("--quality=101", "--quality"),
+    "no such latency": ("--latency=low", "give paced or none"),
     "record": ("--record=shown.avi", ".mp4"),
     "report": ("--report=no/such/folder/report.json", "folder that exists"),
     "port": ("--port=70000", "--port"),
@@ -60,6 +65,15 @@ def test_a_grid_finer_than_the_frame() -> None:
     check_sentence(done.errors, "2x4 is the finest")
 
 
+def test_what_is_done_here_needs_no_carrying() -> None:
+    done = finish_quickly(
+        "p2c2g-capture", "run", "--source=pattern", "--ops=upscale:2", "--where=here",
+        "--latency=none", "--headless",
+    )  # fmt: skip
+    assert done.code == 2
+    check_sentence(done.errors, "give --where peers, or leave it out")
+
+
 def test_both_scale_and_ops() -> None:
     done = finish("p2c2g-capture", "run", "--scale=2", "--ops=pass")
     assert done.code == 2
@@ -88,10 +102,26 @@ def test_no_broker_exits_with_1_and_hides_the_password() -> None:
         "run",
         "--source=pattern",
         "--headless",
-        "--broker=redis://:secret@127.0.0.1:1/0",
+        P2C2G_BROKER_URL="redis://:secret@127.0.0.1:1/0",
     )
     assert done.code == 1
     check_sentence(done.errors, "No broker answers at redis://:***@127.0.0.1:1/0")
+    assert "secret" not in done.errors
+
+
+@pytest.mark.parametrize("login", [":secret@", "secret@"])
+def test_a_password_on_the_command_line_is_said_and_not_shown(login: str) -> None:
+    done = finish_quickly(
+        "p2c2g-capture",
+        "run",
+        "--source=pattern",
+        "--headless",
+        f"--broker=redis://{login}127.0.0.1:1/0",
+    )
+    assert done.code == 1
+    warning, sentence = done.errors.strip().splitlines()
+    assert "P2C2G_BROKER_URL_FILE" in warning
+    assert "No broker answers at redis://" in sentence
     assert "secret" not in done.errors
 
 

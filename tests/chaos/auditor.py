@@ -153,8 +153,13 @@ def _at_most_three_runs(run: Recording, _: float) -> Iterator[str]:
     sent: dict[Key, list[int]] = {}
     for each in run.sent:
         sent.setdefault(each.key, []).append(each.attempt)
+    away: dict[Key, set[int]] = {}
+    for key, attempt in run.refused:
+        away.setdefault(key, set()).add(attempt)
     for key, attempts in sorted(sent.items()):
-        if sorted(attempts) != list(range(1, len(attempts) + 1)) or len(attempts) > MAX_ATTEMPTS:
+        # One that found the broker away has taken its number along.
+        numbers = sorted([*attempts, *(away.get(key, set()) - set(attempts))])
+        if numbers != list(range(1, len(numbers) + 1)) or max(numbers) > MAX_ATTEMPTS:
             yield f"chunk {key[1]} of frame {key[0]} was sent as attempts {attempts}"
 
 
@@ -186,6 +191,16 @@ def _nothing_died(run: Recording, _: float) -> Iterator[str]:
 
 
 #: By name, in the order in which they are told.
+def _inputs_as_sent(run: Recording, _: float) -> Iterator[str]:
+    counts = Counter(run.played)
+    for sequence in run.inputs:
+        if counts[sequence] != 1:
+            yield f"input {sequence} reached the game {counts[sequence]} times"
+    for before, after in pairwise(run.played):
+        if after < before:
+            yield f"input {after} reached the game after input {before}"
+
+
 INVARIANTS: dict[str, Callable[[Recording, float], Iterator[str]]] = {
     "out of order": _in_order,
     "shown twice": _once,
@@ -200,4 +215,5 @@ INVARIANTS: dict[str, Callable[[Recording, float], Iterator[str]]] = {
     "in flight": _nothing_in_flight,
     "left behind": _nothing_left,
     "died": _nothing_died,
+    "inputs": _inputs_as_sent,
 }

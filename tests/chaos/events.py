@@ -97,6 +97,8 @@ class Recording:
     #: Those that it passed over, since they were too old where a newer one could be shown.
     passed_over: list[int] = field(default_factory=list)
     sent: list[Sent] = field(default_factory=list)
+    #: Runs that were not sent, or perhaps not, since the broker was away: chunk and attempt.
+    refused: set[tuple[Key, int]] = field(default_factory=set)
     ran: list[Ran] = field(default_factory=list)
     injected: list[Injected] = field(default_factory=list)
     breakers: list[BreakerSeen] = field(default_factory=list)
@@ -113,6 +115,10 @@ class Recording:
     crashes: list[str] = field(default_factory=list)
     #: How much later than asked a process of the machine was woken: (when, seconds).
     held_up: list[tuple[float, float]] = field(default_factory=list)
+
+    #: The numbers of the inputs that a player sent all the while, and those that the game got.
+    inputs: list[int] = field(default_factory=list)
+    played: list[int] = field(default_factory=list)
 
     def duplicates(self) -> Counter[Key]:
         """Return how many copies of each chunk's messages we have made ourselves."""

@@ -52,6 +52,7 @@ def figures(run: Recording) -> dict[str, Any]:
             "degraded": len(run.shown) - complete,
             "dropped": run.due - len(run.shown),
         },
+        "inputs": len(run.inputs),
         "outside_faults": {
             "frames": len(outside),
             "complete": good,

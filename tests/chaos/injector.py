@@ -65,6 +65,8 @@ class Injector:
         self.injected: list[Injected] = []
         self.crash: BaseException | None = None
         self._ending = threading.Event()
+        #: Set once every fault has begun and ended, or the thread has died.
+        self.over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="chaos-injector", daemon=True)
 
     def start(self) -> None:
@@ -87,12 +89,16 @@ class Injector:
                 while self._actions and self._actions[0][0] <= now:
                     _, ends, fault = self._actions.pop(0)
                     (self._end if ends else self._begin)(fault)
+                if not self._actions:
+                    self.over.set()
                 self._look()
                 if not self._steal():
                     self._ending.wait(TURN)
         except BaseException as error:
             self.crash = error
             raise
+        finally:
+            self.over.set()
 
     def _begin(self, fault: Fault) -> None:
         self._began[fault] = time.monotonic()

@@ -18,8 +18,8 @@ from p2c2g.peers import shared_health, versions
 from p2c2g.peers.registry import Registry
 from tests.chaos.workers import RESULT_LIFETIME
 
-#: Seconds that what has been closed may take to be gone.
-SETTLE = 5.0
+#: Seconds that what has been closed may take to be gone, on a machine that is busy.
+SETTLE = 30.0
 #: A thread that the package keeps for good, to start processes with.
 _FORKER = "p2c2g-forker"
 #: kombu's one list of when each table of bindings is overdue; each channel that opens sweeps it.
@@ -119,7 +119,7 @@ def _allowed(key: str) -> tuple[int, str]:
         return RESULT_LIFETIME, "results for AsyncResult"
     if key in map(names.queue_key, names.CAPABILITIES):
         return QUEUE_LIFETIME, "capability queues"
-    if key.endswith(".dq2"):
+    if key.endswith(names.own_queue("")):
         return DIRECT_LIFETIME, "peers' own queues"
     if key.startswith(names.queue_key(names.recall(""))):
         return 60, "recall lists of workers that lost their connection"

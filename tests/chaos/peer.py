@@ -65,7 +65,6 @@ class Peer:
 
     def __init__(self, folder: Path, name: str) -> None:
         self._path = folder / f"{name}.conduct"
-        self._read_at = -1
         self._conduct = Conduct()
         self._old: deque[tuple[int, int, bytes]] = deque(maxlen=_OLD)
         self._random = random.Random(name)
@@ -73,10 +72,7 @@ class Peer:
 
     def conduct(self) -> Conduct:
         """Return how to behave now."""
-        changed = self._path.stat().st_mtime_ns
-        if changed != self._read_at:
-            self._read_at = changed
-            self._conduct = Conduct(**json.loads(self._path.read_text()))
+        self._conduct = Conduct(**json.loads(self._path.read_text()))
         return self._conduct
 
     def clock_ns(self) -> int:

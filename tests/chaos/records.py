@@ -56,8 +56,10 @@ class RecordWriter:
         with self._lock:
             if self._next < SLOTS:
                 place = self._next * _SLOT.size
-                now = time.monotonic()
-                _SLOT.pack_into(self._memory, place, step, attempt, chunk, 0, frame, now)
+                slot = _SLOT.pack(step, attempt, chunk, 0, frame, time.monotonic())
+                # The step last, which makes it a record: who is killed in between wrote none.
+                self._memory[place + 1 : place + _SLOT.size] = slot[1:]
+                self._memory[place] = slot[0]
                 self._next += 1
 
 

@@ -13,12 +13,13 @@ from typing import Any
 
 from celery import Celery
 
-from p2c2g.errors import UnavailableError
+from p2c2g.errors import BrokerUnavailableError, UnavailableError
 from p2c2g.media.chunker import Grid
-from p2c2g.media.frame import Size
+from p2c2g.media.frame import Pixels, Size
 from p2c2g.media.operations import Pipeline
 from p2c2g.media.wire import ChunkHeader
 from p2c2g.messaging.broker import Broker
+from p2c2g.session.actions import Send
 from p2c2g.session.config import SessionConfig
 from p2c2g.session.observer import Observer
 from p2c2g.session.report import build_report
@@ -32,10 +33,12 @@ from tests.chaos.figures import figures
 from tests.chaos.injector import Injector
 from tests.chaos.leftovers import Belongings, judge_connections, judge_keys
 from tests.chaos.peer import Conduct
+from tests.chaos.player import Player
 from tests.chaos.records import SLOTS, read_records
 from tests.chaos.surroundings import deaths, logging_to, metronome, run_folder
 from tests.chaos.witness import Witness
 from tests.chaos.workers import ChaosWorker, chaos_pool, stop_workers
+from tests.lane import PATIENCE
 from tests.pool import Pool, wait_until_ready
 
 #: Seconds by which a frame may miss its deadline: one frame's time.  Without any fault, the
@@ -135,6 +138,7 @@ def _run(
             deadline=options.deadline,
             fps=options.fps,
             policy=options.policy,
+            steady=False,  # What faults cost is measured, and not what a busy machine does.
         )
         recording = Recording(len(plan.chunks), options.fps, options.deadline)
         broker = stack.enter_context(Broker(pool.settings(SESSION)))
@@ -145,9 +149,11 @@ def _run(
             numbered=options.source == "pattern",
         )
         session = Session(broker, plan, witness, observers=(_PassedOver(recording),))
+        _note_refused(session, recording)
         look = _BreakerWatch(session, recording).look
         injector = Injector(pool, workers, faults, logs, conducts, look)
         witness.start()
+        player = stack.enter_context(Player())
         pacer = Pacer(source, options.fps, options.seconds)
         try:
             session.start()
@@ -156,14 +162,18 @@ def _run(
                 witness.captured(frame.number, frame.pixels)
                 recording.submitted.append(frame.number)
                 session.submit(frame)
+            # The last faults may take longer than the frames where the machine is slow.
+            injector.over.wait(PATIENCE)
         except RuntimeError as error:
             recording.crashes.append(f"{error}: {error.__cause__}")
         finally:
             session.close(pacer.due)
             injector.close()
+            player.end()
             witness.close()
             broker.close()
         recording.due = pacer.due
+        recording.inputs, recording.played = player.sent, player.got
         recording.counted = session.tally.frames()
         recording.in_flight = {
             "chunks in the table of attempts": len(session.tables.attempts),
@@ -209,6 +219,24 @@ def _listen(app: Celery, recording: Recording) -> None:
         return original(name, args=args, **options)
 
     app.send_task = send_task
+
+
+def _note_refused(session: Session, recording: Recording) -> None:
+    """Note every run of which the session cannot tell that it has left."""
+    sender = session._sender
+    original = sender.send
+
+    def send(action: Send[Pixels]) -> None:
+        try:
+            original(action)
+        except BrokerUnavailableError:
+            recording.refused.update(
+                ((action.frame.number, request.chunk), request.attempt)
+                for request in action.requests
+            )
+            raise
+
+    sender.send = send  # type: ignore[assignment, method-assign]
 
 
 class _PassedOver(Observer):

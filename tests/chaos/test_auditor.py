@@ -22,6 +22,7 @@ def sound() -> Recording:
     run = Recording(chunks=2, fps=30.0, deadline=0.1, due=FRAMES)
     run.counted = {"captured": FRAMES, "complete": FRAMES, "degraded": 0, "dropped": 0}
     run.submitted = list(range(FRAMES))
+    run.inputs, run.played = list(range(FRAMES)), list(range(FRAMES))
     for frame in run.submitted:
         at = 100 + frame * INTERVAL
         run.shown.append(Shown(frame, at, at + 0.05, True, (True, True), SINK_THREAD))
@@ -103,6 +104,11 @@ def one_attempt_twice(run: Recording) -> None:
     run.sent.append(Sent((3, 1), 1, "cpu", 101.0))
 
 
+def one_attempt_left_out(run: Recording) -> None:
+    run.sent.append(Sent((3, 1), 3, "cpu", 101.0))
+    run.refused.add(((4, 1), 2))
+
+
 def enhanced_by_nobody(run: Recording) -> None:
     run.ran = [each for each in run.ran if each.key != (6, 0)]
 
@@ -123,6 +129,18 @@ def died(run: Recording) -> None:
     run.crashes.append("the thread p2c2g-collector died: ValueError")
 
 
+def lost_input(run: Recording) -> None:
+    run.played.remove(5)
+
+
+def doubled_input(run: Recording) -> None:
+    run.played.append(FRAMES - 1)
+
+
+def moved_input(run: Recording) -> None:
+    run.played[3], run.played[4] = run.played[4], run.played[3]
+
+
 PLANTED: list[tuple[str, Callable[[Recording], None]]] = [
     ("out of order", out_of_order),
     ("shown twice", twice),
@@ -139,11 +157,15 @@ PLANTED: list[tuple[str, Callable[[Recording], None]]] = [
     ("more than three runs", four_runs),
     ("more than three runs", fourth_attempt),
     ("more than three runs", one_attempt_twice),
+    ("more than three runs", one_attempt_left_out),
     ("enhanced by nobody", enhanced_by_nobody),
     ("foreign thread", another_thread),
     ("in flight", in_flight),
     ("left behind", left),
     ("died", died),
+    ("inputs", lost_input),
+    ("inputs", doubled_input),
+    ("inputs", moved_input),
 ]
 
 
@@ -176,6 +198,13 @@ def test_three_runs_and_a_copy_of_ours_are_three_runs() -> None:
     run.ran += [Ran(f"w{n}", Record(Step.STARTED, 3, 1, 1, 101.0)) for n in (2, 3, 4)]
     fault = Fault(1.0, Kind.DUPLICATE, ("broker",), 1.0, value=1)
     run.injected.append(Injected(fault, 100.0, 101.0, keys=((3, 1),)))
+    assert audit(run, TOLERANCE) == []
+
+
+def test_a_run_that_found_the_broker_away_took_its_number_along() -> None:
+    run = sound()
+    run.sent.append(Sent((3, 1), 3, "cpu", 101.0))
+    run.refused.add(((3, 1), 2))
     assert audit(run, TOLERANCE) == []
 
 

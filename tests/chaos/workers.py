@@ -13,7 +13,7 @@ from tests.chaos.peer import FOLDER_VARIABLE, NAME_VARIABLE, Conduct, ready_file
 from tests.pool import FIRST_LOOK, HONEST, LOOK, Pool, Worker, wait_until_ready
 
 #: Seconds that the workers get to end when they are told to.
-STOP_TIMEOUT = 15.0
+STOP_TIMEOUT = 60.0
 #: The round trip of each proxied line in good times, milliseconds; 5 where it is not named.
 RTT_MS = {"w3": 2.0, "w4": 10.0, SESSION: 0.0}
 #: Seconds for which a result can be asked for with AsyncResult; whatever is left goes then.
@@ -58,8 +58,11 @@ class ChaosWorker(Worker):
         return ready.exists()
 
     def limit_files(self, *, full: bool) -> None:
-        """Let none of its files grow, or let them again."""
-        if self.process is not None:
+        """Let none of its files grow, or let them again.
+
+        One that is still starting is spared: it writes its banner, without which it cannot start.
+        """
+        if self.process is not None and (not full or self.answers(0.0)):
             _, most = resource.prlimit(self.process.pid, resource.RLIMIT_FSIZE)
             limit = _FULL if full else most
             resource.prlimit(self.process.pid, resource.RLIMIT_FSIZE, (limit, most))

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 import p2c2g_capture
 from p2c2g.errors import CheckError, ChunkError, UsageError
 from p2c2g.media.chunker import Grid, cut, plan_chunks
-from p2c2g.media.codecs import CODECS, codec
+from p2c2g.media.codecs import CODECS, codec, source_codec
 from p2c2g.media.frame import Chunk, Pixels, Rect, Size
 from p2c2g.media.operations import Pipeline, Plan
 from p2c2g.media.residual import Form, Residual
@@ -67,7 +67,7 @@ class Session:
         """Return what an honest peer adds, as it is before it is encoded."""
         sent = cut(frame, chunk)
         if uplink:
-            sent = codec("jpeg").decode(codec("jpeg").encode(sent, uplink))
+            sent = codec("jpeg").decode(source_codec("jpeg").encode(sent, uplink))
         form = Form("raw", 100, in_colour=self.form.in_colour)
         return added(CPU, Work(self.plan, "raw", b"", chunk.padded.size, chunk.crop, form), sent)
 

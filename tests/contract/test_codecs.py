@@ -67,7 +67,7 @@ def test_it_decodes_from_a_memoryview(each: Codec) -> None:
     data = ENCODED[each.name]
     inside = memoryview(b"head" + data)[4:]
     np.testing.assert_array_equal(each.decode(inside), each.decode(data))
-    assert each.size_of(inside) == SIZE
+    assert each.inspect(inside) == SIZE
 
 
 def test_it_decodes_into_a_given_array(each: Codec) -> None:
@@ -94,7 +94,7 @@ def test_an_array_of_another_shape_is_refused(each: Codec) -> None:
 
 
 def test_the_size_is_read_from_the_header(each: Codec) -> None:
-    assert each.size_of(ENCODED[each.name]) == SIZE
+    assert each.inspect(ENCODED[each.name]) == SIZE
 
 
 @pytest.mark.parametrize("limit", [Size(52, 38), Size(53, 37)])
@@ -107,7 +107,7 @@ def test_more_than_the_limit_is_refused(each: Codec, limit: Size) -> None:
 @pytest.mark.parametrize("size", [Size(1, 1), Size(1, 17), Size(17, 1), Size(2, 3)])
 def test_the_smallest_pictures_travel(each: Codec, size: Size) -> None:
     data = each.encode(soft(size), 80)
-    assert Size.of(each.decode(data)) == each.size_of(data) == size
+    assert Size.of(each.decode(data)) == each.inspect(data) == size
 
 
 @pytest.mark.parametrize("quality", [0, 101, -1])
@@ -157,7 +157,7 @@ def decode_or_refuse(each: Codec, data: bytes) -> None:
     except CodecError as error:
         assert str(error).endswith((".", str(error.__cause__)))  # noqa: PT017
         return
-    assert Size.of(pixels) == each.size_of(data, limit=limit)
+    assert Size.of(pixels) == each.inspect(data, limit=limit)
     assert pixels.shape[2] == 3
 
 
@@ -237,7 +237,7 @@ def raw_claiming(size: Size) -> bytes:
 )
 def test_a_bomb_is_refused_by_its_header(name: str, data: bytes) -> None:
     with pytest.raises(CodecError):
-        codec(name).size_of(data)
+        codec(name).inspect(data)
     with pytest.raises(CodecError):
         codec(name).decode(data)
 

@@ -208,6 +208,16 @@ def test_a_processor_of_ones_own_joins_and_replaces(picture: Pixels) -> None:
     np.testing.assert_array_equal(run(plan, picture), 255 - picture)
 
 
+def test_what_a_test_replaced_is_back(picture: Pixels) -> None:
+    """All that is known of a processor is in one table, so nothing of it can stay behind."""
+    step = plan_for("sharpen:1", picture).steps[0]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(registry.CPU, "_processors", dict(registry.CPU._processors))
+        register("sharpen")(lambda pixels, _step: 255 - pixels)
+        assert not CPU.takes_planes(step)
+    assert CPU.takes_planes(step)
+
+
 @pytest.mark.usefixtures("own_registry")
 def test_one_that_cannot_do_a_step_now_says_so_before(picture: Pixels) -> None:
     class Net:

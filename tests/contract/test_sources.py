@@ -227,7 +227,7 @@ def test_a_part_that_is_no_part_of_a_screen_is_refused(part: str) -> None:
 
 
 def test_an_unknown_game_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(UsageError, match="game:chocolate-doom or game:crispy-doom"):
+    with pytest.raises(UsageError, match="There is no game 'tetris': give one of chocolate-doom"):
         open_source("game:tetris")
 
 

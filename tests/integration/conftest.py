@@ -12,8 +12,10 @@ import pytest
 from p2c2g.display.hub import Hub
 from p2c2g.display.web import ViewerServer
 from p2c2g.messaging.embedded import EmbeddedBroker
+from tests.conftest import require
+from tests.databases import empty, postgresql
 from tests.lane import Lane, settings
-from tests.pool import MakeWorker, Pool, Worker
+from tests.pool import HONEST, MakeWorker, Pool, Worker, wait_until_known
 from tests.watchers import STATS, Serving
 
 
@@ -35,7 +37,10 @@ def lane(broker: EmbeddedBroker) -> Iterator[Lane]:
 
 @pytest.fixture
 def worker(broker: EmbeddedBroker, lane: Lane, tmp_path: Path) -> Iterator[MakeWorker]:
-    """Make workers: ``worker("-c", "8", url=…)`` returns one that answers."""
+    """Make workers: ``worker("-c", "8", url=…)`` returns one that answers.
+
+    One of the pool's own application can be known to sessions, too.
+    """
     with ExitStack() as stack:
 
         def make(*options: str, url: str = "", **keywords: Any) -> Worker:
@@ -43,6 +48,8 @@ def worker(broker: EmbeddedBroker, lane: Lane, tmp_path: Path) -> Iterator[MakeW
             made = Worker(lane.app, url or broker.url, log, *options, **keywords)
             stack.callback(made.kill)
             made.start()
+            if keywords.get("application") == HONEST:
+                wait_until_known(made, lane.client)
             return made
 
         yield make
@@ -63,3 +70,22 @@ def serving() -> Iterator[Serving]:
     url = viewer.start()
     yield Serving(hub, viewer, url)
     viewer.close()
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> Iterator[str]:
+    """One PostgreSQL for all tests of the coordinator's."""
+    require("postgres", "initdb", "pg_ctl")
+    with postgresql() as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest) -> Iterator[str | None]:
+    """Name the coordinator's database: None for SQLite in its folder, or a PostgreSQL's URL."""
+    if request.param == "sqlite":
+        yield None
+        return
+    server = request.getfixturevalue("postgresql_server")
+    empty(server)
+    yield server

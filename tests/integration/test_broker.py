@@ -10,7 +10,7 @@ from p2c2g.errors import BrokerUnavailableError, UsageError
 from p2c2g.messaging import names
 from p2c2g.messaging.broker import Broker
 from p2c2g.messaging.embedded import HOST, EmbeddedBroker
-from tests.lane import Lane, by_port, settings
+from tests.lane import PATIENCE, Lane, by_port, settings
 from tests.pool import MakeWorker
 
 W = "w@test"
@@ -29,7 +29,7 @@ def away(broker: EmbeddedBroker) -> Iterator[Broker]:
 
 
 def serves(lane: Lane, queue: str) -> bool:
-    answers = lane.app.control.inspect([W], timeout=0.5).active_queues()
+    answers = lane.app.control.inspect([W], timeout=PATIENCE, limit=1).active_queues()
     return bool(answers) and queue in {each["name"] for each in answers[W]}
 
 
@@ -85,13 +85,13 @@ def test_a_peer_leaves_a_queue_joins_it_and_is_drained(
     opened: Broker, lane: Lane, worker: MakeWorker
 ) -> None:
     peer = worker("-c", "1", "-Q", "cpu")
-    assert opened.ping(1, 10.0) == 1
+    assert opened.ping(1, PATIENCE) == 1
     opened.leave_queue("cpu", W)
     lane.wait_until(lambda: not serves(lane, "cpu"))
     opened.join_queue("cpu", W)
     lane.wait_until(lambda: serves(lane, "cpu"))
-    assert opened.drain(W, 5.0) == {"ok": "draining"}
-    assert peer.wait(20.0) == 0
+    assert opened.drain(W, PATIENCE) == {"ok": "draining"}
+    assert peer.wait() == 0
 
 
 def test_a_task_is_sent_to_a_queue_that_nobody_declared(opened: Broker, lane: Lane) -> None:

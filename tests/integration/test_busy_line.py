@@ -11,7 +11,7 @@ from p2c2g.messaging.client import redis_client
 from p2c2g.messaging.embedded import HOST, EmbeddedBroker
 from p2c2g.messaging.pipelining import DEAD_AFTER, BusyError, CommandStream
 from p2c2g.testing.delay_proxy import DelayProxy
-from tests.lane import by_port, settings
+from tests.lane import PATIENCE, by_port, settings
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def proxy(broker: EmbeddedBroker) -> Iterator[DelayProxy]:
 
 @pytest.fixture
 def far(broker: EmbeddedBroker, proxy: DelayProxy) -> Iterator[redis.Redis]:
-    client = redis_client(settings(by_port(broker.url, proxy.port)))
+    client = redis_client(settings(by_port(broker.url, proxy.port)), timeout=PATIENCE)
     yield client
     client.close()
 
@@ -47,7 +47,10 @@ def fill(stream: CommandStream, key: str) -> int:
 def test_a_stalled_line_refuses_and_then_delivers_everything_whole(
     lane: object, proxy: DelayProxy, far: redis.Redis
 ) -> None:
-    stream = CommandStream(lambda: far.connection_pool, busy_after=60.0)
+    # By a clock that stands: a machine that does so too must not take the line for dead.
+    stream = CommandStream(
+        lambda: far.connection_pool, patience=PATIENCE, busy_after=60.0, clock=Clock()
+    )
     stream.connect()
     proxy.pause()
     count = fill(stream, "heap")
@@ -70,7 +73,9 @@ def test_a_broker_that_does_not_answer_is_busy_and_then_dead(
     lane: object, proxy: DelayProxy, far: redis.Redis
 ) -> None:
     clock = Clock()
-    stream = CommandStream(lambda: far.connection_pool, busy_after=0.1, clock=clock)
+    stream = CommandStream(
+        lambda: far.connection_pool, patience=PATIENCE, busy_after=0.1, clock=clock
+    )
     stream.connect()
     proxy.pause()
     stream.send([("PING",)])

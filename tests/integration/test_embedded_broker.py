@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from time import monotonic
 
 import psutil
 import pytest
@@ -20,6 +21,7 @@ from redis.retry import Retry
 from p2c2g.errors import BrokerUnavailableError, UnavailableError, UsageError
 from p2c2g.messaging import embedded
 from p2c2g.messaging.embedded import HOST, EmbeddedBroker
+from tests.lane import PATIENCE
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -170,8 +172,20 @@ def test_a_program_that_never_answers_is_given_up_and_ended(
     silent.write_text('#!/bin/sh\necho $$ > "$0.pid"\necho asleep\nexec sleep 600\n')
     silent.chmod(0o700)
     monkeypatch.setattr(embedded, "find_server", lambda: silent)
-    with pytest.raises(BrokerUnavailableError, match=r"within 2 s.*Its log ends: asleep"):
-        EmbeddedBroker(timeout=2).open()
+    wait = EmbeddedBroker._wait_until_ready
+
+    def wait_once_it_sleeps(
+        broker: EmbeddedBroker, process: subprocess.Popen[bytes], log: Path
+    ) -> None:
+        # How long a program takes to begin is the machine's affair.
+        deadline = monotonic() + PATIENCE
+        while not log.read_bytes():
+            assert monotonic() < deadline, "it does not begin"
+        wait(broker, process, log)
+
+    monkeypatch.setattr(EmbeddedBroker, "_wait_until_ready", wait_once_it_sleeps)
+    with pytest.raises(BrokerUnavailableError, match=r"within 1 s.*Its log ends: asleep"):
+        EmbeddedBroker(timeout=1).open()
     assert not psutil.pid_exists(int((tmp_path / "silent.pid").read_text()))
 
 
@@ -215,6 +229,6 @@ def test_it_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
             server = server_of(client)
             parent.send_signal(signal.SIGKILL)
             # Returns when it has ended, no matter who collects it.
-            psutil.wait_procs([server], timeout=30)
+            psutil.wait_procs([server], timeout=PATIENCE)
             ended = not server.is_running() or server.status() == psutil.STATUS_ZOMBIE
             assert ended

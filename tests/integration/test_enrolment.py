@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -20,6 +21,8 @@ from tests.pool import MakeWorker, Pool, Worker
 #: Seconds between beats here, so that three of them are soon over.
 INTERVAL = "0.2"
 QUICK = {"P2C2G_WORKER_BEAT_INTERVAL": INTERVAL}
+#: Of one that must not be taken for dead where its machine stands still.
+CALM = {"P2C2G_WORKER_BEAT_INTERVAL": "2"}
 W = "w@test"
 
 MakePeer = Callable[..., Worker]
@@ -187,10 +190,14 @@ def test_one_that_ends_while_it_measures_its_machine_ends_in_order(
 
 def test_a_drain_under_load_loses_nothing(lane: Lane, registry: Registry, peer: MakePeer) -> None:
     leaving = peer("-Q", "cpu", "-c", "2", name="leaving")
-    sent = lane.send(20, 0.05)
+    # Where this test is so late that it comes to them, it goes no further: some work is left.
+    sent = lane.send(50, 0.05) + lane.send(2, task="lane.hold") + lane.send(48, 0.05)
     sent += lane.send(20, 0.05, queue=names.own_queue(leaving.name))
     lane.wait(2)
-    lane.app.control.broadcast("drain", destination=[leaving.name], reply=True, limit=1)
+    lane.app.control.broadcast(
+        "drain", destination=[leaving.name], reply=True, limit=1, timeout=PATIENCE
+    )
+    lane.release_held(2)
     assert leaving.wait(PATIENCE) == 0, leaving.log()
     left = lane.queued("cpu")
     assert left, "the test wants a peer that leaves with work left"
@@ -244,7 +251,7 @@ def second(lane: Lane, broker: EmbeddedBroker, tmp_path: Path) -> Iterator[Calla
 
     def start(*options: str, name: str = "w") -> Worker:
         log = tmp_path / "second.log"
-        worker = Worker(lane.app, broker.url, log, *options, name=name, environment=QUICK)
+        worker = Worker(lane.app, broker.url, log, *options, name=name, environment=CALM)
         worker.launch()  # A namesake might answer.
         made.append(worker)
         return worker
@@ -257,7 +264,7 @@ def second(lane: Lane, broker: EmbeddedBroker, tmp_path: Path) -> Iterator[Calla
 def test_a_second_worker_of_a_name_gets_the_next_one_and_the_first_goes_on(
     lane: Lane, registry: Registry, peer: MakePeer, second: Callable[..., Worker]
 ) -> None:
-    first = peer("-Q", "cpu")
+    first = peer("-Q", "cpu", environment=CALM)
     before = instance(registry)
     other = second("-Q", "cpu")
     wait_for_state(lane, registry, PeerState.READY, "w-2@test")
@@ -350,7 +357,11 @@ def test_a_worker_warns_of_a_broker_that_evicts(pool: Pool) -> None:
     pool.client.config_set("maxmemory", 1 << 28)
     pool.client.config_set("maxmemory-policy", "allkeys-lru")
     made = pool.worker("w")
-    assert made.log().count("The broker evicts keys where its memory is full") == 1
+    said, deadline = "The broker evicts keys where its memory is full", monotonic() + PATIENCE
+    while said not in made.log():  # It looks at the broker after its first beat.
+        assert monotonic() < deadline
+        made.pause(0.05)
+    assert made.log().count(said) == 1
     assert "maxmemory-policy allkeys-lru" in made.log()
 
 

@@ -6,6 +6,7 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,7 @@ W = "w@test"
 SIZE = Size(96, 64)
 OPS = Pipeline.parse("upscale:2")
 APPLICATION = "tests.gpu_app"
+GIVEN_UP = "The graphics card is given up"
 MakePeer = Callable[..., Worker]
 
 
@@ -42,7 +44,8 @@ def registry(lane: Lane) -> Registry:
 
 @pytest.fixture
 def environment(tmp_path: Path) -> dict[str, str]:
-    return {"P2C2G_WORKER_BEAT_INTERVAL": "0.2", "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    # Who is not heard of for three intervals is swept by the session, and hears no command.
+    return {"P2C2G_WORKER_BEAT_INTERVAL": "1", "XDG_CACHE_HOME": str(tmp_path / "cache")}
 
 
 @pytest.fixture
@@ -73,6 +76,9 @@ def play(lane: Lane, broker: EmbeddedBroker) -> Iterator[Play]:
                     deadline=PATIENCE, paced=False, queue=queue,
                 )  # fmt: skip
                 players[queue] = stack.enter_context(Player(settings(broker.url), config))
+            # It looks at the registry now and then, and sends nothing to a queue of nobody.
+            presence = players[queue].session.tables.presence
+            lane.wait_until(lambda: presence._known is not None and presence._known[2] > 0)
             for _ in range(count):
                 random = np.random.default_rng(players[queue].sent)
                 pixels = random.integers(0, 256, (64, 96, 3), np.uint8)
@@ -85,11 +91,15 @@ def play(lane: Lane, broker: EmbeddedBroker) -> Iterator[Play]:
 
 
 def told(registry: Registry) -> Enrolment:
-    return registry.enrolments([W])[W]
+    """Return what the worker has told; a busy one is swept by sessions, and tells it anew."""
+    deadline = monotonic() + PATIENCE
+    while (found := registry.enrolments([W]).get(W)) is None:
+        assert monotonic() < deadline, "it has told nothing"
+    return found
 
 
 def wait_for_queues(lane: Lane, registry: Registry, *queues: str) -> None:
-    lane.wait_until(lambda: W in registry.ids() and told(registry).queues == queues)
+    lane.wait_until(lambda: told(registry).queues == queues)
 
 
 def done_by_card(lane: Lane) -> int:
@@ -119,19 +129,21 @@ def test_a_lost_card_leaves_its_queue_and_comes_back(
     assert done_by_card(lane) >= 2
 
     lane.client.set(FAULT, fault)
-    play("gpu", chunks)  # Each is answered, and rightly.
+    for _ in range(chunks):
+        # Sooner where the session had one run twice: then nobody serves the queue any more.
+        if GIVEN_UP not in running.log():
+            play("gpu", 1)  # It is answered, and rightly.
     wait_for_queues(lane, registry, "cpu")
     after = told(registry)
     assert after.instance == before.instance
     assert after.capabilities.queues == ("cpu",)
     assert after.capabilities.gpus == (CARD,), "the card is still there"
-    beat = registry.beats([W])[W].beat
-    assert beat is not None
-    assert beat.state is PeerState.READY
+    # There is no beat while a busy machine is late with one.
+    lane.wait_until(lambda: (beat := registry.beats([W])[W].beat) and beat.state is PeerState.READY)
     counted = done_by_card(lane)
     play("cpu", 2)
     assert done_by_card(lane) == counted
-    assert running.log().count("The graphics card is given up") == 1
+    assert running.log().count(GIVEN_UP) == 1
 
     # A session whose breaker closes again asks it back to the queue.
     lane.app.control.broadcast(

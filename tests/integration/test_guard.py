@@ -15,10 +15,7 @@ from p2c2g.display.guard import allowed_name, is_near, why_refused
 from p2c2g.display.hub import Hub
 from p2c2g.display.web import ViewerServer
 from p2c2g.errors import UsageError
-from tests.watchers import (
-    STATS,
-    Client,
-)
+from tests.watchers import PATIENCE, STATS, Client
 
 
 @pytest.mark.parametrize(
@@ -49,17 +46,18 @@ def test_who_is_near(client, host, origin, near):
 
 @pytest.mark.parametrize("folder", ["", "game/", "a/deep/folder/"])
 def test_a_proxy_may_have_it_in_a_folder_and_pass_that_on(serving, folder):
-    with httpx.Client(base_url=f"{serving.url}{folder}", trust_env=False) as http:
+    with httpx.Client(base_url=f"{serving.url}{folder}", trust_env=False, timeout=PATIENCE) as http:
         assert "<!doctype html>" in http.get("").text
         assert http.get("viewer.js").headers["content-type"].startswith("text/javascript")
         assert http.get("nothing.js").status_code == 404
-    with connect(f"ws{serving.url.removeprefix('http')}{folder}ws", proxy=None) as connection:
+    address = f"ws{serving.url.removeprefix('http')}{folder}ws"
+    with connect(address, proxy=None, open_timeout=PATIENCE) as connection:
         assert Client(connection).next_stats() == STATS
 
 
 def test_a_page_whose_socket_failed_can_ask_why(serving):
     def ask(**headers: str) -> httpx.Response:
-        with httpx.Client(base_url=serving.url, trust_env=False) as http:
+        with httpx.Client(base_url=serving.url, trust_env=False, timeout=PATIENCE) as http:
             return http.post("check", headers=headers)
 
     assert ask(Origin=serving.url.rstrip("/")).text == "Welcome.\n"
@@ -82,7 +80,7 @@ def test_a_name_that_was_allowed_is_welcome_whatever_the_proxy_makes_of_host():
     allowed = ["Play.Test", "[2001:db8::1]"]
     with (
         closing(ViewerServer(Hub(), lambda: STATS, allowed=allowed)) as viewer,
-        httpx.Client(base_url=viewer.start(), trust_env=False) as http,
+        httpx.Client(base_url=viewer.start(), trust_env=False, timeout=PATIENCE) as http,
     ):
         for host in ("play.test", "PLAY.test:9000", "play.test.", "127.0.0.1:1", "[2001:db8::1]:8"):
             for origin in ("https://play.test", "http://play.test:9000", "http://[2001:db8::1]:9"):
@@ -114,7 +112,7 @@ def test_names_are_allowed_as_people_write_them(text, name):
 def test_a_page_of_another_site_gets_no_websocket(serving, origin):
     with (
         pytest.raises(InvalidStatus) as info,
-        connect(serving.websocket_url, origin=origin, proxy=None),
+        connect(serving.websocket_url, origin=origin, proxy=None, open_timeout=PATIENCE),
     ):
         pass
     assert info.value.response.status_code == 403
@@ -129,7 +127,7 @@ def test_its_own_page_gets_a_websocket(serving):
 
 def test_a_name_that_was_pointed_here_is_refused(serving):
     port = urlsplit(serving.url).port
-    with httpx.Client(base_url=serving.url, trust_env=False) as http:
+    with httpx.Client(base_url=serving.url, trust_env=False, timeout=PATIENCE) as http:
         for host in (f"example.org:{port}", "example.org", f"127.0.0.1.example.org:{port}", "["):
             answer = http.get("/", headers={"Host": host})
             assert answer.status_code == 403, host

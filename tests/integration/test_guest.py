@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -16,9 +17,12 @@ from p2c2g.peers.messages import Beat, PeerState
 from p2c2g.peers.registry import Registry
 from p2c2g.system.cpus import cores
 from p2c2g.testing.delay_proxy import DelayProxy
+from p2c2g.timing.held import SPAN
+from tests import metered
 from tests.guest_app import CLOCK
-from tests.lane import Lane, by_port
+from tests.lane import PATIENCE, Lane, by_port
 from tests.pool import MakeWorker, Worker
+from tests.unit.test_held_rate import worst
 
 OPEN, SHUT = "12:00", "20:00"
 HOURS = ("--hours", "8-17")
@@ -69,12 +73,18 @@ def assert_each_once(lane: Lane, sent: list[str]) -> None:
 def test_outside_its_hours_a_guest_takes_nothing_and_says_why(lane: Lane, guest: MakeGuest) -> None:
     lane.client.set(CLOCK, SHUT)
     guest("-c", "2", *HOURS)
-    lane.wait_until(lambda: state(lane) is PeerState.PAUSED)
-    last = beat(lane)
-    assert last is not None
-    assert "8 to 17" in last.reason
+    paused: list[Beat] = []
+
+    def is_paused() -> bool:
+        # There is none while a busy machine is late with one.
+        if (last := beat(lane)) is not None and last.state is PeerState.PAUSED:
+            paused.append(last)
+        return bool(paused)
+
+    lane.wait_until(is_paused)
+    assert "8 to 17" in paused[0].reason
     # No read is out, so nothing can come; and nothing has.
-    assert reads(lane) == 0
+    lane.wait_until(lambda: reads(lane) == 0)
     sent = lane.send(5)
     lane.confirm()
     assert sorted(lane.queued()) == sorted(sent)
@@ -117,6 +127,8 @@ def test_pauses_one_after_the_other_keep_the_order_of_what_goes_back(
     for turn in range(3):
         lane.client.set(CLOCK, OPEN)
         lane.wait_started()
+        # Else what it says of the pause before may be taken for the next.
+        lane.wait_until(lambda: state(lane) is PeerState.READY)
         lane.client.set(CLOCK, SHUT)
         lane.wait_until(lambda: state(lane) is PeerState.PAUSED)
         lane.wait_until(lambda: reads(lane) == 0)
@@ -139,9 +151,10 @@ def test_a_guest_that_is_paused_when_its_broker_is_lost_stays_so(
     running.wait_until_ready()
     sent = lane.send(5)
     lane.confirm()
-    assert running.answers(5)
+    assert running.answers(PATIENCE)
+    # There is no beat while a busy machine is late with one.
+    lane.wait_until(lambda: state(lane) is PeerState.PAUSED)
     assert sorted(lane.queued()) == sorted(sent)
-    assert state(lane) is PeerState.PAUSED
     lane.client.set(CLOCK, OPEN)
     assert_each_once(lane, sent)
 
@@ -164,16 +177,25 @@ def test_a_guest_uses_no_more_than_its_share_of_the_cpu(lane: Lane, guest: MakeG
     assert used / passed <= GENEROUS * share * cores()
 
 
-def test_a_guest_uses_no_more_than_its_share_of_the_line(lane: Lane, guest: MakeGuest) -> None:
-    guest("-c", "2", "--max-mbps", "4")
-    lane.round_trip()
-    payload = bytes(25_000)
+@pytest.mark.parametrize(("size", "mbps"), [(12_000, "4"), (25_000, "1.5")])
+def test_a_guests_line_carries_no_more_than_it_promised_in_any_two_seconds(
+    lane: Lane, guest: MakeGuest, tmp_path: Path, size: int, mbps: str
+) -> None:
+    log = tmp_path / "metered"
+    guest("-c", "2", "--max-mbps", mbps, environment={metered.VARIABLE: str(log)})
+    limit = float(mbps) * 125_000
+    # It stands ready for a while, and then has more to do than it may.
+    lane.look(1)
     began = time.monotonic()
-    sent = lane.send(60, payload=payload)
+    sent = lane.send(int(5 * limit / size), payload=bytes(size))
     lane.wait_for(sent)
     passed = time.monotonic() - began
-    # There and back.
-    assert 2 * 60 * len(payload) * 8 / passed <= GENEROUS * 4e6
+    carried = metered.read(log)
+    for way, went in carried.items():
+        assert sum(each for _, each in went) > 4 * limit, way
+        assert worst(went) <= 1.05 * limit * SPAN, way
+    assert passed >= 4
+    lane.wait_until(lambda: state(lane) is PeerState.READY)
 
 
 @pytest.mark.needs("Xvfb")
@@ -193,17 +215,19 @@ def test_a_guest_makes_room_for_its_owner(
         lane.wait_until(lambda: state(lane) is PeerState.READY)
         owner = display.Display(screen.name)
         try:
+            said: list[str] = []
 
             def typed() -> bool:
                 for kind in (X.KeyPress, X.KeyRelease):
                     xtest.fake_input(owner, kind, 38)
                 owner.sync()
-                return state(lane) is PeerState.PAUSED
+                last = beat(lane)
+                if last is not None and last.state is PeerState.PAUSED:
+                    said.append(last.reason)
+                return bool(said)
 
             lane.wait_until(typed)
-            last = beat(lane)
-            assert last is not None
-            assert "owner" in last.reason
+            assert "owner" in said[0]
         finally:
             owner.close()
         lane.wait_until(lambda: state(lane) is PeerState.READY)

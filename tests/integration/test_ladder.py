@@ -12,7 +12,7 @@ from p2c2g.session.config import SessionConfig
 from p2c2g_workers import nets
 from tests.gamer import SIZE, Gamer
 from tests.honest import EXACT, shown
-from tests.pool import Pool
+from tests.pool import LASTING, Pool
 from tests.sessions import PATIENCE, Player
 
 SLOW_NETS = "tests.slow_nets_app"
@@ -20,11 +20,12 @@ ALLOWED = [f"upscale:2:{each}" for each in (*filter(nets.is_shipped, NETWORKS), 
 
 
 def test_a_peer_with_time_runs_a_net_and_says_which(pool: Pool) -> None:
-    pool.worker("one")
+    pool.worker("one", more=LASTING)
     # A frame after another, each with so much time that a peer has enough on any machine.
     config = SessionConfig(
         size=SIZE, operations=Pipeline.parse("upscale:2:ml"), grid=Grid(2, 2), codec="raw",
-        form=EXACT, deadline=PATIENCE, paced=False,
+        form=EXACT, deadline=PATIENCE, paced=False, reuse=False,
+        steady=False,
     )  # fmt: skip
     blocks = np.random.default_rng(7).integers(0, 256, (9, 16, 3), np.uint8)
     pixels = blocks.repeat(10, 0).repeat(10, 1)

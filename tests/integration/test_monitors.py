@@ -67,8 +67,7 @@ def monitor(lane: Lane, broker: EmbeddedBroker) -> Iterator[Monitor]:
 
 def test_an_idle_worker_is_online_until_it_ends(worker: MakeWorker, monitor: Monitor) -> None:
     running = worker("-Q", "cpu", "--heartbeat-interval", "1")
-    monitor.wait_for(lambda: monitor.seen.count("worker-heartbeat") >= 2)
-    assert monitor.is_alive
+    monitor.wait_for(lambda: monitor.seen.count("worker-heartbeat") >= 2 and monitor.is_alive)
     assert monitor.state.workers[W].freq == 1.5, "dead after three intervals"
     running.signal(signal.SIGTERM)
     assert running.wait() == 0
@@ -115,6 +114,5 @@ def test_who_was_cut_off_is_online_again(
         lane.wait_until(lambda: "connecting again" in running.log())
         proxy.resume()
         seen = len(monitor.seen)
-        monitor.wait_for(lambda: "worker-heartbeat" in monitor.seen[seen:])
-        assert monitor.is_alive
+        monitor.wait_for(lambda: "worker-heartbeat" in monitor.seen[seen:] and monitor.is_alive)
         assert "Traceback" not in running.log()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
+from time import monotonic
 
 import numpy as np
 import pytest
@@ -23,15 +25,13 @@ from p2c2g_workers.processors import network
 from tests.honest import EXACT, shown_by
 from tests.lane import Lane, settings
 from tests.nets import nudged
-from tests.pool import MakeWorker, Worker
+from tests.pool import LASTING, MakeWorker, Worker
 from tests.sessions import PATIENCE, Player
 
 pytestmark = pytest.mark.skipif(network.MISSING, reason="needs onnx: pip install 'p2c2g[ml]'")
 
 SIZE = Size(96, 64)
 GAME = "a-game"
-#: Frames that are sent at most until the game's own net has come.
-FRAMES = 400
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def peer(request: pytest.FixtureRequest, worker: MakeWorker, tmp_path: Path) -> 
     """A peer that has never had anything."""
     return worker(
         "-Q", "cpu", "-c", "1", "-P", request.param, application="p2c2g",
-        environment={"XDG_CACHE_HOME": str(tmp_path / "cache")},
+        environment={**LASTING, "XDG_CACHE_HOME": str(tmp_path / "cache")},
     )  # fmt: skip
 
 
@@ -72,7 +72,8 @@ def player(
     """A session of the game."""
     config = SessionConfig(
         size=SIZE, operations=with_nets(Pipeline.parse("upscale:2:ml"), GAME, own),
-        grid=Grid(2, 1), codec="raw", form=EXACT, deadline=PATIENCE, paced=False,
+        grid=Grid(2, 1), codec="raw", form=EXACT, deadline=PATIENCE, paced=False, reuse=False,
+        steady=False,  # Else it begins with little, until it knows what there is.
     )  # fmt: skip
     with Player(settings(broker.url), config) as playing:
         yield playing
@@ -106,18 +107,15 @@ def test_it_is_fetched_while_others_do_the_work(
     lane: Lane, own: tuple[OwnNet, ...], here: str, player: Player, peer: Worker, tmp_path: Path
 ) -> None:
     with Loan(own, Blobs(lane.client)):
-        for number in range(FRAMES):
-            pixels = art(number)
-            picture = player.play(pixels)
-            assert picture.state is FrameState.COMPLETE
-            if here in player.ran():
-                break
-        else:
-            raise AssertionError(f"it never came: {player.ran()}\n{peer.log()}")
+        frames = map(art, count())
+        deadline = monotonic() + PATIENCE
+        while here not in player.ran():
+            assert monotonic() < deadline, f"it never came: {player.ran()}\n{peer.log()}"
+            assert player.play(next(frames)).state is FrameState.COMPLETE
         # From here on it is the game's own net, and its bytes are those that it gives here.
         before = player.ran()[here]
-        for number in range(5):
-            pixels = art(FRAMES + number)
+        for _ in range(5):
+            pixels = next(frames)
             picture = player.play(pixels)
             np.testing.assert_array_equal(picture.pixels, shown_by(here, pixels))
         assert player.ran()[here] == before + 10

@@ -26,6 +26,7 @@ from p2c2g.peers.messages import Capabilities, PeerState
 from p2c2g.peers.registry import Registry
 from p2c2g.session.config import SessionConfig
 from p2c2g.system import processes
+from p2c2g.testing.delay_process import EARLY
 from p2c2g.testing.delay_proxy import DelayProxy
 from p2c2g_workers.probe import line
 from tests import forks
@@ -111,7 +112,10 @@ def test_what_is_asked_wrongly_is_one_sentence(
     assert done.code == code, done
     assert words in done.errors
     assert "secret" not in done.errors
-    assert len(done.errors.strip().splitlines()) == 1
+    lines = done.errors.strip().splitlines()
+    if any(":secret@" in each for each in arguments):
+        assert "P2C2G_BROKER_URL_FILE" in lines.pop(0)
+    assert len(lines) == 1
     assert done.output == ""
 
 
@@ -130,16 +134,15 @@ def test_a_run_becomes_a_worker_that_enrols_as_it_was_told(
     try:
         registry = Registry(lane.client)
         deadline = time.monotonic() + PATIENCE
-        while not (records := registry.records()):
+        # On a busy machine one beat may be over before the next.
+        while not (records := registry.records()) or records[0].beat is None:
             lane.look(50)
             assert process.poll() is None, log.read_text()
             assert time.monotonic() < deadline, log.read_text()
-        enrolment = records[0].enrolment
+        enrolment, beat = records[0].enrolment, records[0].beat
         assert enrolment.id.startswith("Old-Attic@")
         assert (enrolment.name, enrolment.region) == ("Old Attic", "berlin")
         assert (enrolment.slots, enrolment.queues) == (3, ("cpu",))
-        beat = records[0].beat
-        assert beat is not None
         assert beat.state in {PeerState.STARTING, PeerState.READY, PeerState.PAUSED}
         if sys.platform == "linux":
             # It is the very process, and its command line has no address and no password.
@@ -194,7 +197,8 @@ def test_a_lenders_terminal_has_one_line_that_says_what_the_peer_does(
         terminal.read_until("ready, nobody sends work now; 0 chunks so far")
         config = SessionConfig(
             size=Size(160, 90), operations=Pipeline.parse("upscale:2"), grid=Grid(2, 1),
-            deadline=PATIENCE, paced=False,
+            deadline=PATIENCE, paced=False, reuse=False,
+            steady=False,  # Else a busy machine is asked for less, and six chunks are not sent.
         )  # fmt: skip
         with Player(settings(broker.url), config) as player:
             for _ in range(3):
@@ -233,13 +237,25 @@ def proxy(broker: EmbeddedBroker) -> Iterator[DelayProxy]:
         yield opened
 
 
-def test_a_slow_line_is_measured(proxy: DelayProxy, broker: EmbeddedBroker, lane: Lane) -> None:
+def measured(proxy: DelayProxy, broker: EmbeddedBroker, least: float, most: float) -> line.Line:
+    """Return what is measured of the proxy's line: between these bits a second, both ways.
+
+    Never more.  It may be less, as a tenth of a second in which the machine did something else
+    passes for the line: then it is measured once more.
+    """
+    deadline = time.monotonic() + PATIENCE
     with redis_client(settings(by_port(broker.url, proxy.port))) as client:
-        way = line.measure(client)
-    assert 0.020 <= way.rtt < 0.1
-    # The proxy lets no more through; how much less is the machine's doing.
-    assert 4e6 < way.up < 30e6
-    assert 4e6 < way.down < 30e6
+        while True:
+            way = line.measure(client)
+            assert max(way.up, way.down) < most
+            if min(way.up, way.down) > least:
+                return way
+            assert time.monotonic() < deadline, way
+
+
+def test_a_slow_line_is_measured(proxy: DelayProxy, broker: EmbeddedBroker, lane: Lane) -> None:
+    way = measured(proxy, broker, 4e6, 30e6)
+    assert 0.020 - 2 * EARLY <= way.rtt < 0.1
     assert lane.client.keys("p2c2g.probe.*") == []
 
 
@@ -247,10 +263,7 @@ def test_a_line_too_slow_for_the_largest_is_measured_by_what_it_carries(
     proxy: DelayProxy, broker: EmbeddedBroker
 ) -> None:
     proxy.bandwidth_bps = 1e6
-    with redis_client(settings(by_port(broker.url, proxy.port))) as client:
-        way = line.measure(client)
-    assert 0.2e6 < way.up < 2e6
-    assert 0.2e6 < way.down < 2e6
+    measured(proxy, broker, 0.2e6, 2e6)
 
 
 def test_a_broker_that_refuses_is_no_line(caplog: pytest.LogCaptureFixture) -> None:

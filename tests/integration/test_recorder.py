@@ -273,8 +273,10 @@ while True:
     hub.publish(shown_picture(number, pixels, source=size, ready_at=number / 10))
     number += 1
     if recorder.written >= 100:  # at 10 a second, some are in the file and not in the encoder
-        print("enough", flush=True)
         break
+while recorder.written + recorder.dropped < number:
+    pass  # Else it may be killed in the middle of writing two seconds of MP4.
+print("enough", flush=True)
 sys.stdin.read()
 """
     process = subprocess.Popen(

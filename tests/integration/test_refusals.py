@@ -200,3 +200,16 @@ def test_a_line_that_was_dead_is_noticed_and_made_again(
         lane.round_trip_in_the_end()
         assert worker.is_running
         assert "Traceback" not in worker.log()
+
+
+def test_that_no_broker_answers_is_one_sentence(
+    harmed: tuple[EmbeddedBroker, Lane], start: Callable[..., Worker]
+) -> None:
+    _, lane = harmed
+    worker = start(url=f"redis://:Geheim@{HOST}:1/0")
+    lane.wait_until(lambda: said(worker, f"No broker answers at redis://:***@{HOST}:1/0"))
+    worker.signal(signal.SIGTERM)
+    assert worker.wait(PATIENCE) == 0, worker.log()
+    assert worker.log().count("Connection refused") == 1, worker.log()
+    assert "Trying again" not in worker.log()
+    assert "Geheim" not in worker.log()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -15,7 +15,7 @@ from p2c2g.messaging import names
 from p2c2g.messaging.client import redis_client
 from p2c2g.messaging.embedded import EmbeddedBroker
 from p2c2g.peers.messages import MAX_ENROLMENT, Beat, Enrolment, PeerState
-from p2c2g.peers.registry import MAX_REASON, Registry, Standing
+from p2c2g.peers.registry import MAX_REASON, BeatReply, Registry
 from p2c2g.peers.versions import Versions, spoken
 from tests.lane import Lane, settings
 
@@ -27,7 +27,8 @@ BINDING = names.control_binding(ATTIC).encode()
 
 
 def enrolment(name: str = ATTIC, instance: str = "one", **more: Any) -> Enrolment:
-    return Enrolment(id=name, instance=instance, queues=("cpu",), **more)
+    # A beat lasts for three intervals, however late a busy machine looks at it.
+    return Enrolment(id=name, instance=instance, queues=("cpu",), interval=60.0, **more)
 
 
 def beat(instance: str = "one", state: PeerState = PeerState.READY) -> Beat:
@@ -46,7 +47,7 @@ def die(lane: Lane) -> None:
 
 def test_an_enrolled_peer_is_known_and_alive(lane: Lane, registry: Registry) -> None:
     told, how = enrolment(region="eu"), beat()
-    assert registry.enrol(told, how) == Standing(enrolled=True)
+    assert registry.enrol(told, how) == BeatReply(enrolled=True)
     assert registry.ids() == {ATTIC}
     assert registry.enrolments([ATTIC, "nobody@test"]) == {ATTIC: told}
     lane.client.lpush(OWN, "chunk")
@@ -55,16 +56,17 @@ def test_an_enrolled_peer_is_known_and_alive(lane: Lane, registry: Registry) -> 
 
 
 def test_a_beat_lasts_three_intervals(lane: Lane, registry: Registry) -> None:
-    registry.enrol(enrolment(interval=20.0), beat())
-    assert 55_000 < lane.client.pttl(names.beat(ATTIC)) <= 60_000
-    lane.client.pexpire(names.beat(ATTIC), 30_000)
-    assert registry.beat(enrolment(interval=20.0), beat()).enrolled
-    assert 55_000 < lane.client.pttl(names.beat(ATTIC)) <= 60_000
+    three = round(3000 * enrolment().interval)
+    registry.enrol(enrolment(), beat())
+    assert three / 2 < lane.client.pttl(names.beat(ATTIC)) <= three
+    lane.client.pexpire(names.beat(ATTIC), three // 2)
+    assert registry.beat(enrolment(), beat()).enrolled
+    assert three / 2 < lane.client.pttl(names.beat(ATTIC)) <= three
 
 
 def test_a_beat_replaces_the_last_one(registry: Registry) -> None:
     registry.enrol(enrolment(), beat(state=PeerState.STARTING))
-    assert registry.beat(enrolment(), beat()) == Standing(enrolled=True)
+    assert registry.beat(enrolment(), beat()) == BeatReply(enrolled=True)
     pulses = registry.beats([ATTIC])
     assert pulses[ATTIC].beat == beat()
 
@@ -86,7 +88,7 @@ def calls(lane: Lane) -> Counter[str]:
 
 
 def test_who_is_not_enrolled_is_told_so_and_writes_nothing(lane: Lane, registry: Registry) -> None:
-    assert registry.beat(enrolment(), beat()) == Standing(enrolled=False)
+    assert registry.beat(enrolment(), beat()) == BeatReply(enrolled=False)
     assert lane.client.exists(names.peers(), names.beat(ATTIC)) == 0
 
 
@@ -209,15 +211,15 @@ def test_who_is_banned_is_told_why_and_is_not_written(registry: Registry) -> Non
     registry.enrol(enrolment(), beat())
     registry.ban(ATTIC, " sends noise ")
     assert registry.banned() == {ATTIC: "sends noise"}
-    assert registry.beat(enrolment(), beat()) == Standing(enrolled=False, banned="sends noise")
+    assert registry.beat(enrolment(), beat()) == BeatReply(enrolled=False, banned="sends noise")
     (record,) = registry.records()
     assert record.banned == "sends noise"
     registry.leave(ATTIC, ("cpu",))
-    assert registry.enrol(enrolment(), beat()) == Standing(enrolled=False, banned="sends noise")
+    assert registry.enrol(enrolment(), beat()) == BeatReply(enrolled=False, banned="sends noise")
     assert registry.ids() == frozenset()
     registry.unban(ATTIC)
     registry.unban(ATTIC)
-    assert registry.enrol(enrolment(), beat()) == Standing(enrolled=True)
+    assert registry.enrol(enrolment(), beat()) == BeatReply(enrolled=True)
     registry.ban(ATTIC, "x" * 1000)
     assert registry.banned() == {ATTIC: "x" * MAX_REASON}
 
@@ -282,7 +284,7 @@ def test_a_peer_of_another_version_gets_no_work_and_is_named(
 
 def test_a_ban_in_other_bytes_is_read_all_the_same(lane: Lane, registry: Registry) -> None:
     lane.client.hset(names.banned(), ATTIC, b"\xff")
-    assert registry.enrol(enrolment(), beat()) == Standing(False, "�")
+    assert registry.enrol(enrolment(), beat()) == BeatReply(False, "�")
     assert registry.banned() == {ATTIC: "�"}
 
 
@@ -307,17 +309,18 @@ CALLS: dict[str, Callable[[Registry], object]] = {
 
 
 @pytest.fixture(scope="module")
-def nobody() -> Registry:
-    """A registry at a broker that has ended."""
-    with EmbeddedBroker() as broker:
-        client = redis_client(settings(broker.url))
+def nobody() -> Iterator[Registry]:
+    """A registry at a broker that has ended, and whose port nobody else is given meanwhile."""
+    with EmbeddedBroker() as broker, redis_client(settings(broker.url)) as client:
         client.ping()
-    return Registry(client)
+        broker.kill()
+        yield Registry(client)
 
 
 def test_every_method_is_asked_of_a_broker_that_is_away() -> None:
     public = {name for name in vars(Registry) if not name.startswith("_")}
-    assert public == set(CALLS)
+    # Of what has been read already.
+    assert public - {"unread"} == set(CALLS)
 
 
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)

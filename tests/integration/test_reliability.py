@@ -8,12 +8,17 @@ from __future__ import annotations
 
 import signal
 import threading
+from contextlib import suppress
+from itertools import count
 from pathlib import Path
+from time import monotonic
 
 import psutil
 import pytest
 from redis.exceptions import OutOfMemoryError
 
+from p2c2g.errors import BrokerUnavailableError
+from p2c2g.media.chunker import Grid
 from p2c2g.media.frame import Size
 from p2c2g.media.picture import FrameState
 from p2c2g.messaging import names
@@ -21,33 +26,52 @@ from p2c2g.messaging.dispatcher import DIRECT_LENGTH, QUEUE_LENGTH
 from p2c2g.messaging.embedded import HOST
 from p2c2g.peers.breaker import State
 from p2c2g.testing.delay_proxy import DelayProxy
-from tests.gamer import Gamer
-from tests.lane import by_port
+from tests.gamer import MOST, Gamer
+from tests.lane import PATIENCE, by_port
 from tests.pool import LIAR, Pool
+
+#: Of a frame: so that one peer alone does all of it, on a machine that is busy with something else.
+WHOLE = Grid(1, 1)
 
 
 def test_a_peer_that_stops_and_goes_on_costs_no_picture(pool: Pool) -> None:
     stopping = pool.worker("stopping")
     pool.worker("steady")
-    with Gamer(pool.broker.url) as gamer:
+    with Gamer(pool.broker.url, grid=WHOLE) as gamer:
         gamer.play_complete(30)
         stopping.signal(signal.SIGSTOP)
         gamer.play_complete(30)
         attempts = gamer.session.tables.attempts
-        assert attempts.silent + attempts.hedges > 0
+        gamer.until(lambda: attempts.silent + attempts.hedges > 0, "nobody waits for it")
         stopping.signal(signal.SIGCONT)
         gamer.play_complete(30)
-        late = attempts.late + attempts.duplicate
-        assert late > 0, "what the stopped peer had taken was never told"
+        gamer.until(
+            lambda: attempts.late + attempts.duplicate > 0,
+            "what the stopped peer had taken was never told",
+        )
 
 
 def test_a_peer_that_is_killed_costs_no_picture(pool: Pool) -> None:
     dying = pool.worker("dying")
     pool.worker("steady")
-    with Gamer(pool.broker.url) as gamer:
+    with Gamer(pool.broker.url, grid=WHOLE) as gamer:
         gamer.play_complete(30)
         dying.signal(signal.SIGKILL)
         gamer.play_complete(60)
+
+
+def waiting(pool: Pool, gamer: Gamer) -> int:
+    """Return how many chunks are in the common queue, once the broker has trimmed it."""
+    found: list[int] = []
+
+    def is_seen() -> bool:
+        with suppress(BrokerUnavailableError), gamer.session._dispatcher._sending() as producer:
+            producer.channel.stream.collect(leave=0, patience=PATIENCE)
+            found.append(int(pool.client.llen(names.queue_key("cpu"))))  # type: ignore[arg-type]
+        return bool(found)
+
+    gamer.until(is_seen, "nothing can be sent")
+    return found[0]
 
 
 def test_while_all_peers_are_away_the_picture_goes_on_and_the_queue_stays_short(
@@ -62,7 +86,7 @@ def test_while_all_peers_are_away_the_picture_goes_on_and_the_queue_stays_short(
         lengths = []
         for _ in range(6):
             gamer.play(15)
-            lengths.append(int(pool.client.llen(names.queue_key("cpu"))))  # type: ignore[arg-type]
+            lengths.append(waiting(pool, gamer))
         assert max(lengths) <= 8, "what waits for nobody stays in the queue"
         for peer in peers:
             peer.signal(signal.SIGCONT)
@@ -84,16 +108,41 @@ def left(pool: Pool) -> list[bytes]:
 
 
 def test_queues_that_nobody_reads_are_bounded_and_vanish(pool: Pool) -> None:
+    def length(queue: str) -> int:
+        return int(pool.client.llen(queue))  # type: ignore[arg-type]
+
     with Gamer(pool.broker.url) as gamer:
-        gamer.play(60)
-        assert 0 < int(pool.client.llen(names.queue_key("cpu"))) <= QUEUE_LENGTH  # type: ignore[arg-type]
-        assert 0 < int(pool.client.ttl(names.queue_key("cpu"))) <= 10  # type: ignore[arg-type]
-        dispatcher = gamer.session._dispatcher
-        for number in range(3 * DIRECT_LENGTH):
-            dispatcher.send(number, [(0, b"header", b"payload", "nobody@nowhere")])
-        gamer.play(5)
-        assert pool.client.llen(NOBODY) == DIRECT_LENGTH
-        assert 0 < int(pool.client.ttl(NOBODY)) <= 3  # type: ignore[arg-type]
+        # By hand: where nobody is in the pool, a session sends nothing.
+        gamer.play(15)
+        dispatcher, numbers = gamer.session._dispatcher, count()
+        common: list[tuple[int, int]] = []
+
+        def send(peer: str) -> None:
+            dispatcher.send(next(numbers), [(0, b"header", b"payload", peer)])
+            # Where a broker is behind, it is sent no more, and may be seen before it has trimmed.
+            with dispatcher._sending() as producer:
+                producer.channel.stream.collect(leave=0, patience=PATIENCE)
+
+        def is_bounded() -> bool:
+            send("")  # One more each time: else it may be gone before it is seen.
+            key = names.queue_key("cpu")
+            common.append((length(key), int(pool.client.ttl(key))))  # type: ignore[arg-type]
+            return common[-1][0] == QUEUE_LENGTH and 0 < common[-1][1] <= 10
+
+        for _ in range(3 * QUEUE_LENGTH):
+            send("")
+        gamer.until(is_bounded, "the common queue has another length, or stays")
+        assert max(each for each, _ in common) <= QUEUE_LENGTH
+        for _ in range(3 * DIRECT_LENGTH):
+            send("nobody@nowhere")
+        found: list[tuple[int, int]] = []
+
+        def is_full() -> bool:
+            send("nobody@nowhere")
+            found.append((length(NOBODY), int(pool.client.ttl(NOBODY))))  # type: ignore[arg-type]
+            return found[-1][0] == DIRECT_LENGTH and 0 < found[-1][1] <= 3
+
+        gamer.until(is_full, "its queue has another length, or stays")
     assert set(left(pool)) <= {names.queue_key("cpu").encode(), NOBODY.encode()}
     pool.client.delete(names.queue_key("cpu"), NOBODY)
 
@@ -101,34 +150,42 @@ def test_queues_that_nobody_reads_are_bounded_and_vanish(pool: Pool) -> None:
 def test_a_lying_peer_shows_nothing_and_is_shut_out(pool: Pool) -> None:
     pool.worker("honest")
     pool.worker("liar", LIAR)
-    with Gamer(pool.broker.url) as gamer, Gamer(pool.broker.url) as other:
+    with (
+        Gamer(pool.broker.url) as gamer,
+        Gamer(pool.broker.url) as other,
+    ):
         session = gamer.session
 
         def is_out() -> bool:
             return session.breakers().get("liar@test", {}).get("opened", 0) > 0
 
         def leaves() -> bool:
-            queues = pool.app.control.inspect(["liar@test"], timeout=0.5).active_queues()
+            asked = pool.app.control.inspect(["liar@test"], timeout=PATIENCE, limit=1)
+            queues = asked.active_queues()
             return bool(queues) and "cpu" not in {q["name"] for q in queues["liar@test"]}
 
         gamer.until(is_out, "the liar's breaker does not open")
-        failed = session.tally.peers["liar@test"]
-        assert failed.chunks == 0
-        assert failed.failed >= 5
-        for _ in range(600):  # An answer comes at once: between two looks a frame is played.
-            if leaves():
-                break
+        # Either session saw it, and told the other.
+        failed = [each.session.tally.peers.get("liar@test") for each in (gamer, other)]
+        assert sum(each.chunks for each in failed if each is not None) == 0
+        assert sum(each.failed for each in failed if each is not None) >= 5
+        deadline = monotonic() + MOST
+        while not leaves():  # An answer comes at once: between two looks a frame is played.
+            assert monotonic() < deadline, "the liar still reads the queue of the others"
             gamer.play(1)
-        else:
-            pytest.fail("the liar still reads the queue of the others")
         # The other session was told of it, or saw for itself.
         other.until(
             lambda: other.session.tables.breakers.state("liar@test", 0.0) is not State.CLOSED,
             "sessions do not tell each other of liars",
         )
         gamer.play_complete(15)
-        assert session.tally.peers["liar@test"].chunks == 0
-    assert left(pool) == [b"p2c2g.breakers"], "more than the open breaker is left"
+        found = session.tally.peers.get("liar@test")
+        assert found is None or found.chunks == 0
+    # The honest one is perhaps still at what the sessions had sent.
+    deadline, pause = monotonic() + PATIENCE, threading.Event()
+    while (remains := left(pool)) != [b"p2c2g.breakers"]:
+        assert monotonic() < deadline, f"more than the open breaker is left: {remains}"
+        pause.wait(0.05)
 
 
 def sockets() -> int:
@@ -152,8 +209,13 @@ def test_a_broker_that_is_killed_and_cut_off_costs_no_picture_and_leaks_nothing(
             gamer.play_degraded(15)
             pool.broker.restart()
             gamer.play_complete(30)
-            assert sockets() <= at_work + 2
-        assert (sockets(), threading.active_count()) <= before
+            # More, where some of them meet for a moment.
+            gamer.until(lambda: sockets() <= at_work + 2, "connections are left open")
+        deadline, pause = monotonic() + PATIENCE, threading.Event()
+        while (sockets(), threading.active_count()) > before:
+            # A thread of the session's may have been told to end, and not have come to it.
+            assert monotonic() < deadline, f"{sockets()} sockets, {threading.enumerate()}"
+            pause.wait(0.05)
 
 
 def test_a_stalled_broker_never_holds_up_the_capture(pool: Pool) -> None:
@@ -168,31 +230,45 @@ def test_a_stalled_broker_never_holds_up_the_capture(pool: Pool) -> None:
         proxy.pause()
         # It goes on only if every single submit returns while the broker does not.
         gamer.play(60)
-        errors = gamer.session.tally.summary()["errors"]
-        assert errors.get("BrokerUnavailableError", 0) > 0
+        tally = gamer.session.tally
+        gamer.until(
+            lambda: tally.summary()["errors"].get("BrokerUnavailableError", 0) > 0, "it is not told"
+        )
         proxy.resume()
         gamer.play(10)
     pool.client.delete(names.queue_key("cpu"))
 
 
+#: No piece of ballast takes another's place.
+PIECES = count()
+#: Bytes that the broker holds.
+ROOM = 64 << 20
+
+
 def pile_up(pool: Pool, size: int) -> None:
-    for number in range(10_000):
-        pool.client.set(f"ballast.{size}.{number}", b"x" * size)
+    for _ in range(2 * ROOM // size):
+        pool.client.set(f"ballast.{next(PIECES)}", b"x" * size)
 
 
 def test_a_full_broker_costs_no_picture(tmp_path: Path) -> None:
-    with Pool(tmp_path, maxmemory=64 << 20) as pool:
+    with Pool(tmp_path, maxmemory=ROOM) as pool:
         pool.worker("steady")
         with Gamer(pool.broker.url) as gamer:
             gamer.play_complete(30)
             for size in (1 << 18, 256):  # down to where no picture finds room
                 with pytest.raises(OutOfMemoryError):
                     pile_up(pool, size)
-            gamer.play(30)
+
+            def is_felt() -> bool:
+                # What is read and answered makes room again.
+                with suppress(OutOfMemoryError):
+                    pile_up(pool, 256)
+                return FrameState.DEGRADED in gamer.shown
+
+            gamer.until(is_felt, "the broker was never full")
             keys: list[bytes] = pool.client.keys("ballast.*")  # type: ignore[assignment]
             pool.client.delete(*keys)
             gamer.play_complete(30)
-        assert FrameState.DEGRADED in gamer.shown, "the broker was never full"
 
 
 def test_what_is_sent_to_a_slow_line_is_not_piled_up(pool: Pool) -> None:

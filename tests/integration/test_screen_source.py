@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from contextlib import closing
 
 import numpy as np
 import pytest
@@ -12,10 +13,12 @@ from p2c2g.errors import SourceUnavailableError, UsageError
 from p2c2g.media.frame import Rect, Size
 from p2c2g_capture.sources import mirror, open_source
 from p2c2g_capture.sources.screen import ScreenSource
+from p2c2g_capture.sources.xdamage import Drawn
 from p2c2g_capture.sources.xvfb import VirtualDisplay
 from tests.desktop import GREEN, RED, Desktop, colours, open_desktop
 
 SCREEN = Size(800, 600)
+PATIENCE = 60.0
 SMALL = Size(400, 300)
 #: As pictures have them: blue, green, red.
 BLACK_HERE, RED_HERE, GREEN_HERE = (0, 0, 0), (0, 0, 255), (0, 255, 0)
@@ -42,6 +45,33 @@ def test_a_monitor_shows_what_is_on_it(desktop: Desktop) -> None:
         assert source.notes == ["MIT-SHM is working correctly."]
         desktop.window("b", Rect(0, 0, 800, 600), GREEN)
         assert colours(source.grab(1)) == {GREEN_HERE}
+
+
+@needs_xvfb
+def test_it_is_told_when_something_is_drawn_and_then_again(desktop: Desktop) -> None:
+    with closing(Drawn(desktop.name)) as drawn:
+        for colour in (RED, GREEN):
+            desktop.window("a", Rect(100, 50, 200, 100), colour)
+            assert drawn.wait(PATIENCE)
+            while drawn.wait(0.05):
+                pass
+        assert not drawn.wait(0)
+
+
+@needs_xvfb
+def test_a_display_that_goes_away_is_waited_for_no_more() -> None:
+    with open_desktop(SCREEN) as opened:
+        drawn = Drawn(opened.name)
+        source = ScreenSource(monitor=1, display=opened.name)
+        while drawn.wait(0.05):
+            pass
+    with closing(drawn), closing(source):
+        with pytest.raises(SourceUnavailableError, match="The display is gone"):
+            drawn.wait(PATIENCE)
+        for _ in range(3):
+            source.wait(0.05)
+        with pytest.raises(SourceUnavailableError):
+            source.grab(0)
 
 
 @needs_xvfb

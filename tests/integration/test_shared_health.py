@@ -14,7 +14,8 @@ from p2c2g.messaging import names
 from p2c2g.messaging.client import redis_client
 from p2c2g.messaging.embedded import EmbeddedBroker
 from p2c2g.peers.book import PeerBook
-from p2c2g.peers.health import Health, Snapshot
+from p2c2g.peers.health import Health
+from p2c2g.peers.health_words import Snapshot
 from p2c2g.peers.shared_health import (
     LIFETIME,
     MAX_BYTES,

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
+from pathlib import Path
+from threading import Event
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -19,6 +23,8 @@ def shared(
     broker: EmbeddedBroker, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Lane, Worker]]:
     with Lane(settings(broker.url), session="control") as lane:
+        lane.client.flushall()
+        lane.open()
         log = tmp_path_factory.mktemp("control") / "w.log"
         worker = Worker(lane.app, broker.url, log, "-Q", "cpu", "-c", "2", name="control")
         try:
@@ -114,3 +120,26 @@ def test_a_stock_application_works_beside_us(
         assert asked(plain, stock, "ping") == {"ok": "pong"}
     finally:
         stock.kill()
+
+
+def test_an_answer_that_cannot_leave_costs_no_work(tmp_path: Path) -> None:
+    """Its connection is the worker's own: who tried again would close what reads the chunks."""
+    with EmbeddedBroker() as broker, Lane(settings(broker.url)) as lane:
+        worker = Worker(lane.app, broker.url, tmp_path / "w.log", "-Q", "cpu")
+        try:
+            worker.start()
+            worker.signal(signal.SIGSTOP)
+            # The question lies before it when it goes on, and the broker has gone.
+            assert lane.app.control.inspect(timeout=0.01).ping() is None
+            broker.kill()
+            worker.signal(signal.SIGCONT)
+            deadline, pause = monotonic() + PATIENCE, Event()
+            while "onnection to broker lost" not in worker.log():
+                assert monotonic() < deadline, worker.log()
+                pause.wait(0.02)
+            broker.restart()
+            lane.open()
+            lane.round_trip_in_the_end()
+            worker.wait_until_ready()
+        finally:
+            worker.kill()

@@ -83,6 +83,8 @@ def shared(
 ) -> Iterator[tuple[Lane, Worker]]:
     """One worker that has to survive this whole module."""
     with Lane(settings(broker.url), session="messages") as lane:
+        lane.client.flushall()
+        lane.open()
         log = tmp_path_factory.mktemp("messages") / "w.log"
         worker = Worker(lane.app, broker.url, log, "-Q", "cpu", "-c", "2", name="messages")
         try:

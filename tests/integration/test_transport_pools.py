@@ -23,16 +23,15 @@ def test_a_pool_starts_works_and_stops(lane: Lane, worker: MakeWorker, pool: str
     running.signal(signal.SIGTERM)
     # A process of the prefork pool (which Celery's command has as "processes") may wait 30 s
     # for a parent that has stopped listening: billiard's own guarantee.
-    assert running.wait(45.0) == 0, running.log()
+    assert running.wait(2 * PATIENCE) == 0, running.log()
     left = lane.queued()
-    lane.wait(80 - len(left))
-    lane.look(1)
-    ended = [*left, *lane.done()[20:]]
-    assert set(ended) == set(sent)
+    assert set(left) <= set(sent)
+    lane.wait_for(set(sent) - set(left))
     if pool != "processes":
         # Those tell a parent that stops of what they have begun, and it may not hear it: what
         # they were at is then done and handed back too.  A session takes the first result.
-        assert len(ended) == len(sent)
+        assert not set(left) & set(lane.done())
+        assert len(running.received()) == len(set(running.received()))
     assert lane.client.keys(names.queue_key(names.recall("*"))) == []
 
 
@@ -40,6 +39,7 @@ def test_a_thread_pool_needs_few_connections(lane: Lane, worker: MakeWorker) -> 
     running = worker("-Q", "cpu", "-c", "8")
     lane.wait_for(lane.send(50, 0.005))
     assert running.process is not None
-    open_now = psutil.Process(running.process.pid).net_connections(kind="tcp")
-    # Reads, remote control, results, and one for all commands; another where two meet.
-    assert len(open_now) <= 5, open_now
+    process = psutil.Process(running.process.pid)
+    # Reads, remote control, results, and one for all commands; another where two meet, and for a
+    # moment one more on a busy machine.
+    lane.wait_until(lambda: len(process.net_connections(kind="tcp")) <= 5)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -16,20 +15,19 @@ import redis
 from p2c2g.errors import BrokerUnavailableError
 from p2c2g.messaging.client import redis_client
 from p2c2g.messaging.inbox import Inbox
+from p2c2g.messaging.places import places
 from p2c2g.settings import BrokerSettings, Settings
-from p2c2g.system import processes
+from tests.brokers import HOST, free_ports, start, wait_for
 from tests.lane import PATIENCE, Lane
 from tests.pool import Worker
 
-HOST = "127.0.0.1"
-
-
-def free_ports(count: int) -> list[int]:
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(closing(socket.socket())) for _ in range(count)]
-        for one in sockets:
-            one.bind((HOST, 0))
-        return [one.getsockname()[1] for one in sockets]
+_NEVER_MS = 10 * int(PATIENCE) * 1000
+#: Of Sentinels that fail over when they are asked to, and only then: one of their own accord, since
+#: the machine stood still for two seconds, takes the stream of a test's session along.
+ONLY_WHEN_ASKED = (
+    f"sentinel down-after-milliseconds games {_NEVER_MS}",
+    f"sentinel failover-timeout games {_NEVER_MS}",
+)
 
 
 def run(*arguments: str | Path) -> None:
@@ -62,26 +60,6 @@ def make_certificate(folder: Path, authority: str) -> None:
     )  # fmt: skip
 
 
-def wait_for(client: redis.Redis) -> None:
-    """Wait until a server answers."""
-    deadline = time.monotonic() + PATIENCE
-    while True:
-        try:
-            client.ping()
-        except redis.RedisError:
-            assert time.monotonic() < deadline, "the server does not answer"
-        else:
-            return
-
-
-def serve(stack: ExitStack, folder: Path, *options: str | Path) -> None:
-    process = processes.start(
-        ["redis-server", *options, "--bind", HOST, "--dir", folder, "--daemonize", "no"],
-        stdout=subprocess.DEVNULL,
-    )
-    stack.callback(processes.stop, process)
-
-
 @pytest.fixture(scope="module")
 def tls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
     """A broker that speaks TLS alone: its URL, and the folder of the certificates."""
@@ -91,7 +69,7 @@ def tls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
     make_certificate(folder, "ours")
     (port,) = free_ports(1)
     with ExitStack() as stack:
-        serve(
+        start(
             stack, folder, "--port", "0", "--tls-port", str(port), "--save", "",
             "--tls-cert-file", folder / "server.crt", "--tls-key-file", folder / "server.key",
             "--tls-ca-cert-file", folder / "ours.crt", "--tls-auth-clients", "no",
@@ -116,11 +94,11 @@ def test_worker_results_and_inbox_over_tls(tls: tuple[str, Path], tmp_path: Path
             lane.app, url, tmp_path / "w.log", "-Q", "cpu", "-c", "4",
             environment={"P2C2G_BROKER_CA": str(ca)},
         )  # fmt: skip
-        inbox = Inbox(lane.client, "inbox")
+        inbox = Inbox(lane.client, places("inbox"))
         try:
             worker.start()
             inbox.open()
-            lane.stream = inbox.key
+            lane.session = "inbox"
             # More than one record of TLS, and many answers at once.
             sent = lane.send(30, payload=b"p" * 60_000)
             arrived = []
@@ -145,7 +123,7 @@ def test_a_broker_of_another_authority_is_refused(
     url, folder = tls
     known = trusting(url, folder / authority if authority else None)
     with redis_client(known) as client:
-        inbox = Inbox(client, "inbox")
+        inbox = Inbox(client, places("inbox"))
         with pytest.raises(BrokerUnavailableError, match="certificate verify failed"):
             inbox.open()
         inbox.close()
@@ -171,14 +149,13 @@ def test_verification_can_be_turned_off(tls: tuple[str, Path], tmp_path: Path, h
 def test_behind_sentinel(tmp_path: Path) -> None:
     port, watcher = free_ports(2)
     (tmp_path / "sentinel.conf").write_text(
-        f"port {watcher}\nsentinel monitor games {HOST} {port} 1\n"
-        "sentinel down-after-milliseconds games 5000\n"
+        f"port {watcher}\nsentinel monitor games {HOST} {port} 1\n{ONLY_WHEN_ASKED[0]}\n"
     )
     with ExitStack() as stack:
-        serve(stack, tmp_path, "--port", str(port), "--save", "")
+        start(stack, tmp_path, "--port", str(port), "--save", "")
         with redis.Redis(host=HOST, port=port) as master:
             wait_for(master)
-        serve(stack, tmp_path, tmp_path / "sentinel.conf", "--sentinel")
+        start(stack, tmp_path, tmp_path / "sentinel.conf", "--sentinel")
         with redis.Redis(host=HOST, port=watcher) as sentinel:
             wait_for(sentinel)
         url = f"sentinel://{HOST}:{watcher}"
@@ -194,6 +171,14 @@ def test_behind_sentinel(tmp_path: Path) -> None:
         assert lane.app.send_task("lane.add", (1, 2), queue="cpu").get(timeout=PATIENCE) == 3
         worker.signal(15)
         assert worker.wait() == 0, worker.log()
+
+
+#: Milliseconds: they look often, and however late they are, they go on (they would else do nothing
+#: for half a minute).
+LIVELY = {"INFO-PERIOD": 500, "TILT-TRIGGER": _NEVER_MS}
+#: The first makes the old master a replica after four of its periods; the others leave that to it,
+#: for to who has not heard yet, the new master is an old one.
+PERIODS = (250, _NEVER_MS)
 
 
 class Watched:
@@ -214,6 +199,7 @@ class Watched:
             )  # fmt: skip
             self._client = {"ssl": True, "ssl_ca_certs": str(folder / "ours.crt")}
         first, second, *self.watchers = free_ports(2 + count)
+        self.servers = (first, second)
         common = (
             "requirepass Geheim",
             "masterauth Geheim",
@@ -222,19 +208,22 @@ class Watched:
         )
         self._serve("first", first, *common)
         self._serve("second", second, *common, f"replicaof {HOST} {first}")
-        for number, port in enumerate(self.watchers):
+        for number, (port, period) in enumerate(zip(self.watchers, PERIODS, strict=False)):
             self._serve(
                 f"sentinel{number}", port, f"sentinel monitor games {HOST} {first} 1",
-                "sentinel auth-pass games Geheim", "sentinel down-after-milliseconds games 2000",
-                "sentinel failover-timeout games 4000", sentinel=True,
+                "sentinel auth-pass games Geheim", *ONLY_WHEN_ASKED, sentinel=True,
             )  # fmt: skip
+            periods = {**LIVELY, "PUBLISH-PERIOD": period}
+            self.client(port).execute_command(
+                "SENTINEL", "DEBUG", *(part for each in periods.items() for part in each)
+            )
 
     def _serve(self, name: str, port: int, *lines: str, sentinel: bool = False) -> None:
         folder = self.folder / name
         folder.mkdir()
         listens = (f"port 0\ntls-port {port}",) if self._tls else (f"port {port}",)
         (folder / "conf").write_text("\n".join((*listens, *self._tls, *lines, "")))
-        serve(self._stack, folder, folder / "conf", *(["--sentinel"] if sentinel else []))
+        start(self._stack, folder, folder / "conf", *(["--sentinel"] if sentinel else []))
         wait_for(self.client(port, None if sentinel else "Geheim"))
 
     def client(self, port: int, password: str | None = None) -> redis.Redis:
@@ -243,21 +232,37 @@ class Watched:
         self._stack.callback(made.close)
         return made
 
+    def roles(self) -> dict[int, Any]:
+        """Return what each server says of its replication, by its port."""
+        return {port: self.client(port, "Geheim").info("replication") for port in self.servers}
+
+    def is_settled(self) -> bool:
+        """Tell whether one of them is the other's replica, and has all that it has."""
+        said = {each["role"]: each for each in self.roles().values()}
+        return {*said} == {"master", "slave"} and said["slave"]["master_link_status"] == "up"
+
     def fail_over(self) -> None:
-        """Make the replica the master, and wait until every Sentinel says so."""
+        """Make the replica the master, and wait until every Sentinel says so.
+
+        By what clients ask for: of the master's address alone a Sentinel tells some ticks earlier,
+        and who connects in between makes its stream at the old one.
+        """
         asked = [self.client(port) for port in self.watchers]
-        before = asked[0].sentinel_get_master_addr_by_name("games")
+        before = asked[0].sentinel_master("games")["port"]
         deadline = time.monotonic() + PATIENCE
+        while not self.is_settled():
+            assert time.monotonic() < deadline, f"no replica: {self.roles()}"
+            time.sleep(0.1)
         while True:
             try:
                 asked[0].execute_command("SENTINEL", "FAILOVER", "games")
             except redis.ResponseError:  # It does not know the replica yet.
-                assert time.monotonic() < deadline, "no replica is good enough"
+                assert time.monotonic() < deadline, f"no replica is good enough: {self.roles()}"
                 time.sleep(0.2)
             else:
                 break
-        while any(each.sentinel_get_master_addr_by_name("games") == before for each in asked):
-            assert time.monotonic() < deadline, "no failover"
+        while any(each.sentinel_master("games")["port"] == before for each in asked):
+            assert time.monotonic() < deadline, f"no failover: {self.roles()}"
             time.sleep(0.1)
 
 
@@ -287,7 +292,11 @@ def test_a_failover_behind_sentinels(tmp_path: Path, count: int, tls: bool) -> N
             with redis_client(known) as client:
                 wait_for(client)
             with Lane(known, session=session) as lane:
-                lane.round_trip_in_the_end()
+                try:
+                    lane.round_trip_in_the_end()
+                except AssertionError as error:
+                    more_said = f"{watched.roles()}\n{worker.log()}"
+                    raise AssertionError(f"{session}: {error}: {more_said}") from error
         assert worker.is_running, worker.log()
         assert "Traceback" not in worker.log()
         assert "Geheim" not in worker.log()

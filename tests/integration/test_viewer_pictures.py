@@ -47,6 +47,7 @@ def test_a_viewer_that_does_not_draw_gets_the_composed_picture(serving):
         "number": 77,
         "state": "complete",
         "output": [640, 360],
+        "captured_ms": 10_000.0,
         "age_ms": 50.0,
         "media_type": "image/jpeg",
         "base": None,
@@ -139,7 +140,7 @@ def test_residuals_in_colour_are_composed_by_the_session_also_for_a_viewer_that_
 
 def test_nothing_is_sent_before_a_viewer_says_what_it_wants(serving):
     serving.hub.publish(picture(1))
-    with connect(serving.websocket_url, proxy=None) as connection:
+    with connect(serving.websocket_url, proxy=None, open_timeout=PATIENCE) as connection:
         client = Client(connection)
         assert [client.next() for _ in range(3)] == [STATS] * 3
         client.wish()
@@ -166,7 +167,8 @@ def test_what_viewers_want_is_made_once_for_all_of_them(serving, monkeypatch):
         serving.hub.publish(drawable(1))
         for client in clients:
             assert client.next_picture().number == 1
-    assert {name: count for name, count in made.items() if count != 1} == {}
+    # What nobody waited for may just be begun.
+    assert {name: count for name, count in list(made.items()) if count != 1} == {}
 
 
 def test_a_slow_composition_holds_up_neither_those_who_draw_nor_makes_an_old_picture(

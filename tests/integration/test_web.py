@@ -18,6 +18,7 @@ from p2c2g.display.web import MAX_VIEWERS, ViewerServer
 from p2c2g.errors import UsageError
 from p2c2g.media.picture import Tile
 from tests.watchers import (
+    PATIENCE,
     STATS,
     Client,
     Message,
@@ -108,7 +109,9 @@ def test_closing_does_not_wait_for_a_viewer_that_left_its_socket_full(serving, c
         wish = b'{"draws":true,"base":false}'
         stuck.sendall(bytes((0x81, 0x80 | len(wish), 0, 0, 0, 0)) + wish)
         # More than the kernel keeps for a socket that nobody reads.
-        heavy = tuple(Tile(tile.chunk, bytes(24 << 20)) for tile in drawable(0).tiles[:1])
+        heavy = tuple(
+            Tile(tile.chunk, bytes(24 << 20), tile.form) for tile in drawable(0).tiles[:1]
+        )
         for number in range(5):
             serving.hub.publish(replace(drawable(number), tiles=heavy))
             assert client.next_picture().number == number
@@ -118,7 +121,7 @@ def test_closing_does_not_wait_for_a_viewer_that_left_its_socket_full(serving, c
         assert client.closing().rcvd is not None
     serving.viewer.close()
     with pytest.raises(OSError, match="refused"):
-        connect(serving.websocket_url, proxy=None)
+        connect(serving.websocket_url, proxy=None, open_timeout=PATIENCE)
     assert [record.message for record in caplog.records if record.levelname == "ERROR"] == []
 
 
@@ -127,14 +130,16 @@ def test_viewers_are_counted_and_limited(serving):
         for _ in range(MAX_VIEWERS):
             stack.enter_context(serving.client()).next_stats()
         assert serving.viewer.connected == MAX_VIEWERS
-        refused = stack.enter_context(connect(serving.websocket_url, proxy=None))
+        refused = stack.enter_context(
+            connect(serving.websocket_url, proxy=None, open_timeout=PATIENCE)
+        )
         closed = Client(refused).closing()
         assert closed.rcvd is not None
         assert closed.rcvd.code == 1013
 
 
 def test_the_page_and_its_parts_come_with_strict_headers(serving):
-    with httpx.Client(base_url=serving.url, trust_env=False) as http:
+    with httpx.Client(base_url=serving.url, trust_env=False, timeout=PATIENCE) as http:
         page = http.get("/")
         assert page.status_code == 200
         assert page.headers["content-type"] == "text/html; charset=utf-8"
@@ -154,7 +159,7 @@ def test_the_page_and_its_parts_come_with_strict_headers(serving):
 
 
 def test_every_module_that_the_page_imports_is_served(serving):
-    with httpx.Client(base_url=serving.url, trust_env=False) as http:
+    with httpx.Client(base_url=serving.url, trust_env=False, timeout=PATIENCE) as http:
         waiting, seen = {"viewer.js"}, set()
         while waiting:
             name = waiting.pop()

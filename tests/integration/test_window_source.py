@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from p2c2g.errors import SourceUnavailableError
 from p2c2g.media.frame import Rect, Size
 from p2c2g_capture.sources import Source, open_source
 from p2c2g_capture.sources.screen import ScreenSource
+from p2c2g_capture.sources.windows import Windows
 from p2c2g_capture.sources.xvfb import VirtualDisplay
 from tests.desktop import GREEN, RED, Desktop, colours, open_desktop
 
@@ -383,3 +385,25 @@ def test_a_cookie_that_holds_for_any_host_lets_in(
 def _entry(family: int, address: bytes, number: bytes, cookie: bytes) -> bytes:
     fields = (address, number, b"MIT-MAGIC-COOKIE-1", cookie)
     return family.to_bytes(2) + b"".join(len(field).to_bytes(2) + field for field in fields)
+
+
+@pytest.mark.parametrize(
+    ("machine", "pid"),
+    [
+        (None, 4242), (socket.gethostname(), 4242), (socket.gethostname().partition(".")[0], 4242),
+        ("elsewhere.example", None),
+    ],
+)  # fmt: skip
+def test_a_process_of_another_machine_is_none_of_this_one(
+    desktop: Desktop, machine: str | None, pid: int | None
+) -> None:
+    window = desktop.window("game", Rect(0, 0, 50, 50), RED)
+    desktop.say(window, "_NET_WM_PID", "CARDINAL", [4242])
+    if machine is not None:
+        desktop.say(window, "WM_CLIENT_MACHINE", "STRING", machine.encode())
+    windows = Windows(desktop.name)
+    try:
+        found, _ = windows.find("game")
+        assert windows.pid_of(found) == pid
+    finally:
+        windows.close()

@@ -16,9 +16,11 @@ from p2c2g.messaging import names
 from tests.pool import used_seconds
 
 #: Seconds that what a session and its peers leave may take to be gone, and between two looks.
-SETTLE, LOOK_EVERY = 5.0, 0.05
+SETTLE, LOOK_EVERY = 30.0, 0.05
 #: The command by which a session waits for results: not part of its housekeeping.
 _READ = "xreadgroup"
+#: How a peer's own queue ends.
+_OWN = names.own_queue("")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +76,18 @@ def waited_seconds(process: int) -> float:
 
 
 def await_empty(client: redis.Redis, queue: str) -> None:
-    """Wait until nothing is in a queue, or nobody seems to take it."""
+    """Wait until nothing is in a queue, nor in any peer's own, or nobody seems to take it.
+
+    What a peer has in its own when it leaves goes to the other queue, which nobody may read then.
+    """
     deadline = monotonic() + SETTLE
-    while client.llen(names.queue_key(queue)) and monotonic() < deadline:
+    while _waits(client, queue) and monotonic() < deadline:
         Event().wait(LOOK_EVERY)
+
+
+def _waits(client: redis.Redis, queue: str) -> bool:
+    own = client.scan_iter(match=f"*{_OWN}", count=1000)
+    return bool(client.llen(names.queue_key(queue))) or any(True for _ in own)
 
 
 def pending(client: redis.Redis, queue: str, settle: float = SETTLE) -> list[str]:
@@ -105,7 +115,7 @@ def _left(client: redis.Redis, queue: str) -> list[str]:
         seconds: Any = client.ttl(raw)
         if (
             key in (names.peers(), names.queue_key(queue))
-            or key.endswith(".dq2")
+            or key.endswith(_OWN)
             or names.is_results(key)
         ):
             left.append(f"{key} is still there")

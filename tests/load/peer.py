@@ -24,6 +24,7 @@ from p2c2g.errors import ChunkError, WireError
 from p2c2g.media.wire import ChunkHeader, ResultHeader
 from p2c2g.messaging.client import redis_client
 from p2c2g.messaging.names import own_queue
+from p2c2g.messaging.results import SESSION_OF
 from p2c2g.messaging.writer import ResultWriter
 from p2c2g.peers.messages import Capabilities, Enrolment
 from p2c2g.peers.registry import Registry
@@ -38,7 +39,7 @@ logger = logging.getLogger(__name__)
 #: with nothing about as often.
 LOOK_EVERY = 1.0
 #: Seconds that the last results have to leave.
-FLUSH_TIMEOUT = 5.0
+FLUSH_TIMEOUT = 30.0
 
 
 class LightPeer:
@@ -142,7 +143,8 @@ class LightPeer:
         message.ack()
         self._busy = 1
         task: str = message.headers["id"]
-        request = SimpleNamespace(reply_to=message.properties.get("reply_to"), hostname=self._id)
+        session = task.partition(".")[0]
+        request = SimpleNamespace(**{SESSION_OF: session}, hostname=self._id)
         result: EnhancedChunk | ChunkError
         try:
             (header, payload), _, _ = message.decode()
@@ -180,7 +182,7 @@ class LightPeer:
             process_us=(done - started) // 1000,
             done_us=done // 1000 + 1,
         )
-        return EnhancedChunk(result, answer)
+        return EnhancedChunk(result, result.pack(), answer)
 
     @staticmethod
     def _wait(seconds: float) -> None:

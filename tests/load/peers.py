@@ -17,7 +17,7 @@ from tests.load.peer import LightPeer
 from tests.load.terms import Terms, honest_answers
 
 #: Seconds that all of them together have to leave.
-LEAVE_TIMEOUT = 15.0
+LEAVE_TIMEOUT = 60.0
 
 
 def node_name(index: int) -> str:

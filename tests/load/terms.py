@@ -8,7 +8,6 @@ from typing import Any, Self
 from celery import Celery
 
 from p2c2g.media.chunker import Grid, cut
-from p2c2g.media.codecs import codec
 from p2c2g.media.frame import Pixels, Size
 from p2c2g.media.operations import Pipeline
 from p2c2g.media.wire import ChunkHeader
@@ -56,6 +55,8 @@ class Terms:
             deadline=self.deadline_ms / 1e3,
             fps=self.fps,
             paced=self.paced,
+            reuse=False,  # The reel goes round.
+            steady=False,  # All of it is asked for, whatever comes of that.
             policy=self.policy,
         )
 
@@ -103,7 +104,7 @@ def honest_answers(app: Celery, terms: Terms) -> dict[bytes, bytes]:
     answers: dict[bytes, bytes] = {}
     for number, pixels in enumerate(Reel(plan.size).pictures):
         for chunk in plan.chunks:
-            payload = codec(plan.codec).encode(cut(pixels, chunk), plan.quality)
+            payload = plan.recipe.encode(cut(pixels, chunk))
             header = ChunkHeader(
                 session="load",
                 frame=number,

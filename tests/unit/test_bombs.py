@@ -18,14 +18,11 @@ import pytest
 from PIL import Image
 
 from p2c2g.media.codecs import CODECS
+from tests.forged_pictures import png_part, riff
 
 #: What every bomb may take, in MiB; what it would take is more, by its header or inside.
 MOST = 32
 SMALL = {name: each.encode(np.zeros((64, 64, 3), np.uint8), 80) for name, each in CODECS.items()}
-
-
-def png_part(kind: bytes, body: bytes) -> bytes:
-    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
 
 def png(width: int, height: int, body: bytes, *extra: bytes) -> bytes:
@@ -44,11 +41,6 @@ def saved(kind: str, edge: int) -> bytes:
     stream = io.BytesIO()
     Image.new("RGB", (edge, edge)).save(stream, kind)
     return stream.getvalue()
-
-
-def riff(*parts: bytes) -> bytes:
-    body = b"WEBP" + b"".join(parts)
-    return b"RIFF" + struct.pack("<I", len(body)) + body
 
 
 def pictures() -> dict[str, tuple[str, bytes]]:

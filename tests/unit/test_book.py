@@ -8,7 +8,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from p2c2g.peers.book import MAX_TOLD, MAX_UNREGISTERED, PeerBook
+from p2c2g.peers.book import MAX_TOLD, MAX_UNREGISTERED, QUORUM, PeerBook
 from p2c2g.peers.breaker import COOLDOWN, ERRORS_ENOUGH, Breakers, Outcome, State
 from p2c2g.peers.health import Health
 from p2c2g.peers.trust import Trust
@@ -127,7 +127,9 @@ def test_many_that_leave_at_once_are_kept_as_far_as_there_is_room() -> None:
 
 def test_there_is_room_for_every_breaker_that_sessions_share() -> None:
     session = Session(MAX_UNREGISTERED)
-    shared = {f"liar{number}": 60.0 for number in range(MAX_TOLD)}
+    shared = {
+        f"liar{number}": {f"s{each}": 60.0 for each in range(QUORUM)} for number in range(MAX_TOLD)
+    }
     session.breakers.share(shared, 0.0)
     for number in range(10 * MAX_UNREGISTERED):
         session.result(f"stranger{number}", 1.0)
@@ -180,9 +182,16 @@ class AnyPeers(RuleBasedStateMachine):
         if peer is not None:
             self.session.breakers.tried(peer, self.now, good=good)
 
-    @rule(left=st.dictionaries(NAMES, st.floats(-5, 5), max_size=4))
-    def share(self, left: dict[str, float]) -> None:
-        self.session.breakers.share(left, self.now)
+    @rule(
+        left=st.dictionaries(NAMES, st.floats(-5, 5), max_size=4),
+        sessions=st.integers(1, QUORUM),
+    )
+    def share(self, left: dict[str, float], sessions: int) -> None:
+        words = {
+            peer: {f"s{each}": seconds for each in range(sessions)}
+            for peer, seconds in left.items()
+        }
+        self.session.breakers.share(words, self.now)
 
     @rule(peers=st.lists(NAMES, unique=True))
     def register(self, peers: list[str]) -> None:

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from p2c2g.peers.book import MAX_UNREGISTERED, PeerBook
+from p2c2g.peers.book import MAX_UNREGISTERED, QUORUM, PeerBook
 from p2c2g.peers.breaker import (
     COOLDOWN,
     COOLDOWN_MOST,
     ERRORS_ENOUGH,
     LATE_SPACING,
+    PROVEN,
     TRIAL_TIMEOUT,
     TRIALS,
     Breakers,
     Change,
     Outcome,
     State,
+    Words,
 )
 
 GOOD, BAD, LATE = Outcome.GOOD, Outcome.BAD, Outcome.LATE
@@ -155,15 +158,90 @@ def test_what_came_before_the_breaker_opened_is_not_held_against_the_peer_twice(
     assert breakers.states(0.0)["liar"] == (State.OPEN, 1)
 
 
-def test_a_peer_that_another_session_opened_is_open_here_and_closes_with_it() -> None:
+def said(peer: str, seconds: float, sessions: int = QUORUM) -> Words:
+    """Return what so many sessions say of a peer."""
+    return {peer: {f"s{number}": seconds for number in range(sessions)}}
+
+
+def closes(breakers: Breakers, peer: str, now: float) -> None:
+    """Let the trials of a peer that is on trial end well."""
+    for _ in range(TRIALS):
+        assert breakers.trial(now) == peer
+        breakers.tried(peer, now, good=True)
+    assert breakers.state(peer, now) is State.CLOSED
+
+
+def test_a_peer_that_a_quorum_opened_is_open_here_and_closes_with_it() -> None:
     breakers = new_breakers()
     record(breakers, "liar", GOOD)
-    breakers.share({"liar": 5.0}, now=100.0)
+    breakers.share(said("liar", 5.0), now=100.0)
     assert breakers.state("liar", 104.9) is State.OPEN
     assert breakers.state("liar", 105.0) is State.HALF_OPEN
     assert breakers.take_changes() == []  # it is not ours to tell
     breakers.share({}, now=101.0)
     assert breakers.state("liar", 101.0) is State.CLOSED
+
+
+def test_a_peer_that_one_other_session_opened_is_tried_here() -> None:
+    breakers = new_breakers()
+    breakers.share(said("liar", 1e9, 1), now=100.0)
+    assert breakers.state("liar", 100.0) is State.HALF_OPEN
+    breakers.share(said("liar", 1e9, 1), now=100.2)
+    closes(breakers, "liar", 100.3)
+    # From now on it is known here.
+    breakers.share(said("liar", 1e9, 1), now=101.0)
+    assert breakers.state("liar", 101.0) is State.CLOSED
+    breakers.share({}, now=102.0)
+    breakers.share(said("bad", 30.0, 1), now=103.0)
+    assert breakers.trial(103.0) == "bad"
+    breakers.tried("bad", 103.0, good=False)
+    breakers.share({}, now=103.1)
+    assert breakers.state("bad", 103.1) is State.OPEN, "what was found here is forgotten"
+
+
+def test_years_are_a_minute_and_come_once() -> None:
+    breakers = new_breakers()
+    for second in range(int(COOLDOWN_MOST)):
+        breakers.share(said("ada", 1e9, 100), now=float(second))
+        assert breakers.state("ada", float(second)) is State.OPEN
+    closes(breakers, "ada", COOLDOWN_MOST)
+    breakers.share(said("ada", 1e9, 100), now=COOLDOWN_MOST + 1)
+    assert breakers.state("ada", COOLDOWN_MOST + 1) is State.CLOSED
+
+
+def test_who_does_good_work_here_stays_whatever_others_say() -> None:
+    breakers = new_breakers()
+    record(breakers, "ada", *[GOOD] * PROVEN)
+    record(breakers, "eve", *[GOOD] * PROVEN, *[BAD] * PROVEN)
+    breakers.share(said("ada", 60.0, 100) | said("eve", 60.0), now=1.0)
+    assert breakers.state("ada", 1.0) is State.CLOSED
+    assert breakers.state("eve", 1.0) is State.OPEN
+    record(breakers, "ada", *[BAD] * ERRORS_ENOUGH, now=1.1)
+    assert breakers.state("ada", 1.1) is State.OPEN, "its good name makes it immune"
+
+
+@given(
+    st.lists(st.sampled_from([*Outcome]), max_size=12),
+    st.dictionaries(
+        st.sampled_from(["s1", "s2", "s3"]), st.floats(-1e3, 1e12), max_size=QUORUM - 1
+    ),
+)
+def test_too_few_liars_for_a_quorum_put_a_peer_on_trial_and_do_no_more(
+    conduct: list[Outcome], words: dict[str, float]
+) -> None:
+    breakers, alone = new_breakers(), new_breakers()
+    for each in (breakers, alone):
+        record(each, "ada", *conduct, every=1.0)
+    breakers.share({"ada": words} if words else {}, now=50.0)
+    before, after = alone.state("ada", 50.0), breakers.state("ada", 50.0)
+    if before is not State.CLOSED or not words:
+        assert after is before
+        return
+    assert after in (State.CLOSED, State.HALF_OPEN)
+    if after is State.HALF_OPEN:
+        closes(breakers, "ada", 50.0)
+        breakers.share({"ada": words}, now=50.1)
+        assert breakers.state("ada", 50.1) is State.CLOSED
 
 
 def test_what_was_opened_here_and_not_yet_told_stays_open() -> None:
@@ -180,7 +258,7 @@ def test_what_was_opened_here_and_not_yet_told_stays_open() -> None:
 def test_what_the_broker_lost_is_told_again() -> None:
     breakers = opened()
     breakers.take_changes()
-    breakers.share({"liar": 2.0}, now=0.0)
+    breakers.share(said("liar", 2.0) | said("another's", 2.0), now=0.0)
     breakers.forget_shared(now=1.0)
     breakers.share({}, now=1.0)
     assert breakers.state("liar", 1.0) is State.OPEN
@@ -233,12 +311,24 @@ class AnyConduct(RuleBasedStateMachine):
         self.on_trial.discard(peer)
         self.breakers.tried(peer, self.now, good=good)
 
-    @rule(left=st.dictionaries(PEERS, st.floats(-5, 5)))
-    def share(self, left: dict[str, float]) -> None:
-        self.breakers.share(left, self.now)
-        for peer in left:
-            if peer not in {change.peer for change in self.breakers._changes}:
+    @rule(
+        words=st.dictionaries(
+            PEERS,
+            st.dictionaries(
+                st.sampled_from(["s1", "s2", "s3", "s4"]), st.floats(-5, 1e9), min_size=1
+            ),
+        )
+    )
+    def share(self, words: Words) -> None:
+        before = {peer: self.breakers.state(peer, self.now) for peer in words}
+        self.breakers.share(words, self.now)
+        for peer in words:
+            breaker = self.breakers._book.known(peer).breaker
+            assert breaker is not None
+            if not breaker.is_proven:
                 assert self.breakers.state(peer, self.now) is not State.CLOSED
+            if before[peer] is State.CLOSED and self.breakers.state(peer, self.now) is State.OPEN:
+                assert breaker.until - self.now <= COOLDOWN_MOST + 1e-6
 
     @rule()
     def tell(self) -> None:

@@ -1,41 +1,48 @@
-"""Canaries: chunks with known answers, bounded and of the present settings."""
+"""Canaries: chunks with known answers, bounded, each for frames of its own recipe."""
 
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from p2c2g.verify.canaries import Canaries
+from tests.recipes import USUAL
+
+LESSER = replace(USUAL, quality=70)
 
 
-def test_canaries_are_of_the_present_settings() -> None:
+def test_a_canary_is_picked_for_its_own_recipe_alone() -> None:
     canaries, rng = Canaries(), random.Random(1)
-    assert canaries.pick("jpeg 85", rng) is None
-    canaries.learn("jpeg 85", 3, b"sent", b"answer")
-    picked = canaries.pick("jpeg 85", rng)
+    assert canaries.pick(USUAL, rng) is None
+    canaries.learn(USUAL, 3, b"sent", b"answer")
+    picked = canaries.pick(USUAL, rng)
     assert picked is not None
     assert (picked.chunk, picked.payload, picked.answer) == (3, b"sent", b"answer")
-    assert canaries.pick("jpeg 70", rng) is None
-    canaries.learn("jpeg 70", 1, b"other", b"answer")
-    assert len(canaries) == 1
-    assert canaries.pick("jpeg 85", rng) is None
+    assert picked.recipe == USUAL
+    assert canaries.pick(LESSER, rng) is None
+    canaries.learn(LESSER, 3, b"sent", b"other")
+    assert len(canaries) == 2
+    for recipe, answer in ((USUAL, b"answer"), (LESSER, b"other")):
+        drawn = {each.answer for _ in range(20) if (each := canaries.pick(recipe, rng))}
+        assert drawn == {answer}
 
 
 def test_canaries_of_one_chunk() -> None:
     canaries, rng = Canaries(), random.Random(1)
     for chunk in range(4):
-        canaries.learn("s", chunk, b"sent", b"answer")
-    assert {canaries.pick("s", rng, chunk=2) for _ in range(20)} == {canaries.pick("s", rng, 2)}
-    assert canaries.pick("s", rng, chunk=9) is None
+        canaries.learn(USUAL, chunk, b"sent", b"answer")
+    assert {canaries.pick(USUAL, rng, chunk=2) for _ in range(20)} == {canaries.pick(USUAL, rng, 2)}
+    assert canaries.pick(USUAL, rng, chunk=9) is None
 
 
 def test_the_oldest_canary_goes_first() -> None:
     canaries, rng = Canaries(capacity=2), random.Random(1)
     for number in range(3):
-        canaries.learn("s", number, b"sent", b"answer")
-    drawn = {canary.chunk for _ in range(50) if (canary := canaries.pick("s", rng))}
+        canaries.learn(USUAL, number, b"sent", b"answer")
+    drawn = {canary.chunk for _ in range(50) if (canary := canaries.pick(USUAL, rng))}
     assert drawn == {1, 2}
 
 
@@ -43,7 +50,7 @@ def test_the_oldest_canary_goes_first() -> None:
 def test_canaries_are_bounded_in_number_and_bytes(learnt: list[tuple[int, int]]) -> None:
     canaries = Canaries(capacity=4, most_bytes=100)
     for chunk, size in learnt:
-        canaries.learn("s", chunk, bytes(size), bytes(size))
+        canaries.learn(USUAL, chunk, bytes(size), bytes(size))
         held = list(canaries._held.values())
         assert len(held) == len(canaries) <= 4
         assert sum(len(each.payload) + len(each.answer) for each in held) <= 100

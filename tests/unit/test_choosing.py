@@ -232,11 +232,13 @@ def played(policy: str, **asked: Any) -> float:
 
 @pytest.mark.parametrize("name", ["weighted", "predictive", "affinity"])
 def test_who_knows_speeds_loses_nothing_among_uneven_peers(name: str) -> None:
-    assert played(name) == 1.0
-    assert played("capability") < 0.6
+    # Without the controller, which begins with little until it knows what there is.
+    assert played(name, steady=False) == 1.0
+    assert played("capability", steady=False) < 0.8
 
 
 def test_who_predicts_loses_less_than_chance_where_sessions_share_the_peers() -> None:
-    shared: dict[str, Any] = {"sessions": 4, "fps": 30.0}
+    # Without the controller, which would leave out what there is too little time for.
+    shared: dict[str, Any] = {"sessions": 4, "fps": 30.0, "steady": False}
     assert played("weighted", **shared) < 0.7
     assert min(played(name, **shared) for name in ("predictive", "affinity")) > 0.9

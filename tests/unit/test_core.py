@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -23,7 +24,7 @@ from p2c2g.session.observer import Observer
 from p2c2g.verify.examination import Examination
 
 CONFIG = SessionConfig(Size(64, 64), Pipeline.parse("upscale:2"), Grid(1, 2), policy="predictive")
-PAYLOADS = (b"left", b"right")
+PAYLOADS = {0: b"left", 1: b"right"}
 
 
 class Diary(Observer):
@@ -79,9 +80,13 @@ class Diary(Observer):
 class Desk:
     """A core with some peers, and a hand that does what it decides."""
 
-    def __init__(self, *peers: str, config: SessionConfig = CONFIG) -> None:
+    def __init__(
+        self, *peers: str, config: SessionConfig = CONFIG, has_shared_queue: bool = True
+    ) -> None:
         self.diary = Diary()
-        self.core: Core[str, str] = Core("s", config, Random(3), (self.diary,))
+        self.core: Core[str, str] = Core(
+            "s", config, Random(3), (self.diary,), has_shared_queue=has_shared_queue
+        )
         self.peers = peers
         self.meet(*peers)
 
@@ -96,8 +101,9 @@ class Desk:
 
     def submit(self, number: int = 0, now: float = 0.0, *, connected: bool = True) -> list[Any]:
         return self.core.submit(
-            number, f"frame {number}", PAYLOADS, now, now, now, connected=connected
-        )
+            number, f"frame {number}", PAYLOADS, self.core.plan(number, (), now), now, now, now,
+            connected=connected,
+        )  # fmt: skip
 
     def result(self, key: ChunkKey, peer: str, at: float, **changes: Any) -> Result:
         fields: dict[str, Any] = {
@@ -197,6 +203,31 @@ def test_where_nobody_turns_out_to_be_there_no_frame_waits() -> None:
     assert desk.core.release(0.002) is not None
 
 
+def test_where_each_chunk_is_somebodys_and_nobody_may_have_it_no_frame_waits() -> None:
+    desk = Desk("ada", has_shared_queue=False)
+    [send] = desk.submit()
+    assert {request.peer for request in send.requests} == {"ada"}
+    # Its only peer fails it: nobody else is there, and what is left of it is waited for.
+    assert desk.core.failed((0, 0), None, "ada", "CodecError: no", 0.01) == []
+    desk.core.registry_said(
+        [Facts("ada", ready=True), Facts("bob", ready=False)], frozenset({"ada"}), 0.02
+    )
+    assert desk.submit(1, now=0.03) == []
+    assert any(each[0] == "not sent" and each[1] == 1 for each in desk.diary.heard)
+    assert len(desk.core.tables.attempts) == len(PAYLOADS)
+
+
+@pytest.mark.parametrize("has_shared_queue", [True, False])
+def test_a_failure_is_believed_of_who_was_sent_the_chunk(has_shared_queue: bool) -> None:
+    desk = Desk("ada", "bob", has_shared_queue=has_shared_queue)
+    [send] = desk.submit()
+    other = {"ada": "bob", "bob": "ada"}[send.requests[0].peer]
+    told = desk.core.failed((0, 0), None, other, "CodecError: no", 0.01)
+    # In a pool of one's own nobody knows for certain who told it.
+    assert (told == []) != has_shared_queue
+    assert desk.core.tables.attempts.failed == int(has_shared_queue)
+
+
 def test_without_a_connection_nothing_is_sent() -> None:
     desk = Desk("ada")
     assert desk.submit(connected=False) == []
@@ -294,6 +325,54 @@ def test_work_that_takes_longer_than_it_was_away_is_a_failure() -> None:
     desk.core.verified(verify, "picture", 0.011)
     assert desk.core.tables.attempts.accepted.total() == 0
     assert desk.diary.heard[-1][4].startswith("WireError: a result claims 5.0")
+
+
+def test_a_machine_that_wakes_late_lets_frames_go_sooner_and_shows_them_by_their_deadline() -> None:
+    desk = Desk("ada")
+    for number in range(40):
+        desk.submit(number, now=number)
+        due = desk.core.next_release()
+        assert due is not None
+        shown = desk.core.release(due + 0.004)
+        assert shown is not None
+    assert due == pytest.approx(39 + CONFIG.deadline - 0.004)
+    assert shown.shown_at <= shown.frame.deadline + 1e-9
+
+
+def test_a_peer_that_is_late_gets_no_chunk_twice_but_one_that_has_lost_it() -> None:
+    desk = Desk("ada", config=replace(CONFIG, deadline=1.0))
+    desk.submit(0, now=0.0)
+    assert not desk.core.look(0.7), "it would stand behind the first one"
+    desk.submit(1, now=0.71)
+    assert not desk.core.look(0.72)
+    desk.answer((1, 0), "ada", 0.73)
+    again = [request for send in desk.core.look(0.75) for request in send.requests]
+    assert [(each.chunk, each.attempt) for each in again] == [(0, 2), (1, 2)]
+
+
+def test_where_another_peer_is_there_a_silent_chunk_is_run_again_by_that_one() -> None:
+    desk = Desk("ada", "bob", config=replace(CONFIG, deadline=1.0))
+    [send] = desk.submit(0, now=0.0)
+    first = {each.chunk: each.peer for each in send.requests}
+    again = [request for send in desk.core.look(0.7) for request in send.requests]
+    assert {each.chunk for each in again} == {0, 1}
+    assert all(each.peer != first[each.chunk] for each in again)
+
+
+def test_where_chunks_wait_on_the_way_peers_have_less_time() -> None:
+    budgets = {}
+    for waits in (0.0, 0.04):
+        desk = Desk("ada")
+        for number in range(8):
+            now = number / 30
+            desk.submit(number, now=now)
+            for index in (0, 1):
+                wait = waits if number else 0.0
+                desk.answer((number, index), "ada", now + 0.01 + wait)
+            desk.core.release(now + 0.1)
+        [send] = desk.submit(8, now=8 / 30)
+        budgets[waits] = send.requests[0].budget
+    assert budgets[0.0] - budgets[0.04] == pytest.approx(0.04, abs=0.005)
 
 
 def test_a_peer_that_is_shut_out_is_tried_and_comes_back() -> None:

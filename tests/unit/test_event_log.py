@@ -10,6 +10,7 @@ import pytest
 from p2c2g.session.attempts import Decision
 from p2c2g.session.event_log import MAX_TOLD, EventLog
 from p2c2g.verify.examination import Examination
+from tests.recipes import USUAL
 
 NAME = "p2c2g.session.event_log"
 
@@ -29,7 +30,7 @@ def failed(events: EventLog, peer: str, error: str, number: int = 0) -> None:
 
 
 def examination(peer: str, by: str) -> Examination:
-    return Examination((7, 1), 2, peer, b"", b"", by, 0.0, None)
+    return Examination((7, 1), 2, peer, b"", b"", by, 0.0, None, USUAL)
 
 
 def test_a_peer_that_fails_again_and_again_is_told_once(log: pytest.LogCaptureFixture) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
 
 import numpy as np
@@ -12,6 +13,7 @@ from p2c2g.media.chunker import Grid, cut
 from p2c2g.media.codecs import codec
 from p2c2g.media.frame import Pixels, Size
 from p2c2g.media.operations import Pipeline
+from p2c2g.media.recipe import Recipe
 from p2c2g.peers.book import PeerBook
 from p2c2g.peers.breaker import COOLDOWN, ERRORS_ENOUGH, Breakers, Outcome, State
 from p2c2g.peers.health import Health
@@ -64,13 +66,15 @@ class Room:
             megapixels=PLAN.megapixels, need=1e6, deadline=PLAN.deadline, book=book,
             health=Health(book), trust=self.trust, breakers=self.breakers,
         )  # fmt: skip
-        self.router.learn([Facts(peer, ready=True) for peer in peers], 0.0)
-        self.examiner = Examiner(
-            PLAN.answer_settings, self.breakers, self.trust, self.router, Random(3)
-        )
-        reader = ResultReader(EXACT, PLAN.operations.resolve(SIZE))
+        self.know(*(Facts(peer, ready=True) for peer in peers))
+        self.examiner = Examiner(self.breakers, self.trust, self.router.referees, Random(3))
+        reader = ResultReader(SIZE, PLAN.recipe)
         self.comparer = ResidualComparer(reader, PLAN.chunks)
         self.frame = picture(1)
+
+    def know(self, *facts: Facts) -> None:
+        """Have the registry say who is there."""
+        self.router.learn(facts, 0.0)
 
     def payload(self, index: int = 0) -> bytes:
         return codec("raw").encode(cut(self.frame, PLAN.chunks[index]), 85)
@@ -80,11 +84,12 @@ class Room:
             self.attempts.open((number, chunk.index))
 
     def accept(
-        self, number: int, told: bytes, peer: str = "ada", index: int = 0, now: float = 0.01
-    ) -> Examination | None:
+        self, number: int, told: bytes, peer: str = "ada", index: int = 0, now: float = 0.01,
+        recipe: Recipe = PLAN.recipe,
+    ) -> Examination | None:  # fmt: skip
         """Have a result of a peer accepted: who is examined by it?"""
         return self.examiner.accepted(
-            (number, index), peer, self.payload(index), told, self.frame, "",
+            (number, index), peer, self.payload(index), told, self.frame, recipe, "",
             lambda key, examined: self.attempts.examine(key, examined, now), now,
         )  # fmt: skip
 
@@ -92,7 +97,7 @@ class Room:
         """Have a frame's last chunk go out: who is tried by it?"""
         key = (number, PLAN.chunks[-1].index)
         return self.examiner.trial(
-            key, self.frame, now + PLAN.deadline,
+            key, self.frame, PLAN.recipe, now + PLAN.deadline,
             lambda key, peer: self.attempts.add(key, peer, now, hedge=False), now,
         )  # fmt: skip
 
@@ -138,9 +143,35 @@ def test_two_new_peers_that_agree_are_both_believed_a_little_more() -> None:
 def test_two_new_peers_of_which_one_skips_the_sharpening_begin_anew() -> None:
     room = Room("ada", "bob")
     room.trust.valid("ada")
+    room.trust.valid("bob")
     room.examine("bob", answer(room.frame, operations="upscale:2"))
     assert room.trust.in_a_row("ada") == room.trust.in_a_row("bob") == 0
     assert room.breakers.state("bob", 0.0) is State.CLOSED, "nobody knows which of them it was"
+
+
+def test_of_two_new_peers_that_differ_it_is_the_one_with_whom_fewer_agreed() -> None:
+    room = Room("ada", "bob")
+    room.trust.valid("ada")
+    room.examine("bob", answer(room.frame, operations="upscale:2"))
+    assert (room.trust.in_a_row("ada"), room.trust.caught("ada")) == (1, 0)
+    assert room.trust.caught("bob") == 1
+    assert room.breakers.state("bob", 0.0) is State.CLOSED
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_as_many_liars_as_honest_peers_do_not_keep_all_of_them_at_nothing(seed: int) -> None:
+    """Two of them lie alike, are of one account, and so are never compared with each other."""
+    random, peers = Random(seed), ("ada", "bob", "eve", "mallory")
+    room = Room(*peers)
+    while not all(map(room.trust.is_trusted, ("ada", "bob"))):
+        one, other = random.sample(peers, 2)
+        if {one, other} == {"eve", "mallory"}:
+            continue
+        asked = Examination(KEY, 1, other, b"", b"", one, 1.0, room.frame, "", PLAN.recipe)
+        room.examiner.concluded(asked, agree={one, other} == {"ada", "bob"}, now=0.0)
+        assert room.examiner.differed < 500, "they do not come to be trusted"
+    assert not any(map(room.trust.is_trusted, ("eve", "mallory")))
+    assert all(map(room.trust.is_doubted, ("eve", "mallory")))
 
 
 def test_against_a_trusted_peer_the_other_is_wrong() -> None:
@@ -186,7 +217,7 @@ def test_a_chunk_on_which_two_agreed_becomes_a_canary() -> None:
     room.attempts.succeed((51, 0), 1)
     room.examiner.sent(20_000)
     room.examiner._random = Random(1)  # whose first draw is below a half, and second above
-    assert room.examiner._canary(0) is None
+    assert room.examiner._canary(PLAN.recipe, 0, "ada") is None
     asked = room.accept(51, answer(room.frame), now=0.1)
     assert asked is not None
     assert asked.peer == "ada", "she who answered is asked again"
@@ -198,6 +229,22 @@ def test_a_chunk_on_which_two_agreed_becomes_a_canary() -> None:
     assert room.trust.in_a_row("ada") == 0
     assert room.trust.caught("ada") == 1
     assert room.trust.in_a_row("bob") == 1, "a canary speaks of one peer alone"
+
+
+def test_a_canary_goes_out_with_frames_of_its_own_recipe_alone() -> None:
+    room = Room("ada", "bob")
+    room.examine("bob", answer(room.frame))
+    lesser = replace(PLAN.recipe, quality=50)
+    assert lesser != PLAN.recipe
+    for number in range(51, 91):
+        room.open(number)
+        room.attempts.succeed((number, 0), 1)
+        room.examiner.sent(20_000)
+        asked = room.accept(number, answer(room.frame), now=0.1, recipe=lesser)
+        assert asked is not None
+        assert (asked.by, asked.recipe) == ("ada", lesser), "a copy, by the frame's own recipe"
+        assert room.examiner.take(asked.peer, asked.key, asked.attempt) is asked
+    assert any(room.examiner._canary(PLAN.recipe, 0, "ada") for _ in range(20))
 
 
 def test_nobody_to_ask_and_no_runs_left_mean_no_examination() -> None:
@@ -285,3 +332,86 @@ def test_answers_of_different_nets_tell_nothing() -> None:
     examiner = room.examiner
     assert (examiner.incomparable, examiner.agreed, examiner.differed) == (1, 0, 0)
     assert room.trust.in_a_row("ada") == room.trust.in_a_row("bob") == 0
+
+
+# -- who belongs together -----------------------------------------------------------------------
+
+
+def of(peer: str, account: str, network: str = "") -> Facts:
+    return Facts(peer, ready=True, account=account, network=network)
+
+
+ADA = of("ada", "a", "n1")
+#: Of ada's account; of her network; of neither.
+SISTER, NEIGHBOUR, UNRELATED = of("sis", "a", "n2"), of("nei", "b", "n1"), of("str", "c", "n3")
+
+
+def asked_of_ada(*facts: Facts) -> Examination | None:
+    """Have a result of ada's accepted where those are there: who gets a copy?"""
+    room = Room()
+    room.know(ADA, *facts)
+    room.examiner.sent(20_000)
+    room.open()
+    room.attempts.succeed(KEY, 1)
+    return room.accept(0, answer(room.frame))
+
+
+def test_a_second_opinion_is_an_unrelated_peers() -> None:
+    asked = asked_of_ada(SISTER, UNRELATED, NEIGHBOUR)
+    assert asked is not None
+    assert asked.peer == "str"
+
+
+def test_where_nobody_unrelated_is_there_nobody_is_compared() -> None:
+    assert asked_of_ada(SISTER, NEIGHBOUR) is None
+
+
+def test_a_network_that_nobody_knows_joins_nobody() -> None:
+    assert asked_of_ada(of("str", "c")) is not None
+
+
+def test_colluders_do_not_make_each_other_trusted() -> None:
+    room = Room()
+    room.know(ADA, SISTER, NEIGHBOUR)
+    room.examiner.sent(20_000)
+    for number in range(200):
+        room.open(number)
+        room.attempts.succeed((number, 0), 1)
+        for peer in ("ada", "sis", "nei"):
+            asked = room.accept(number, DARK, peer=peer)
+            if asked is not None:
+                # Only these two are unrelated: here, not colluding.
+                assert {asked.by, asked.peer} == {"sis", "nei"}
+                assert room.examiner.take(asked.peer, asked.key, asked.attempt) is asked
+    assert room.trust.in_a_row("ada") == 0
+
+
+def test_a_trusted_peer_has_unrelated_ones_come_to_be_trusted_and_not_its_own() -> None:
+    room = Room()
+    room.know(ADA, SISTER, NEIGHBOUR)
+    room.trusted("ada")
+    room.trust._rng = Random(2)  # ada is not to be compared herself at the first draw
+    room.examiner.sent(20_000)
+    room.open()
+    room.attempts.succeed(KEY, 1)
+    assert room.accept(0, answer(room.frame)) is None
+
+
+@pytest.mark.parametrize(
+    ("there", "authors", "may"),
+    [
+        ((ADA, UNRELATED), ("ada", "str"), True),  # one of two is unrelated
+        ((ADA, SISTER, UNRELATED), ("sis", "str"), True),
+        ((ADA, SISTER, NEIGHBOUR), ("sis", "nei"), False),  # they know what the answer was
+        ((ADA, SISTER), ("ada", "sis"), False),
+    ],
+)
+def test_a_canary_is_no_secret_where_all_who_know_it_belong_together(
+    there: tuple[Facts, ...], authors: tuple[str, ...], may: bool
+) -> None:
+    room = Room()
+    room.know(*there)
+    room.examiner._canaries.learn(PLAN.recipe, 0, b"sent", b"told", "", authors)
+    room.examiner._random = Random(2)  # whose first draw is above a half
+    drawn = [room.examiner._canary(PLAN.recipe, 0, "ada") for _ in range(20)]
+    assert any(drawn) is may

@@ -26,7 +26,7 @@ from tests.nets import model
 
 pytestmark = pytest.mark.skipif(network.MISSING, reason="needs onnx: pip install 'p2c2g[ml]'")
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 
 class Clock:

@@ -26,6 +26,7 @@ import torch
 
 from p2c2g_workers.gpu.codec import JpegOnDevice, on_device
 from p2c2g_workers.gpu.engine import TorchEngine
+from tests.forged_pictures import scan_bomb
 from tests.unit.test_gpu_ops import picture
 
 
@@ -156,3 +157,10 @@ def test_only_cuda_has_one_and_it_can_be_left_out(jpeg: JpegOnDevice) -> None:
     engine = TorchEngine("cpu", jpeg=jpeg, jpeg_on_device=False)
     assert not engine.codec_on_device
     engine.close()
+
+
+def test_a_scan_bomb_reaches_no_decoder(engine: TorchEngine, library: Library) -> None:
+    size = Size(48, 40)
+    with pytest.raises(CodecError):
+        engine.enhance(replace(work("denoise:1"), payload=scan_bomb(size)))
+    assert not library.decoded

@@ -21,7 +21,7 @@ from p2c2g_workers.probe.speeds import chunk
 
 WORK = chunk("upscale:2", "raw", Size(16, 16))
 RIGHT = CpuEngine().enhance(WORK).payload
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 
 class Card(CpuEngine):

@@ -7,8 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from p2c2g.peers.book import MAX_TOLD, MAX_UNREGISTERED, PeerBook
-from p2c2g.peers.health import ENOUGH, MAX_OPERATIONS, Health, HealthEntry, Snapshot
+from p2c2g.peers.book import MAX_TOLD, MAX_UNREGISTERED, QUORUM, PeerBook
+from p2c2g.peers.health import ENOUGH, Health
+from p2c2g.peers.health_words import MAX_OPERATIONS, MOST_OF_A_WORD, HealthEntry, Snapshot
+from p2c2g.peers.sketch import BUCKETS
 
 OPERATION = "upscale:2,sharpen:0.5"
 
@@ -113,16 +115,65 @@ def test_a_new_session_begins_with_others_word() -> None:
 
 def test_own_results_take_the_place_of_others_word_one_by_one() -> None:
     health = new_health()
-    health.merge([seen(new_health(), count=500, seconds_per_megapixel=0.1).snapshot()])
+    word = seen(new_health(), count=500, seconds_per_megapixel=0.1).snapshot()
+    health.merge([word] * QUORUM)
     means = []
     for _ in range(ENOUGH):
-        seen(health, count=1, seconds_per_megapixel=0.01)
+        seen(health, count=1, seconds_per_megapixel=0.04)
         record = health.of("a", OPERATION)
         assert record is not None
         means.append(record.seconds_per_megapixel)
     assert means == sorted(means, reverse=True)
     assert means[0] == pytest.approx(0.19, rel=0.05)
-    assert means[-1] == pytest.approx(0.02)
+    assert means[-1] == pytest.approx(0.08)
+
+
+def test_what_is_far_from_what_was_seen_here_is_not_believed() -> None:
+    health = new_health()
+    slander = seen(new_health(), count=500, seconds_per_megapixel=0.1, on_time=False).snapshot()
+    health.merge([slander] * 16)
+    seen(health, count=1, seconds_per_megapixel=0.01)
+    record = health.of("a", OPERATION)
+    assert record is not None
+    assert (record.count, record.on_time, record.seconds_per_megapixel) == (1, 1.0, 0.02)
+
+
+def test_fewer_than_a_quorum_stand_in_only_for_nothing() -> None:
+    health = new_health()
+    word = seen(new_health(), count=500, seconds_per_megapixel=9.0, on_time=False).snapshot()
+    health.merge([word] * (QUORUM - 1))
+    seen(health, count=1, seconds_per_megapixel=0.01)
+    record = health.of("a", OPERATION)
+    assert record is not None
+    assert (record.count, record.on_time, record.seconds_per_megapixel) == (1, 1.0, 0.02)
+
+
+def test_a_liar_among_a_quorum_is_left_out() -> None:
+    honest = [
+        seen(new_health(), count=50 + each, seconds_per_megapixel=0.1).snapshot()
+        for each in range(QUORUM)
+    ]
+    lies = [
+        HealthEntry(count=10**9, on_time=1.0, seconds_per_megapixel=1e-6, spread={0: 1e6}),
+        HealthEntry(count=10**9, on_time=0.0, seconds_per_megapixel=900, rtt=900),
+        HealthEntry(count=50, seconds_per_megapixel=0.2, rtt=0.01, spread={BUCKETS - 1: 1e6}),
+    ]
+    for lie in lies:
+        alone, with_it = new_health(), new_health()
+        alone.merge(honest)
+        with_it.merge([*honest, Snapshot(operations={OPERATION: {"a": lie}})])
+        assert with_it.of("a", OPERATION) == alone.of("a", OPERATION)
+
+
+def test_no_word_is_worth_more_than_so_many_results() -> None:
+    health = new_health()
+    boast = HealthEntry(count=10**9, seconds_per_megapixel=0.1, rtt=0.03, spread={0: 1e6})
+    honest = seen(new_health(), count=MOST_OF_A_WORD, rtt=0.01).snapshot()
+    health.merge([honest, Snapshot(operations={OPERATION: {"a": boast}})])
+    record = health.of("a", OPERATION)
+    assert record is not None
+    assert record.count == 2 * MOST_OF_A_WORD
+    assert record.rtt == pytest.approx(0.02)
 
 
 def test_what_others_told_is_never_told_on() -> None:

@@ -14,6 +14,7 @@ from p2c2g.session.hedging import (
     SILENCE_MOST,
     Hedging,
     Moment,
+    Overtaken,
     Watch,
 )
 
@@ -84,3 +85,17 @@ def test_a_hedge_goes_out_while_it_can_be_back_but_not_before_most_are() -> None
     assert hedging.hedge_at(0.0, 0.1) == pytest.approx(0.03)
     assert hedging.hedge_at(0.0, 0.05) == pytest.approx(0.05 - 1.25 * 0.02)
     assert hedging.hedge_at(0.0, 0.03) == pytest.approx(0.02)
+
+
+def test_what_was_sent_before_that_which_a_peer_has_answered_is_lost() -> None:
+    overtaken = Overtaken()
+    assert not overtaken.is_lost("ada", 0.0)
+    overtaken.answered("ada", 1.0)
+    overtaken.answered("ada", 0.5)
+    assert overtaken.is_lost("ada", 0.9)
+    assert not overtaken.is_lost("ada", 1.0)
+    assert not overtaken.is_lost("bob", 0.0)
+    assert overtaken.is_lost("", 0.9), "it may have been anybody's"
+    for number in range(1000):
+        overtaken.answered(f"peer{number}", 2.0)
+    assert not overtaken.is_lost("ada", 0.9), "who is forgotten is not said to lose anything"

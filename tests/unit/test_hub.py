@@ -94,11 +94,11 @@ def test_a_thread_iterates_until_the_hub_closes_and_still_gets_what_waits():
     thread = threading.Thread(target=iterate)
     thread.start()
     hub.publish(picture(0))
-    assert first.wait(10), "the waiting thread was not woken"
+    assert first.wait(60), "the waiting thread was not woken"
     for number in range(1, 50):
         hub.publish(picture(number))
     hub.close()
-    thread.join(10)
+    thread.join(60)
     assert not thread.is_alive()
     assert seen == list(range(50))
 
@@ -108,7 +108,7 @@ def test_closing_a_subscription_wakes_the_thread_that_waits_on_it_and_leaves_the
     with hub.subscribe() as subscription:
         thread = threading.Thread(target=lambda: list(subscription))
         thread.start()
-    thread.join(10)
+    thread.join(60)
     assert not thread.is_alive()
     hub.publish(picture(0))
     assert subscription.take() is None

@@ -10,22 +10,29 @@ import redis
 from p2c2g.errors import BrokerRefusesError
 from p2c2g.messaging.client import Client
 from p2c2g.messaging.inspection import inspect
+from p2c2g.messaging.limits import MAX_BODY, MAX_BULK
 
 
 class Told:
     """A client of a broker that tells this of itself."""
 
-    def __init__(self, told: dict[str, Any] | Exception) -> None:
+    def __init__(self, told: dict[str, Any] | Exception, longest: object = MAX_BULK) -> None:
         self._told = told
+        self._longest = longest
 
     def info(self, *_: str) -> dict[str, Any]:
         if isinstance(self._told, Exception):
             raise self._told
         return self._told
 
+    def config_get(self, name: str) -> dict[str, Any]:
+        if isinstance(self._longest, Exception):
+            raise self._longest
+        return {name: self._longest}
 
-def ask(told: dict[str, Any] | Exception) -> str:
-    return inspect(cast("Client", Told(told)))
+
+def ask(told: dict[str, Any] | Exception, longest: object = MAX_BULK) -> str:
+    return inspect(cast("Client", Told(told, longest)))
 
 
 @pytest.mark.parametrize("mode", ["cluster", "sentinel"])
@@ -63,3 +70,33 @@ def test_a_policy_that_may_evict_what_must_stay_is_named(policy: str, lost: str)
 )
 def test_what_is_right_or_not_told_is_no_warning(told: dict[str, Any] | Exception) -> None:
     assert ask(told) == ""
+
+
+@pytest.mark.parametrize(
+    ("longest", "said"),
+    [
+        ("536870912", "one stranger is enough"),
+        (str(MAX_BULK + 1), "one stranger is enough"),
+        (str(MAX_BODY), "a chunk may have"),
+        ("1048576", "a chunk may have"),
+    ],
+)
+def test_how_long_a_value_may_be_is_looked_at(longest: str, said: str) -> None:
+    warning = ask({}, longest)
+    assert said in warning
+    assert warning.endswith(f"Set it to {MAX_BULK}.")
+
+
+@pytest.mark.parametrize(
+    "longest",
+    [
+        str(MAX_BULK),
+        "",
+        None,
+        redis.exceptions.NoPermissionError("CONFIG"),
+        redis.ResponseError("unknown command"),
+        redis.ConnectionError("away"),
+    ],
+)
+def test_a_broker_that_is_right_or_does_not_tell_is_not_warned_of(longest: object) -> None:
+    assert ask({}, longest) == ""

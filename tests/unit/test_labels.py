@@ -37,6 +37,23 @@ def test_messages_and_code_agree_on_what_is_a_name(text: str) -> None:
     assert is_name(text) == is_read(text)
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["*", "a*", "a?b", "[a]", "a:b", "p2c2g:x", "a/b", "a|b", "a\\b", "a%b", "~a", "a\u202eb"],
+)
+def test_a_name_means_nothing_in_a_keys_pattern(text: str) -> None:
+    assert not is_name(text)
+    with pytest.raises(ValidationError, match="letters, digits and any of"):
+        NAME.validate_python(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["celery@host", "cpu-2@web_1.example.org", "gpu@10.0.0.1", "a" * 12, "cpu1@x.dq2"]
+)
+def test_what_workers_are_called_is_a_name(text: str) -> None:
+    assert is_name(text)
+
+
 def test_a_name_has_neither_blanks_nor_control_characters() -> None:
     assert is_name("cpu1@host")
     assert is_name("größe")

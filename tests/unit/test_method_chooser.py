@@ -13,7 +13,7 @@ from p2c2g.media.methods import NETWORKS
 from p2c2g.media.operations import Pipeline, Step
 from p2c2g_workers.engine import Done, Kind, Work
 from p2c2g_workers.ladder import PRODUCTS, Method, ladder, settle
-from p2c2g_workers.method_chooser import COLD, FORGOTTEN, MAX_METHODS, SHARE, MethodChooser, Rung
+from p2c2g_workers.method_chooser import FORGOTTEN, MAX_METHODS, SHARE, MethodChooser, Rung
 
 LARGE, SMALL, TINY, FOOT = (
     Rung(name, PRODUCTS[name]) for name in ("ml-large", "ml-small", "ml-tiny", "base")
@@ -32,11 +32,18 @@ class Clock:
 
 def learnt(rates: dict[Rung, float], clock: Clock | None = None) -> MethodChooser:
     """Return one that has seen each rung often, at so many seconds a megapixel."""
-    chooser = MethodChooser(clock or Clock())
+    clock = clock or Clock()
+    chooser = MethodChooser(clock)
     for rung, rate in rates.items():
-        for _ in range(COLD + 40):
-            chooser.note(rung, 1.0, rate)
+        for _ in range(41):
+            run(chooser, clock, rung, rate)
     return chooser
+
+
+def run(chooser: MethodChooser, clock: Clock, rung: Rung, seconds: float) -> None:
+    """Let a run of one megapixel take its time, and be noted."""
+    clock.now += seconds
+    chooser.note(rung, 1.0, seconds)
 
 
 def test_the_best_that_fits_is_taken() -> None:
@@ -61,11 +68,27 @@ def test_one_that_knows_nothing_begins_with_the_cheapest_net() -> None:
 
 
 def test_the_first_run_of_a_method_is_not_held_against_it() -> None:
-    chooser = MethodChooser(Clock())
-    chooser.note(TINY, 1.0, 30.0)
+    clock = Clock()
+    chooser = MethodChooser(clock)
+    run(chooser, clock, TINY, 30.0)
     assert chooser.choose(RUNGS, 1.0, 0.1) is TINY
-    chooser.note(TINY, 1.0, 0.01)
+    run(chooser, clock, TINY, 0.01)
     assert chooser.choose(RUNGS, 1.0, 0.1) is TINY
+
+
+def test_nor_are_those_that_began_beside_it() -> None:
+    clock = Clock()
+    chooser = MethodChooser(clock)
+    for late in range(8):  # slots that all waited for the same weights
+        clock.now += 0.03
+        chooser.note(TINY, 1.0, 30.0 + 0.02 * late)
+    assert chooser.choose(RUNGS, 1.0, 0.1) is TINY
+    run(chooser, clock, TINY, 0.01)
+    assert chooser.choose(RUNGS, 1.0, 0.1) is TINY
+    run(chooser, clock, TINY, 0.01 * SHARE)
+    for _ in range(9):
+        run(chooser, clock, TINY, 30.0)  # now it says something
+    assert chooser.choose(RUNGS, 1.0, 0.1) is FOOT
 
 
 def test_an_unknown_net_is_reckoned_from_a_known_one() -> None:
@@ -81,9 +104,10 @@ def test_what_the_base_takes_says_nothing_of_a_net() -> None:
 
 
 def test_a_spread_is_feared() -> None:
-    steady, restless = learnt({TINY: 0.05}), MethodChooser(Clock())
+    clock = Clock()
+    steady, restless = learnt({TINY: 0.05}), MethodChooser(clock)
     for index in range(80):
-        restless.note(TINY, 1.0, 0.01 if index % 2 else 0.09)
+        run(restless, clock, TINY, 0.01 if index % 2 else 0.09)
     assert steady.choose(RUNGS, 1.0, 0.1) is TINY
     assert restless.choose(RUNGS, 1.0, 0.1) is FOOT
 
@@ -97,24 +121,78 @@ def test_one_that_was_too_slow_is_tried_again_after_a_while() -> None:
 
 
 def test_a_peer_that_slows_down_steps_down_and_comes_back() -> None:
-    chooser = learnt({SMALL: 0.04, TINY: 0.01})
+    clock = Clock()
+    chooser = learnt({SMALL: 0.04, TINY: 0.01}, clock)
     assert chooser.choose(RUNGS[1:], 1.0, 0.1) is SMALL
     for _ in range(12):
-        chooser.note(SMALL, 1.0, 0.2)
+        run(chooser, clock, SMALL, 0.2)
     assert chooser.choose(RUNGS[1:], 1.0, 0.1) is TINY
     for _ in range(60):
-        chooser.note(SMALL, 1.0, 0.04)
+        run(chooser, clock, SMALL, 0.04)
     assert chooser.choose(RUNGS[1:], 1.0, 0.1) is SMALL
+
+
+def test_after_a_cold_start_nets_are_back_within_two_seconds_of_its_end() -> None:
+    """For three seconds chunks took ten times as long, as after heavy use of the disk."""
+    clock = Clock()
+    chooser = MethodChooser(clock)
+    began, ran = clock.now, list[tuple[float, Rung]]()
+    for _ in range(600):  # chunks of a tenth of a megapixel, sixty a second
+        clock.now += 1 / 60
+        cold = clock.now - began < 3.0
+        rung = chooser.choose(RUNGS[1:], 0.115, 0.05)
+        ran.append((clock.now - began, rung))
+        seconds = {SMALL: 0.15, TINY: 0.04, FOOT: 0.001}[rung] * 0.115 * (10 if cold else 1)
+        clock.now += seconds
+        chooser.note(rung, 0.115, seconds)
+    late = [rung for at, rung in ran if at > 5.0]
+    assert late.count(FOOT) == 0
+    cold_ones = [rung for at, rung in ran if 0.5 < at < 3.0]
+    assert cold_ones.count(FOOT) >= 0.9 * len(cold_ones), "a try now and then, and no more"
+
+
+def test_a_machine_that_is_slow_for_good_tries_ever_less_often() -> None:
+    clock = Clock()
+    chooser = MethodChooser(clock)
+    tried = []
+    for _ in range(120 * 60):
+        clock.now += 1 / 60
+        rung = chooser.choose(RUNGS[1:], 0.115, 0.05)
+        if rung is not FOOT:
+            tried.append(clock.now - 100.0)
+            clock.now += 0.1
+            chooser.note(rung, 0.115, 0.1)
+    assert sum(at > 30.0 for at in tried) <= 8
+
+
+def test_a_better_net_is_taken_only_where_a_slot_has_time_for_all_that_comes() -> None:
+    chosen = {}
+    for every in (1 / 60, 1 / 20):
+        chooser = learnt({SMALL: 0.15, TINY: 0.04})
+        for _ in range(64):
+            chooser.begins(0.115, every)
+        chosen[every] = chooser.choose(RUNGS[1:], 0.115, 0.06)
+    # 17 ms each: it would fit by its own time, but not sixty times a second.
+    assert chosen == {1 / 60: TINY, 1 / 20: SMALL}
+
+
+def test_the_cheapest_net_is_taken_also_where_a_slot_has_no_time_for_all() -> None:
+    """There are fewer chunks then: that is better than all of them without any net."""
+    chooser = learnt({SMALL: 0.15, TINY: 0.04})
+    for _ in range(64):
+        chooser.begins(0.115, 0.003)
+    assert chooser.choose(RUNGS[1:], 0.115, 0.06) is TINY
 
 
 def test_strangers_names_do_not_pile_up() -> None:
-    chooser = MethodChooser(Clock())
-    for runs in (COLD, COLD + 1):
+    clock = Clock()
+    chooser = MethodChooser(clock)
+    for runs in (1, 2):
         for number in range(10 * MAX_METHODS):
             for _ in range(runs):
-                chooser.note(Rung(f"ml-tiny@{number}", 5.0), 1.0, 0.01)
+                run(chooser, clock, Rung(f"ml-tiny@{number}", 5.0), 0.01)
     assert len(chooser._paces) == MAX_METHODS
-    assert len(chooser._cold) <= MAX_METHODS
+    assert len(chooser._warm) <= MAX_METHODS
 
 
 @given(
@@ -126,9 +204,10 @@ def test_strangers_names_do_not_pile_up() -> None:
 def test_less_time_never_chooses_a_dearer_net(
     seen: list[tuple[Rung, float]], megapixels: float, left: float, turns: int
 ) -> None:
-    chooser = MethodChooser(Clock())
+    clock = Clock()
+    chooser = MethodChooser(clock)
     for rung, seconds in seen:
-        chooser.note(rung, 1.0, seconds)
+        run(chooser, clock, rung, seconds)
     more = chooser.choose(RUNGS, megapixels, left, turns)
     less = chooser.choose(RUNGS, megapixels, left / 2 if left > 0 else 2 * left, turns)
     assert RUNGS.index(less) >= RUNGS.index(more)

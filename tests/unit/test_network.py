@@ -197,7 +197,7 @@ def test_what_a_net_adds_is_asked_for_alone(method: str, monkeypatch: pytest.Mon
 @needs_runtime
 @shipped
 def test_what_a_shipped_net_adds_has_hardly_any_means(method: str) -> None:
-    """They would be taken out by whoever shows it, and cost bytes until then."""
+    """They would be taken out by anyone who shows it, and cost bytes until then."""
     levels = network.Network(nets.shipped(method)).added(picture(Size(60, 40), 2, "noise"))
     means = levels.reshape(40, 2, 60, 2).mean((1, 3))
     assert np.abs(levels).mean() > 4 * np.abs(means).mean()

@@ -22,6 +22,7 @@ from p2c2g.media.chunker import Grid
 from p2c2g.media.frame import ChunkKey, Size
 from p2c2g.media.operations import Pipeline
 from p2c2g.routing.router import Facts
+from p2c2g.session import pool_figures
 from p2c2g.session.actions import Result, Send, Verify
 from p2c2g.session.config import SessionConfig
 from p2c2g.session.core import Core
@@ -120,9 +121,11 @@ class Machine:
         self.at(self.now + taken(self.encode, self.now), lambda: self.submit(number, captured_at))
 
     def submit(self, number: int, captured_at: float) -> None:
+        plan = self.core.plan(number, (), self.now)
         for send in self.core.submit(
-            number, None, (b"a", b"b"), captured_at, captured_at, self.now, connected=True
-        ):
+            number, None, {0: b"a", 1: b"b"}, plan, captured_at, captured_at, self.now,
+            connected=True,
+        ):  # fmt: skip
             self.answer(send)
         self.at(self.now, self.capture)
         self.show()
@@ -264,7 +267,7 @@ def test_a_machine_that_stood_still_does_not_blame_its_peers() -> None:
     machine = played(9.0, stops=((5.0, 7.0),))
     before = played(4.9)
     assert machine.core.delay <= before.core.delay
-    assert {state["opened"] for state in machine.core.breaker_states(9.0).values()} <= {0}
+    assert {state["opened"] for state in pool_figures.breakers(machine.core, 9.0).values()} <= {0}
     last = [each for each in machine.seen if each.at > 7.3]
     assert all(each.complete for each in last)
 

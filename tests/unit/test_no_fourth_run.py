@@ -101,7 +101,10 @@ class Simulation:
     """One session without threads, sockets or pictures: a shell around its decisions."""
 
     def __init__(self, seed: int, chunks: int, policy: str) -> None:
-        config = SessionConfig(Size(64, 64), Pipeline.parse("upscale:2"), Grid(2, 4), policy=policy)
+        # All of it is asked for, whatever fails.
+        config = SessionConfig(
+            Size(64, 64), Pipeline.parse("upscale:2"), Grid(2, 4), policy=policy, steady=False
+        )
         self.chunks = range(len(config.chunks))
         self.count = chunks // len(self.chunks)
         self.peers = Peers(seed)
@@ -142,8 +145,8 @@ class Simulation:
         if number % 30 == 0:
             here = [Facts(peer, ready=True) for peer in PEERS if peer != self.left(number)]
             self.perform(core.registry_said(here, frozenset(), now))
-        payloads = (b"",) * len(self.chunks)
-        self.perform(core.submit(number, None, payloads, now, now, now, connected=True))
+        plan, payloads = core.plan(number, (), now), dict.fromkeys(self.chunks, b"")
+        self.perform(core.submit(number, None, payloads, plan, now, now, now, connected=True))
 
     def left(self, number: int) -> str:
         """Return who is not there: bob leaves now and then, and comes back."""

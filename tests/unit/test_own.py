@@ -18,12 +18,13 @@ from p2c2g.media.picture import FrameState, Picture
 from p2c2g.media.residual import Residual
 from p2c2g.session.config import SessionConfig
 from p2c2g.session.own import OwnSession
-from p2c2g_capture.where import own
+from p2c2g_capture.allowance import Allowance
+from p2c2g_capture.where import own, own_or_base
 from p2c2g_workers.own import enhancer
 from tests.honest import EXACT, shown
 
 SIZE = Size(64, 36)
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 
 def config(ops: str = "upscale:2,sharpen:0.5", fps: float = 30.0) -> SessionConfig:
@@ -182,3 +183,28 @@ def test_a_fault_is_told_at_the_next_frame() -> None:
     session._thread.join(PATIENCE)
     with pytest.raises(RuntimeError, match="p2c2g-own has died"):
         session.submit(frame(1))
+
+
+def test_where_nothing_may_be_sent_the_base_is_shown_and_why_is_said() -> None:
+    nothing = Allowance(is_nothing=True)
+    # What this machine does by itself sends nothing anyhow.
+    here = own_or_base(config(), "here", nothing)
+    assert here is not None
+    assert here.enhance is not None
+    assert own_or_base(config("upscale:2:ml"), "auto", Allowance()) is None
+    found = own_or_base(config("upscale:2:ml"), "peers", nothing)
+    assert found is not None
+    assert found.enhance is None
+    assert "metered" in found.sentence(config())
+    screen = Shown(lambda sink: OwnSession(config(), found.enhance, sink, notice=found.notice), 1)
+    screen.session.start()
+    screen.session.submit(frame(0))
+    screen.wait()
+    live, (picture,) = screen.session.live(), screen.pictures
+    screen.session.close(1)
+    assert live["notice"] == found.notice
+    assert picture.state is FrameState.DEGRADED
+    assert np.array_equal(picture.pixels, picture.base)
+    figures = screen.session.figures()
+    assert figures["frames"]["degraded"] == 1
+    assert figures["bytes"]["up"]["total"] == 0

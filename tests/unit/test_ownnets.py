@@ -9,8 +9,8 @@ import pytest
 from p2c2g.errors import UsageError
 from p2c2g.media.operations import Pipeline
 from p2c2g.nets.store import NetStore, OwnNet
+from p2c2g_capture.asked import operations_from
 from p2c2g_capture.ownnets import nets_of, nets_of_clip, with_nets
-from p2c2g_capture.run import operations_from
 
 TINY, SMALL = "1" * 32, "2" * 32
 NETS = (

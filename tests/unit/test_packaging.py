@@ -18,6 +18,12 @@ from p2c2g.commands import extras
 ROOT = Path(__file__).parents[2]
 #: What runs at the broker.
 SCRIPTS = sorted((ROOT / "p2c2g/messaging/scripts").glob("*.lua"))
+#: What the coordinator's pages are made of.
+PAGES = [
+    path
+    for name in ("templates", "static")
+    for path in (ROOT / "p2c2g/coordinator" / name).iterdir()
+]
 WEB = {"starlette", "uvicorn", "websockets", "flower", "tornado"}
 SCREEN = {"mss", "av", "Xlib"}
 WORKER = {"p2c2g_workers"}
@@ -37,10 +43,14 @@ def test_the_wheel_holds_the_packages_and_what_they_need(wheel: zipfile.ZipFile)
     tops = {name.partition("/")[0] for name in names if ".dist-info" not in name}
     assert tops == {"p2c2g", "p2c2g_workers", "p2c2g_capture", "p2c2g_training"}
     assert SCRIPTS
+    assert PAGES
     for needed in (
         "p2c2g/display/static/index.html",
         "p2c2g/display/static/viewer.js",
         *(f"p2c2g/messaging/scripts/{path.name}" for path in SCRIPTS),
+        *(str(path.relative_to(ROOT)) for path in PAGES),
+        "p2c2g/coordinator/migrations/env.py",
+        "p2c2g/coordinator/migrations/versions/first_0001.py",
         "p2c2g_capture/clips/freedoom.mp4",
         "p2c2g_capture/clips/freedoom.LICENSE",
         "p2c2g_capture/clips/freedoom/ml-tiny.onnx",
@@ -97,14 +107,26 @@ def test_no_page_names_a_package_that_cannot_be_had() -> None:
 
 
 def test_each_library_is_said_to_be_in_an_extra_that_brings_it() -> None:
-    names = {"Xlib": "python-xlib", "pynvml": "nvidia-ml-py"}
+    names = {
+        "Xlib": "python-xlib", "pynvml": "nvidia-ml-py", "python_multipart": "python-multipart",
+        "prometheus_client": "prometheus-client",
+    }  # fmt: skip
     for module, extra in extras.EXTRAS.items():
         brought = [re.split(r"[<>=;\[ ]", each)[0] for each in named_extras()[extra]]
         assert names.get(module, module) in brought, module
-    roles = ("worker", "ml", "capture", "broker", "flower")
+    for (_, module), extra in extras.PROGRAMS_OWN.items():
+        brought = [re.split(r"[<>=;\[ ]", each)[0] for each in named_extras()[extra]]
+        assert module in brought
+        assert extra != extras.EXTRAS[module]
+    roles = ("worker", "ml", "capture", "broker", "flower", "coordinator")
+    # What another extra brings, too, which is the one that is named.
+    web = {"starlette", "uvicorn", "websockets"}
+    others = {"coordinator": web, "worker": web, "capture": {"psutil"}}
     for extra in roles:
         told = {names.get(each, each) for each, its in extras.EXTRAS.items() if its == extra}
-        assert told == {re.split(r"[<>=;\[ ]", each)[0] for each in named_extras()[extra]}
+        brought = [re.split(r"[<>=;\[ ]", each)[0] for each in named_extras()[extra]]
+        # What an extra brings by another of ours is said there.
+        assert told == set(brought) - {"p2c2g"} - others.get(extra, set())
 
 
 def test_every_sentence_of_the_code_names_an_extra_that_there_is() -> None:
@@ -129,3 +151,10 @@ def test_the_version_is_told_without_the_libraries_of_the_work(module: str) -> N
     version, loaded = done.stdout.splitlines()
     assert version == f"p2c2g {__version__}"
     assert not slow & set(loaded.split())
+
+
+def test_flowers_memory_is_bounded_wherever_we_start_it() -> None:
+    own = "p2c2g/coordinator/flower_process.py"
+    assert '"--max_tasks=10000"' in (ROOT / own).read_text(encoding="utf-8")
+    for path in ("README.md", "docs/broker.md", "p2c2g/commands/demo.py"):
+        assert "--max_tasks=10000" in (ROOT / path).read_text(encoding="utf-8"), path

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from p2c2g.errors import WireError
+from p2c2g.messaging.labels import MARKS
 from p2c2g.peers.messages import (
     MAX_BEAT,
     MAX_ENROLMENT,
@@ -25,9 +26,7 @@ from p2c2g.peers.messages import (
 KINDS: tuple[type[Enrolment] | type[Beat], ...] = (Enrolment, Beat)
 
 names = st.text(
-    st.characters(exclude_categories=["Cs", "Cc", "Z"], exclude_characters="\x85"),
-    min_size=1,
-    max_size=50,
+    st.characters(categories=["L", "Nd"], include_characters=MARKS), min_size=1, max_size=50
 )
 seconds = st.floats(0, 1e9)
 counts = st.integers(0, 2**40)

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from p2c2g.peers.candidate import Candidate
-from p2c2g.routing.pool import BETTER, STAY, SessionPool, share
+from p2c2g.routing.pool import BETTER, STAY, TRY, SessionPool, share
 from tests.effort import examples
 
 SPEED = settings(deadline=None, derandomize=True, max_examples=examples(100))
@@ -45,9 +45,9 @@ class Changes(NamedTuple):
 class Watched(SessionPool):
     """A pool whose updates tell what changed."""
 
-    def update(self, *args: Any) -> Changes:  # type: ignore[override]
+    def update(self, *args: Any, **how: Any) -> Changes:  # type: ignore[override]
         before = {each.id: None for each in self.members}
-        super().update(*args)
+        super().update(*args, **how)
         after = {each.id: None for each in self.members}
         joined = (each for each in after if each not in before)
         left = (each for each in before if each not in after)
@@ -207,6 +207,38 @@ def test_where_nobody_else_is_there_it_is_asked_back_at_once() -> None:
     assert members.update([ada], 1.0, DEADLINE, 1.0) == Changes((), ("ada",))
     ada.rtt = 0.02
     assert members.update([ada], 1.0, DEADLINE, 1.1) == Changes(("ada",))
+
+
+def test_who_is_out_of_reach_is_tried_now_and_then_where_there_is_no_other_way() -> None:
+    """Nothing is known of it but what was: it may only have been cold."""
+    members = pool()
+    ada = peer("ada")
+    members.update([ada], 1.0, DEADLINE, 0.0, is_only_way=True)
+    cold = replace(ada, rtt=DEADLINE)
+    for now in (0.5, 1.0, 0.4 + STAY):
+        members.update([cold], 1.0, DEADLINE, now, is_only_way=True)
+        assert names(members) == []
+    members.update([cold], 1.0, DEADLINE, 0.6 + STAY)
+    assert names(members) == [], "a queue for all brings the news"
+    members.update([cold], 1.0, DEADLINE, 0.6 + STAY, is_only_way=True)
+    assert names(members) == ["ada"]
+    ends = 0.6 + STAY + TRY
+    members.update([cold], 1.0, DEADLINE, ends - 0.1, is_only_way=True)
+    assert names(members) == ["ada"]
+    members.update([cold], 1.0, DEADLINE, ends, is_only_way=True)
+    assert names(members) == [], "it was far indeed"
+    members.update([cold], 1.0, DEADLINE, ends + STAY, is_only_way=True)
+    members.update([ada], 1.0, DEADLINE, ends + STAY + TRY, is_only_way=True)
+    assert names(members) == ["ada"], "it has shown that it is near"
+
+
+def test_who_is_out_of_reach_takes_nobodys_place() -> None:
+    members = pool()
+    far = [peer(f"far{number}", rtt=DEADLINE) for number in range(4)]
+    members.update([peer("ada"), *far], 1.0, DEADLINE, 0.0, is_only_way=True)
+    assert names(members) == ["ada", "far0"], "as few as there may be"
+    members.update([peer("ada"), peer("bob"), *far], 1.0, DEADLINE, TRY, is_only_way=True)
+    assert names(members) == ["ada", "bob"]
 
 
 def test_who_is_not_needed_leaves_after_a_while() -> None:

@@ -9,7 +9,8 @@ import pytest
 from p2c2g.routing.router import Facts
 from p2c2g.session.attempts import Decision, Verdict
 from p2c2g.session.frames import FrameInFlight, Shown
-from p2c2g.session.presence import SILENCE, VOUCHES, Presence
+from p2c2g.session.presence import PLAIN, SILENCE, VOUCHES, Presence
+from tests.recipes import all_sent
 
 
 class Watch:
@@ -20,11 +21,15 @@ class Watch:
         self.presence.learn(facts)
         self.now = 0.0
 
-    def show(self, seconds: float, *, enhanced: bool = False) -> str:
-        """Show frames for so long; return what is said then."""
+    def show(self, seconds: float, *, enhanced: bool = False, ran: str = "") -> str:
+        """Show frames for so long, by the pipeline that a peer ran; return what is said then."""
         parts: Any = {0: None} if enhanced else {}
         for _ in range(round(seconds * 10) + 1):
-            frame = FrameInFlight(0, None, (b"",), 0.0, 0.0, 0.0, 0.0, was_sent=True, missing=1)
+            if enhanced:
+                self.presence.chunk_accepted((0, 0), "ada", 0.02, ran)
+            frame = FrameInFlight(
+                0, None, {0: b""}, all_sent(), 0.0, 0.0, 0.0, 0.0, was_sent=True, missing={0}
+            )
             shown: Shown[None, Any] = Shown(frame, parts, enhanced, self.now, self.now, None)
             self.presence.frame_shown(shown)
             self.now += 0.1
@@ -80,6 +85,18 @@ def test_a_broker_that_is_away_is_the_first_reason() -> None:
     )
 
 
+def test_where_the_broker_refuses_it_is_said_and_nobody_waited_for() -> None:
+    watch = Watch(READY)
+    watch.show(SILENCE)
+    watch.presence.refused("This pool has ended your login.")
+    assert watch.presence.is_alone(watch.now)
+    assert watch.sentence() == "This pool has ended your login"
+    assert watch.presence.last_word() == "This pool has ended your login"
+    watch.presence.refused("")
+    assert not watch.presence.is_alone(watch.now)
+    assert watch.sentence().startswith("1 peer is listed")
+
+
 def test_answers_that_come_too_late_are_a_reason() -> None:
     watch = Watch(READY)
     watch.presence.result_unused((0, 0), "ada", Verdict.LATE)
@@ -91,7 +108,9 @@ def test_errors_are_a_reason_and_no_stranger_moves_the_cursor() -> None:
     watch.presence.run_failed((0, 0), 1, "ada", "CodecError: no\x1b[2Jpicture" + "x" * 999,
                               Decision.RETRY)  # fmt: skip
     said = watch.show(SILENCE)
-    assert said.startswith("1 peer is listed, and no answer can be used: CodecError: no [2Jpicture")
+    assert said.startswith(
+        "1 peer is listed, and no answer can be used: CodecError: no\\x1b[2Jpicture"
+    )
     assert len(said) < 200
 
 
@@ -130,3 +149,17 @@ def test_an_answer_vouches_for_its_peer_for_a_while() -> None:
     watch.show(0.0)
     assert not watch.presence.is_alone(VOUCHES - 0.1)
     assert watch.presence.is_alone(VOUCHES + 0.1)
+
+
+def test_that_no_peer_runs_a_net_is_said() -> None:
+    watch = Watch(READY)
+    plain, net = "upscale:2:base,sharpen:0.5", "upscale:2:ml-tiny,sharpen:0.5"
+    assert watch.show(PLAIN - 0.3, enhanced=True, ran=plain) == ""
+    assert watch.show(0.5, enhanced=True, ran=plain) == (
+        "1 peer is listed, and none runs a net: too slow, too busy, or without the extra ml"
+    )
+    assert watch.show(0.0, enhanced=True, ran=net) == ""
+    for _ in range(20):  # Now and then there is no time for one.
+        assert watch.show(1.0, enhanced=True, ran=plain) == ""
+        watch.show(0.0, enhanced=True, ran=net)
+    assert watch.show(2 * PLAIN, enhanced=True) == "", "nothing was left to the peers"

@@ -34,6 +34,16 @@ def test_the_table_says_of_each_card_whether_it_works() -> None:
     assert "New Card (cuda, 4.0 GiB): not tried" in said
 
 
+def test_what_adds_nothing_has_no_speed() -> None:
+    speeds = {"pass": 8_862.0, "upscale:base": 1_928.0, "sharpen": 886.0, "upscale:ml-tiny": 45.0}
+    said = printed(lambda console: table.show(Capabilities(speeds=speeds), console))
+    assert "pass" not in said
+    assert "base" not in said
+    assert [row.split() for row in said.splitlines() if row.startswith(("sharpen", "upscale"))] == [
+        ["sharpen", "886", "961"], ["upscale:ml-tiny", "45", "49"],
+    ]  # fmt: skip
+
+
 def test_memory_has_a_row_a_size_and_a_column_a_batch() -> None:
     found = [
         peaks.Peak(Size(640, 180), 1, "upscale:2:bicubic", 100 << 20),

@@ -25,7 +25,8 @@ from p2c2g.settings import BrokerSettings, Settings
 NAMES = {
     "p2c2g.errors": """
         P2C2GError UsageError OwnFaultError UnavailableError BrokerUnavailableError
-        BrokerRefusesError SourceUnavailableError ChunkError WireError CodecError ProcessorError
+        BrokerRefusesError PoolUnavailableError PoolRefusesError
+        SourceUnavailableError UpdateError ChunkError WireError CodecError ProcessorError
         CheckError""",
     "p2c2g.celery": "Application create_app",
     "p2c2g.media.frame": "MAX_EDGE Pixels ChunkKey Size Rect Frame Chunk",
@@ -92,6 +93,7 @@ def test_every_error_of_ours_says_its_exit_code_and_whether_to_retry() -> None:
     assert {error.__name__ for error in kinds if error.exit_code == 2} == {"UsageError"}
     assert {error.__name__ for error in kinds if not error.retryable} == {
         "P2C2GError", "UsageError", "WireError", "OwnFaultError", "BrokerRefusesError",
+        "PoolRefusesError", "UpdateError",
     }  # fmt: skip
 
 

@@ -52,7 +52,7 @@ def test_the_least_of_the_last_round_trips_is_the_way() -> None:
     for seconds in (0.030, 0.900, 0.030, 0.500):
         window.round_trip(seconds)
     assert window.read_ahead == 3
-    for _ in range(9):  # the way has become longer for good
+    for _ in range(4):  # the way has become longer for good
         window.round_trip(0.050)
     assert window.read_ahead == 5
 

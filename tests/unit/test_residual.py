@@ -234,7 +234,7 @@ def test_a_grey_picture_comes_back(name: str) -> None:
     codec, size = grey(name), Size(53, 38)
     plane = np.ascontiguousarray(picture(size, 5, "soft")[:, :, :1])
     data = codec.encode(plane, 95)
-    assert codec.size_of(data) == size
+    assert codec.inspect(data) == size
     back = codec.decode(data)
     assert back.shape == plane.shape
     off = cv2.absdiff(back, plane)

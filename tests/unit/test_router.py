@@ -10,7 +10,8 @@ from p2c2g.peers.book import MAX_UNREGISTERED, PeerBook
 from p2c2g.peers.breaker import Breakers, Outcome
 from p2c2g.peers.health import Health
 from p2c2g.peers.trust import ENOUGH, Trust
-from p2c2g.routing.policies import make
+from p2c2g.routing.policies import POLICIES, make
+from p2c2g.routing.pool import STAY, TRY
 from p2c2g.routing.router import Facts, Router
 
 OPERATION = "upscale:2:bicubic"
@@ -20,18 +21,23 @@ DEADLINE = 0.1
 class Known:
     """A router with all that it asks, of peers that come into the registry as a test says."""
 
-    def __init__(self, policy: str = "predictive", need: float = 1.0) -> None:
+    def __init__(
+        self, policy: str = "predictive", need: float = 1.0, *, has_shared_queue: bool = True
+    ) -> None:
         book = PeerBook()
         self.health, self.trust = Health(book), Trust(Random(1), book)
         self.breakers = Breakers(book)
         self.router = Router(
             make(policy, Random(1)), session="s", operation=OPERATION, megapixels=(0.5, 0.5),
             need=need, deadline=DEADLINE, book=book, health=self.health, trust=self.trust,
-            breakers=self.breakers,
+            breakers=self.breakers, has_shared_queue=has_shared_queue,
         )  # fmt: skip
 
-    def learn(self, *peers: str, now: float = 0.0, **facts: object) -> frozenset[str]:
-        return self.router.learn([Facts(p, ready=True, **facts) for p in peers], now)  # type: ignore[arg-type]
+    def learn(
+        self, *peers: str, now: float = 0.0, is_mixed: bool = False, **facts: object
+    ) -> frozenset[str]:
+        told = [Facts(p, ready=True, **facts) for p in peers]  # type: ignore[arg-type]
+        return self.router.learn(told, now, is_mixed=is_mixed)
 
     def trusted(self, *peers: str) -> None:
         for peer in peers:
@@ -50,6 +56,56 @@ def test_nobody_known_means_the_capability_queue() -> None:
     known = Known()
     assert known.first() == ""
     assert known.router.second(0, DEADLINE, (), 0.0) == ""
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_a_queue_that_peers_of_another_version_read_gets_nothing(policy: str) -> None:
+    known = Known(policy)
+    known.learn("ada", "bob", is_mixed=True)
+    got = []
+    for _ in range(20):  # More than both have time for.
+        peer = known.first()
+        known.router.sent(peer, 0.0)
+        got.append(peer)
+    assert set(got) == {"ada", "bob"}, "it is shared out, and by none of them left to the queue"
+    assert known.router.second(0, DEADLINE, ("ada",), 0.0) == "bob"
+    known.shut_out("ada")
+    known.shut_out("bob")
+    assert known.first() == "", "nobody else is there"
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_where_each_chunk_is_somebodys_somebody_is_named(policy: str) -> None:
+    known = Known(policy, has_shared_queue=False)
+    assert known.first() == "", "nobody is there"
+    known.learn("ada", "bob")
+    for _ in range(20):  # More than both have time for.
+        known.router.sent(peer := known.first(), 0.0)
+        assert peer in ("ada", "bob")
+    assert known.router.second(0, DEADLINE, ("ada",), 0.0) == "bob"
+    assert known.router.second(0, DEADLINE, ("ada", "bob"), 0.0) == ""
+    known.shut_out("ada")
+    assert known.first() == "bob"
+    known.shut_out("bob")
+    assert known.first() == ""
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_a_peer_whose_first_answers_were_all_late_is_asked_again(policy: str) -> None:
+    """It was cold, or stood still; where it is the only one nobody else will ever say better."""
+    known = Known(policy, has_shared_queue=False)
+    known.learn("ada")
+    for _ in range(16):
+        known.router.sent("ada", 0.0)
+        known.router.overdue("ada", 0, 1.1 * DEADLINE)
+        known.router.back("ada")
+    known.learn("ada", now=0.5)
+    assert known.first(0.5) == "", "none of its answers would be in time"
+    known.learn("ada", now=0.5 + STAY)
+    assert known.first(0.5 + STAY) == "ada"
+    known.router.answered("ada", 0.005, 0.6 + STAY)
+    known.learn("ada", now=1.0 + STAY + TRY)
+    assert known.first(1.0 + STAY + TRY) == "ada"
 
 
 def test_the_capability_policy_leaves_it_to_the_queue_and_repeats_with_who_answered_last() -> None:
@@ -80,7 +136,7 @@ def test_of_those_heard_of_the_last_to_answer_is_asked() -> None:
     known.router.answered("bob", 0.01, 0.1)
     known.health.failed("ada", OPERATION, 0.2)
     known.health.failed("zoe", OPERATION, 0.3)
-    known.breakers.share({"eve": 5.0}, 0.3)
+    known.breakers.share({"eve": {"another": 5.0}}, 0.3)
     assert known.router.second(0, DEADLINE, (), 0.4) == "bob"
 
 
@@ -170,8 +226,27 @@ def test_newcomers_get_no_work_that_counts_where_the_trusted_suffice() -> None:
     known.trusted("ada")
     known.learn("ada", "new", seconds_per_megapixel=0.001)
     assert {known.first() for _ in range(20)} == {"ada"}
-    assert known.router.newcomer((), 0.0) == "new"
-    assert known.router.newcomer({"new"}, 0.0) == ""
+    assert known.router.referees.newcomer("ada", (), 0.0) == "new"
+    assert known.router.referees.newcomer("ada", {"new"}, 0.0) == ""
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_who_was_caught_twice_works_only_where_everybody_was(policy: str) -> None:
+    known = Known(policy, need=1e9, has_shared_queue=False)
+    for _ in range(2):
+        known.trust.invalid("eve")
+    known.trust.invalid("bob")  # Once is no proof.
+    known.learn("ada", "bob", "eve")
+    assert set(known.router.pool) == {"ada", "bob"}
+    assert known.router.referees.newcomer("", ("ada", "bob"), 0.0) == "eve", "it may make up for it"
+    known.trusted("eve")
+    known.learn("ada", "bob", "eve")
+    assert set(known.router.pool) == {"ada", "bob", "eve"}
+    for peer in ("ada", "bob", "eve"):
+        for _ in range(2):
+            known.trust.invalid(peer)
+    known.learn("ada", "bob", "eve")
+    assert set(known.router.pool) == {"ada", "bob", "eve"}, "nobody knows which lies"
 
 
 def test_newcomers_work_where_the_trusted_do_not_suffice() -> None:
@@ -185,18 +260,18 @@ def test_the_newcomer_that_has_shown_most_comes_first() -> None:
     known = Known()
     known.learn("bob", "zoe")
     known.trust.valid("zoe")
-    assert known.router.newcomer((), 0.0) == "zoe"
+    assert known.router.referees.newcomer("ada", (), 0.0) == "zoe"
     known.shut_out("zoe")
-    assert known.router.newcomer((), 0.0) == "bob"
+    assert known.router.referees.newcomer("ada", (), 0.0) == "bob"
 
 
 def test_a_referee_is_rather_a_trusted_one() -> None:
     known = Known(need=10_000.0)
     known.trusted("zoe")
     known.learn("ada", "bob", "zoe")
-    assert known.router.referee({"ada"}, 0.0) == "zoe"
-    assert known.router.referee({"zoe", "ada"}, 0.0) == "bob"
-    assert known.router.referee({"zoe", "ada", "bob"}, 0.0) == ""
+    assert known.router.referees.referee("ada", {"ada"}, 0.0) == "zoe"
+    assert known.router.referees.referee("ada", {"zoe", "ada"}, 0.0) == "bob"
+    assert known.router.referees.referee("ada", {"zoe", "ada", "bob"}, 0.0) == ""
 
 
 def test_a_thousand_strangers_leave_room_for_those_who_are_enrolled() -> None:

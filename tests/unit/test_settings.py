@@ -13,6 +13,7 @@ import redis
 from hypothesis import given
 from hypothesis import strategies as st
 from kombu.utils.url import parse_url
+from pydantic import SecretStr
 
 from p2c2g.errors import UsageError
 from p2c2g.settings import BrokerSettings, Settings, load
@@ -22,7 +23,7 @@ from p2c2g.settings.broker_url import BrokerUrl, redacted
 @pytest.fixture(autouse=True)
 def _no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in os.environ:
-        if name.upper().startswith(("P2C2G_", "REDIS_URL")):
+        if name.upper().startswith(("P2C2G_", "REDIS_", "DATABASE_URL", "PORT", "HONCHO_")):
             monkeypatch.delenv(name)
 
 
@@ -51,6 +52,7 @@ def test_every_setting_has_its_variable(monkeypatch: pytest.MonkeyPatch) -> None
         "P2C2G_WORKER_GPU": "1",
         "P2C2G_WORKER_GPU_MEMORY_MB": "2048",
         "P2C2G_WORKER_GPU_BATCH": "4",
+        "P2C2G_WORKER_REMEMBERED_MB": "8",
         "P2C2G_WORKER_GPU_HALF": "true",
         "P2C2G_WORKER_BEAT_INTERVAL": "0.5",
         "P2C2G_SESSION_DEADLINE_MS": "33.5",
@@ -58,10 +60,44 @@ def test_every_setting_has_its_variable(monkeypatch: pytest.MonkeyPatch) -> None
         "P2C2G_SESSION_RESIDUAL_QUALITY": "60",
         "P2C2G_SESSION_QUEUE": "gpu",
         "P2C2G_SESSION_POLICY": "predictive",
+        "P2C2G_SESSION_SHOW_EVIDENCE": "true",
+        "P2C2G_SESSION_MAX_UP_MBPS": "5",
+        "P2C2G_SESSION_MAX_DOWN_MBPS": "20.5",
+        "P2C2G_SESSION_METERED": "1",
         "P2C2G_LOG_LEVEL": "debug",
+        "P2C2G_LOG_CONSOLE": "stdout",
+        "P2C2G_LOG_ONE_LINE": "true",
+        "P2C2G_COORDINATOR_POOL": "own",
         "P2C2G_LOG_DIR": "logs",
         "P2C2G_LOG_MEGABYTES": "0.5",
         "P2C2G_LOG_BACKUPS": "7",
+        "P2C2G_COORDINATOR_LISTEN_HOST": "::1",
+        "P2C2G_COORDINATOR_LISTEN_PORT": "9000",
+        "P2C2G_COORDINATOR_DEVELOPMENT": "true",
+        "P2C2G_COORDINATOR_DATA": "kept",
+        "P2C2G_COORDINATOR_DATABASE_URL": "postgresql://db.example/pool",
+        "P2C2G_COORDINATOR_DATABASE_URL_FILE": "url.txt",
+        "P2C2G_COORDINATOR_SECRET": "hidden",
+        "P2C2G_COORDINATOR_SECRET_FILE": "secret.txt",
+        "P2C2G_COORDINATOR_TLS_CERT": "cert.pem",
+        "P2C2G_COORDINATOR_TLS_KEY": "key.pem",
+        "P2C2G_COORDINATOR_TRUSTED_PROXIES": "10.0.0.0/8, ::1",
+        "P2C2G_COORDINATOR_ROOT_PATH": "/pool",
+        "P2C2G_COORDINATOR_PUBLIC_URL": "https://pool.example/pool",
+        "P2C2G_COORDINATOR_ALLOW_ORIGINS": "https://play.example",
+        "P2C2G_COORDINATOR_REQUESTS_PER_MINUTE": "60",
+        "P2C2G_COORDINATOR_LOGINS_PER_MINUTE": "5",
+        "P2C2G_COORDINATOR_JOINS_PER_MINUTE": "6",
+        "P2C2G_COORDINATOR_SESSIONS_PER_ACCOUNT": "2",
+        "P2C2G_COORDINATOR_MAX_BODY": "4096",
+        "P2C2G_COORDINATOR_MAX_CONNECTIONS": "64",
+        "P2C2G_COORDINATOR_LOGIN_HOURS": "1.5",
+        "P2C2G_COORDINATOR_BROKER_URL": "rediss://pool.example:6390/0",
+        "P2C2G_COORDINATOR_BROKER_CA": "ca.pem",
+        "P2C2G_COORDINATOR_LEASE": "60",
+        "P2C2G_COORDINATOR_EVIDENCE_PER_MINUTE": "2",
+        "P2C2G_COORDINATOR_WATCHERS_PER_SESSION": "3",
+        "P2C2G_COORDINATOR_WATCHED_MEGABITS": "1.5",
     }
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
@@ -83,6 +119,7 @@ def test_every_setting_has_its_variable(monkeypatch: pytest.MonkeyPatch) -> None
             "gpu_batch": 4,
             "gpu_half": True,
             "beat_interval": 0.5,
+            "remembered_mb": 8,
         },
         "session": {
             "deadline_ms": 33.5,
@@ -90,8 +127,49 @@ def test_every_setting_has_its_variable(monkeypatch: pytest.MonkeyPatch) -> None
             "residual_quality": 60,
             "queue": "gpu",
             "policy": "predictive",
+            "show_evidence": True,
+            "max_up_mbps": 5.0,
+            "max_down_mbps": 20.5,
+            "metered": True,
         },
-        "log": {"level": "DEBUG", "dir": Path("logs"), "megabytes": 0.5, "backups": 7},
+        "log": {
+            "level": "DEBUG",
+            "console": "stdout",
+            "one_line": True,
+            "dir": Path("logs"),
+            "megabytes": 0.5,
+            "backups": 7,
+        },
+        "coordinator": {
+            "pool": "own",
+            "listen_host": "::1",
+            "listen_port": 9000,
+            "development": True,
+            "data": Path("kept"),
+            "database_url": SecretStr("postgresql://db.example/pool"),
+            "database_url_file": Path("url.txt"),
+            "secret": SecretStr("hidden"),
+            "secret_file": Path("secret.txt"),
+            "tls_cert": Path("cert.pem"),
+            "tls_key": Path("key.pem"),
+            "trusted_proxies": "10.0.0.0/8, ::1",
+            "root_path": "/pool",
+            "public_url": "https://pool.example/pool",
+            "allow_origins": "https://play.example",
+            "requests_per_minute": 60,
+            "logins_per_minute": 5,
+            "joins_per_minute": 6,
+            "sessions_per_account": 2,
+            "max_body": 4096,
+            "max_connections": 64,
+            "login_hours": 1.5,
+            "broker_url": "rediss://pool.example:6390/0",
+            "broker_ca": Path("ca.pem"),
+            "evidence_per_minute": 2,
+            "watchers_per_session": 3,
+            "watched_megabits": 1.5,
+            "lease": 60.0,
+        },
     }
     assert len(variables) == sum(map(len, settings.model_dump().values()))
 
@@ -112,6 +190,11 @@ def test_a_variable_that_is_set_to_nothing_is_not_set(monkeypatch: pytest.Monkey
         ("P2C2G_SESSION_DEADLINE_MS", "0", "greater than 0"),
         ("P2C2G_SESSION_DEADLINE_MS", "nan", "less than or equal to 60000"),
         ("P2C2G_SESSION_DEADLINE_MS", "inf", "less than or equal to 60000"),
+        ("P2C2G_SESSION_MAX_UP_MBPS", "0", "greater than or equal to 0.1"),
+        ("P2C2G_SESSION_MAX_UP_MBPS", "nan", "finite"),
+        ("P2C2G_SESSION_MAX_DOWN_MBPS", "inf", "finite"),
+        ("P2C2G_SESSION_MAX_DOWN_MBPS", "5mbit", "valid number"),
+        ("P2C2G_SESSION_METERED", "perhaps", "valid boolean"),
         ("P2C2G_SESSION_QUALITY", "101", "less than or equal to 100"),
         ("P2C2G_SESSION_RESIDUAL_QUALITY", "0", "greater than or equal to 1"),
         ("P2C2G_BROKER_VERIFY", "perhaps", "valid boolean"),
@@ -182,9 +265,40 @@ def test_redis_url_names_the_broker_where_ours_does_not(monkeypatch: pytest.Monk
     monkeypatch.setenv("REDIS_URL", "redis://:pw@host:7/1")
     assert load().broker.url == "redis://:pw@host:7/1"
     assert "REDIS_URL" in load().broker.named_by
+    monkeypatch.setenv("REDIS_TLS_URL", "rediss://:pw@host:8/1")
+    assert load().broker.url == "rediss://:pw@host:8/1"
+    assert "REDIS_TLS_URL" in load().broker.named_by
     monkeypatch.setenv("P2C2G_BROKER_URL", "redis://ours")
     assert load().broker.url == "redis://ours"
     assert load().broker.named_by == ""
+
+
+def test_a_file_can_hold_the_url(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    file = tmp_path / "broker"
+    file.write_text("redis://:pw@host/1\n")
+    monkeypatch.setenv("P2C2G_BROKER_URL_FILE", str(file))
+    monkeypatch.setenv("REDIS_URL", "redis://elsewhere")
+    broker = load().broker
+    assert broker.checked_url() == "redis://:pw@host/1"
+    file.write_text("http://:pw@host")
+    with pytest.raises(UsageError, match=r"\(from P2C2G_BROKER_URL_FILE\) is not") as caught:
+        load().broker.checked_url()
+    assert "pw" not in str(caught.value)
+    monkeypatch.setenv("P2C2G_BROKER_URL", "redis://ours")
+    assert load().broker.url == "redis://ours"
+
+
+@pytest.mark.parametrize("content", [b"", b"\n", b"\xff\xfe", b"x" * 10_000, None])
+def test_a_file_that_holds_no_url_is_said(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: bytes | None
+) -> None:
+    file = tmp_path / "broker"
+    if content is not None:
+        file.write_bytes(content)
+    monkeypatch.setenv("P2C2G_BROKER_URL_FILE", str(file))
+    with pytest.raises(UsageError, match="P2C2G_BROKER_URL_FILE names") as caught:
+        load()
+    assert "\n" not in str(caught.value)
 
 
 def test_a_wrong_redis_url_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -290,7 +404,19 @@ def test_certificates_that_are_not_there_are_refused(tmp_path: Path) -> None:
     ("url", "shown"),
     [
         ("redis://h:6379/0", "redis://h:6379/0"),
-        ("redis://user@h/0", "redis://user@h/0"),
+        ("redis://secret@h/0", "redis://***@h/0"),  # a user alone most often is a password
+        ("redis://user:secret", "redis://user:***"),
+        ("redis://:secret/0", "redis://***"),
+        ("redis://user:sec/ret?/0", "redis://user:***"),
+        ("secret", "***"),
+        ("sec://ret@h", "***://***@h"),
+        ("127.0.0.1:6379", "127.0.0.1:6379"),
+        ("http://broker.example/x", "http://***"),
+        ("redis://h/0?sentinel=secret", "redis://h/0?sentinel=***"),
+        ("redis://h/0?secret", "redis://h/0?***"),
+        ("redis://h/0?db=12&a=se=cret", "redis://h/0?db=12&a=***"),
+        ("sentinel://secret@a;sentinel://:secret@b", "sentinel://***@a;sentinel://:***@b"),
+        ("sentinels://u:se;cret@a", "sentinels://u:***@a"),
         ("redis://:secret@h/0", "redis://:***@h/0"),
         ("rediss://user:secret@h:1/0?x=1", "rediss://user:***@h:1/0?x=1"),
         ("redis://:se#cr/et?@h/0", "redis://:***@h/0"),
@@ -319,6 +445,54 @@ def test_no_password_is_seen_in_what_is_shown(user: str, filler: str, scheme: st
     address = BrokerUrl.parse(f"redis://{user}:{password}@host:1/0")
     assert address is not None
     assert "Geheim" not in address.shown
+
+
+SECRETS = st.text(
+    st.characters(min_codepoint=33, exclude_categories=["Cs", "Cc"]), min_size=1, max_size=12
+).map(lambda text: f"Ge{text}im")
+
+
+@given(
+    SECRETS,
+    st.sampled_from(["redis", "rediss", "sentinel", "sentinels", "REDIS", "http", "rediz"]),
+    st.text("abc", max_size=3),
+    st.sampled_from(
+        [
+            "{scheme}://{user}:{secret}@{host}",
+            "{scheme}://{secret}@{host}",
+            "{scheme}://{user}:{secret}@{host}?ssl_cert_reqs=none",
+            "{scheme}://{user}:{secret}@",
+            "{user}:{secret}@{host}",
+            "{secret}@{host}",
+            "{secret}",
+            # Who forgot the host.  A password with an @ is the host then, for anybody.
+            "{scheme}://{user}:{bare}",
+            "{scheme}://:{bare}/0",
+            "{scheme}://{host}?password={bare}",
+            "{scheme}://{host}/0?db=1&sentinel_password={bare}",
+            "{scheme}://{user}:{secret}@{host};{scheme}://{secret}@{host}",
+            "{scheme}://{host};{scheme}://{user}:{secret}@{host}",
+        ]
+    ),
+    st.sampled_from(["h", "h:1", "h:1/0", "h:port", "[::1]:1", "h/games"]),
+)
+def test_no_part_of_a_password_is_ever_shown(
+    secret: str, scheme: str, user: str, form: str, host: str
+) -> None:
+    bare = secret.replace("@", "")
+    url = form.format(secret=secret, bare=bare, scheme=scheme, user=user, host=host)
+    if ";" in secret or "&" in secret:
+        return  # Where one password ends there is anybody's guess.
+    if ":" in secret and ("//{secret}@" in form or form.startswith("{secret}")):
+        return  # What stands before a colon is a user.
+    said = [redacted(url)]
+    try:
+        said.append(broker(url).address().shown)
+    except UsageError as error:
+        said.append(str(error))
+    for text in said:
+        assert "Ge" not in text, text
+        assert "im" not in text.replace("sentinel", ""), text
 
 
 @given(st.text(min_size=1))

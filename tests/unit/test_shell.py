@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from random import Random
 from time import monotonic
 
@@ -23,9 +24,10 @@ from p2c2g.session.collector import Collector
 from p2c2g.session.config import SessionConfig
 from p2c2g.session.core import Core
 from p2c2g.session.player import Player
+from p2c2g.session.seals import Plain
 from p2c2g.session.shell import SessionCore, Shell
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 CONFIG = SessionConfig(
     Size(32, 32), Pipeline.parse("upscale:2"), Grid(1, 1), codec="raw", deadline=0.05
 )
@@ -59,10 +61,21 @@ class StuckReader:
         return np.zeros((64, 64, 1), np.int16)
 
 
+class Still:
+    """A clock that stands still but for what a test says: no frame's time comes meanwhile."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
 class Threads:
     """A session's core, its shell, and its player on a thread of its own."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
+        self.clock = clock
         self.core: SessionCore = Core("s", CONFIG, Random(1))
         self.carrier = Nowhere()
         self.woken = threading.Event()
@@ -70,7 +83,7 @@ class Threads:
         self.pictures: list[Picture] = []
         self.shown, self.sink_goes_on = threading.Event(), threading.Event()
         self.sink_goes_on.set()
-        self.player = Player(CONFIG, self.shell, self._show, monotonic)
+        self.player = Player(CONFIG, self.shell, self._show, clock)
         self.thread = threading.Thread(target=self.player.run)
         self.thread.start()
 
@@ -80,12 +93,13 @@ class Threads:
         assert self.sink_goes_on.wait(PATIENCE)
 
     def submit(self, number: int, ago: float = 0.0) -> None:
-        now = monotonic()
+        now = self.clock()
         at = now - ago
         with self.shell as core:
             sends = core.submit(
-                number, np.zeros((32, 32, 3), np.uint8), (b"x",), at, at, now, connected=True
-            )
+                number, np.zeros((32, 32, 3), np.uint8), {0: b"x"}, core.plan(number, (), now),
+                at, at, now, connected=True,
+            )  # fmt: skip
         self.shell.perform(sends)
 
     def finish(self) -> None:
@@ -103,18 +117,21 @@ def arrival(number: int) -> Arrival:
 
 
 def test_the_player_never_waits_for_a_stranger() -> None:
-    threads, reader = Threads(), StuckReader()
+    clock, reader = Still(), StuckReader()
+    threads = Threads(clock)
     collector = Collector(
         None,
         threads.shell,
         reader,
         CONFIG.chunks,
-        monotonic,  # type: ignore[arg-type]
+        Plain(),
+        clock,  # type: ignore[arg-type]
     )
     threads.submit(0)
-    collecting = threading.Thread(target=collector.take, args=(arrival(0), monotonic()))
+    collecting = threading.Thread(target=collector.take, args=(arrival(0), clock()))
     collecting.start()
     assert reader.began.wait(PATIENCE)
+    clock.now += CONFIG.deadline
     # The stranger's bytes are being decoded, and the frame is shown all the same.
     assert threads.shown.wait(PATIENCE)
     [picture] = threads.pictures
@@ -155,13 +172,15 @@ def test_a_sink_that_was_stuck_goes_on_with_the_newest() -> None:
 
 
 def test_the_collector_is_woken_for_a_look_that_has_come_nearer() -> None:
-    threads = Threads()
+    clock = Still()
+    threads = Threads(clock)
     assert threads.shell.next_look() is None
     threads.submit(0)
     assert threads.woken.is_set()
     threads.woken.clear()
     threads.submit(1)  # it is awake already
     assert not threads.woken.is_set()
+    clock.now += CONFIG.deadline
     threads.finish()
 
 

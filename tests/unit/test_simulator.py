@@ -6,6 +6,7 @@ import json
 import math
 import sys
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from random import Random
 from statistics import fmean
@@ -16,6 +17,8 @@ import pytest
 from p2c2g.commands import options
 from p2c2g.commands.main import app
 from p2c2g.errors import UnavailableError, UsageError
+from p2c2g.media.picture import FrameState
+from p2c2g.peers.book import QUORUM
 from p2c2g.peers.breaker import Change
 from p2c2g.session.attempts import MAX_ATTEMPTS
 from p2c2g.simulator import plot
@@ -208,12 +211,14 @@ def test_what_a_peer_that_vanished_is_given_is_lost() -> None:
 def test_a_peer_whose_breaker_opens_leaves_the_capability_queue_and_comes_back() -> None:
     line = Line([Machine(1, 0.01, 0.0, WIDE, WIDE)])
     line.engine.run(1)
-    assert line.broker.sync([Change("p0", 2.0)]) == {"p0": 2.0}
+    assert line.broker.sync("one", [Change("p0", 2.0)]) == {}  # its own word it knows
+    assert line.broker.sync("other", []) == {"p0": {"one": 2.0}}
     line.send(0)
     line.send(1, "p0")  # a probe
     line.engine.run(2)
     assert list(line.took) == [1]
-    assert line.broker.sync([Change("p0", 0.0)]) == {}
+    assert line.broker.sync("one", [Change("p0", 0.0)]) == {}
+    assert line.broker.sync("other", []) == {}
     line.engine.run(3)
     assert sorted(line.took) == [0, 1]
 
@@ -277,6 +282,33 @@ def test_with_every_trouble_each_chunk_ends_once_and_none_is_run_a_fourth_time(p
         assert gamer.core.tables.attempts.accepted.total() == gamer.figures.chunks["enhanced"]
 
 
+@lru_cache
+def lied_to(seed: int, made_up: int = 0) -> World:
+    """Play among liars that no check finds, perhaps with sessions that tell what they like."""
+    return played(
+        peers=12, seconds=20.0, fps=30.0, liars=0.2, subtle=1.0, policy="predictive", seed=seed,
+        machines=Machines(bandwidth=WIDE, rtt=0.02, slots=2, seconds_per_megapixel=0.05),
+        made_up=made_up,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("sessions", [QUORUM - 1, 16])
+def test_sessions_that_are_made_up_wash_no_liar_white_and_shut_out_nobody(sessions: int) -> None:
+    alone, among = ([lied_to(seed, made_up) for seed in range(1, 5)] for made_up in (0, sessions))
+    for world in among:
+        trust = world.gamers[0].core.tables.trust
+        for peer in (peer.id for peer in world.peers if peer.lies):
+            assert trust.caught(peer) > 0
+            assert not trust.is_trusted(peer)
+    shares, shown = (
+        [sum(figure(world.gamers[0].figures) for world in worlds) for worlds in (alone, among)]
+        for figure in (lambda each: each.states[FrameState.COMPLETE], lambda each: each.lies_shown)
+    )
+    assert shares[1] >= 0.95 * shares[0]
+    # One run has some that another has not: chance chooses who is compared with whom.
+    assert shown[1] <= 1.5 * shown[0] + 10
+
+
 def test_lies_that_no_check_finds_cost_the_liar_and_nobody_else_its_trust() -> None:
     machines = Machines(bandwidth=WIDE, rtt=0.02, slots=2, seconds_per_megapixel=0.05)
     world = played(peers=12, seconds=30.0, fps=30.0, liars=0.2, subtle=1.0, machines=machines)
@@ -337,14 +369,14 @@ def test_stealing_helps_sessions_that_share_peers(second_runs: bool) -> None:
         "sessions": 3, "peers": 6, "chunks": 16, "fps": 10.0, "deadline": 0.2, "seconds": 6.0,
         "stragglers": 1.0, "stall": 0.1, "stall_every": 2.0, "gamer_rtt": 0.002,
         "machines": Machines(seconds_per_megapixel=0.12, slots=1, rtt=0.005, bandwidth=WIDE),
-        "second_runs": second_runs,
+        "second_runs": second_runs, "steady": False,
     }  # fmt: skip
     without, stolen = (
         [build_report(played(**asked, stealing=stealing, seed=seed)) for seed in (7, 8, 9)]
         for stealing in (False, True)
     )
-    complete = [fmean(each["complete"] for each in reports) for reports in (without, stolen)]
-    assert complete[1] > complete[0] + 0.08
+    left = [1 - fmean(each["complete"] for each in reports) for reports in (without, stolen)]
+    assert left[1] < left[0] / 2
     moved = sum(each["steals"]["moved"] for each in stolen)
     assert moved > 2 * sum(each["steals"]["too_late"] for each in stolen)
 

@@ -16,6 +16,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+import simplejpeg
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -27,6 +28,7 @@ from p2c2g.media.codecs import CODECS, codec
 from p2c2g.media.composition import Composition
 from p2c2g.media.frame import Frame, Pixels, Rect, Size
 from p2c2g.media.operations import Pipeline
+from p2c2g.media.residual import USUAL_FORM, Form
 from p2c2g.media.wire import ChunkHeader, ResultHeader
 from p2c2g.messaging.broker import Broker
 from p2c2g.messaging.channel import Channel
@@ -40,6 +42,7 @@ from p2c2g.settings import Settings
 from p2c2g_workers.engine import decoding
 from p2c2g_workers.tasks import MAX_PIXELS, EnhancedChunk, enhance
 from tests.effort import examples
+from tests.forged_pictures import scan_bomb
 from tests.honest import EXACT, answer
 
 SPEED = settings(
@@ -221,7 +224,7 @@ def png(size: Size) -> bytes:
 )
 @SPEED
 def test_any_entry_of_the_stream_is_an_arrival(fields: list[bytes]) -> None:
-    arrival = _arrival(fields)
+    arrival = _arrival(fields, "")
     assert all(isinstance(each, str) for each in (arrival.task_id, arrival.error, arrival.peer))
     assert all(isinstance(each, bytes) for each in (arrival.header, arrival.payload))
 
@@ -229,15 +232,15 @@ def test_any_entry_of_the_stream_is_an_arrival(fields: list[bytes]) -> None:
 class Desk:
     """A session that is fed by hand: no thread of it runs, and what it sends goes nowhere."""
 
-    def __init__(self) -> None:
-        plan = SessionConfig(SIZE, PIPELINE, Grid(2, 1), codec="png", form=EXACT, deadline=1e6)
+    def __init__(self, form: Form = EXACT) -> None:
+        plan = SessionConfig(SIZE, PIPELINE, Grid(2, 1), codec="png", form=form, deadline=1e6)
         self.session = Session(Broker(Settings()), plan, lambda _: None)
         self.plan = plan
         self.frame = picture(3)
         now = monotonic()
         self.session.submit(Frame(0, self.frame, now, now))
         whole = PIPELINE.resolve(SIZE)
-        self.good = [answer(whole, self.frame, chunk) for chunk in plan.chunks]
+        self.good = [answer(whole, self.frame, chunk, form) for chunk in plan.chunks]
 
     def take(self, arrival: Arrival) -> None:
         self.session._collector.take(arrival, monotonic())
@@ -355,3 +358,25 @@ def test_a_lie_is_a_failed_attempt_of_its_peer(desk: Desk) -> None:
     assert desk.session.tally.summary()["errors"] == {"CheckError": 1}
     desk.take(arrival(0, desk.good[0], result_header(0, attempt=2, peer="two@here")))
     assert desk.session.tables.attempts.accepted == {2: 1}
+
+
+def test_a_megabyte_of_forged_results_is_never_decoded(
+    connected: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Progressive pictures of the right size took a collector a minute, and every frame with it."""
+    decoded: list[int] = []
+    desk = Desk(USUAL_FORM)
+    try:
+        bomb = scan_bomb(desk.plan.chunks[0].target.size, 1)
+        with monkeypatch.context() as patch:
+            patch.setattr(
+                simplejpeg, "decode_jpeg", lambda data, *_, **__: decoded.append(len(data))
+            )
+            for number in range(-(-(1 << 20) // len(bomb))):
+                desk.take(arrival(0, bomb, result_header(0, peer=f"forger{number}@there")))
+        assert desk.session.tally.summary()["errors"].keys() == {"CodecError"}
+        assert not decoded
+        desk.take(arrival(1, desk.good[1]))
+        assert desk.session.tables.attempts.accepted == {1: 1}
+    finally:
+        desk.close()

@@ -16,6 +16,7 @@ from p2c2g.peers.peer_clock import PeerClock
 from p2c2g.session.attempts import Decision
 from p2c2g.session.frames import FrameInFlight, Part, Shown, stages_of
 from p2c2g.session.tally import MAX_ERRORS, MAX_PEERS, OTHERS, STAGES, Tally, percentiles
+from tests.recipes import USUAL, all_sent
 
 COMPLETE, DEGRADED = FrameState.COMPLETE, FrameState.DEGRADED
 SPANS = st.lists(st.floats(1e-4, 1.0), min_size=8, max_size=8)
@@ -36,8 +37,9 @@ def shown(
     complete: bool = True,
 ) -> Shown[None, None]:
     frame = FrameInFlight(
-        number, None, (b"",), captured, captured, due=inf, deadline=inf, was_sent=True, missing=0
-    )
+        number, None, {}, all_sent(), captured, captured, due=inf, deadline=inf, was_sent=True,
+        missing=set(),
+    )  # fmt: skip
     return Shown(frame, {}, complete, ready, ready, stages)
 
 
@@ -244,12 +246,14 @@ def test_the_stages_of_a_chunk_add_up_to_its_frames_latency(
     arrived = done - offset + back
     there, home = PeerClock().spans(sent, started, done, arrived)
     part = Part(
-        payload=b"", residual=None, sent=sent, queue=there, decode=decode, process=process,
-        result=done - started - decode - process + home, arrived=arrived,
+        payload=b"", residual=None, recipe=USUAL, peer="", ran="", sent=sent, queue=there,
+        decode=decode, process=process, result=done - started - decode - process + home,
+        arrived=arrived,
     )  # fmt: skip
     frame = FrameInFlight(
-        0, None, (b"",), captured, captured + grab, due=inf, deadline=inf, was_sent=True, missing=0
-    )
+        0, None, {0: b""}, all_sent(), captured, captured + grab, due=inf, deadline=inf,
+        was_sent=True, missing=set(),
+    )  # fmt: skip
     stages = stages_of(frame, {0: part}, ready=arrived + ready_after)
     assert len(stages) == len(STAGES)
     assert min(stages) >= -1e-6

@@ -12,7 +12,7 @@ from p2c2g.session.tally import Tally
 from p2c2g_capture import terminal
 from p2c2g_capture.terminal import LiveLine, summary
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 
 class Said:
@@ -59,6 +59,28 @@ def test_the_summary_has_each_sentence_once() -> None:
         tally.noticed("", second + 0.5)
     report = tally.summary()
     assert [each["said"] for each in report["notices"]] == ["This machine is too busy"] * 3
+    # What holds beside another is said with it, and is no new sentence for that.
+    tally.noticed("This machine is too busy. No peers", 4.0)
+    report = tally.summary()
     file = io.StringIO()
     Console(file=file, width=100).print(summary(report))
     assert file.getvalue().count("This machine is too busy.") == 1
+    assert file.getvalue().count("No peers.") == 1
+
+
+def test_the_summary_says_what_peers_chose_most_first_and_in_short() -> None:
+    report = Tally().summary()
+    own = "778d74f88783abf36bd2e954d6fede80"
+    report["ran"] = {"upscale:2:base": 3, f"upscale:2:ml-tiny@{own},sharpen:0.5": 40}
+    file = io.StringIO()
+    Console(file=file, width=100).print(summary(report))
+    chose = next(line for line in file.getvalue().splitlines() if line.startswith("peers chose"))
+    assert chose.split(None, 2)[2].strip() == (
+        "40 by upscale:2:ml-tiny@778d74f8…,sharpen:0.5, 3 by upscale:2:base"
+    )
+
+
+def test_one_peer_is_one_peer() -> None:
+    figures = Said("")()
+    assert LiveLine._line(figures | {"peers": [{}]}).plain.endswith(" 1 peer")
+    assert LiveLine._line(figures).plain.endswith(" 0 peers")

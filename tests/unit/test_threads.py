@@ -14,7 +14,7 @@ def test_a_thread_that_ends_in_order_is_well() -> None:
     thread = SupervisedThread("p2c2g-test", ran.set)
     thread.check()
     thread.start()
-    assert thread.join(10)
+    assert thread.join(60)
     assert ran.is_set()
     thread.check()
 
@@ -25,7 +25,7 @@ def test_a_thread_that_dies_says_so_to_who_asks(caplog: pytest.LogCaptureFixture
 
     thread = SupervisedThread("p2c2g-test", die)
     thread.start()
-    assert thread.join(10)
+    assert thread.join(60)
     with pytest.raises(RuntimeError, match="the thread p2c2g-test has died") as told:
         thread.check()
     assert isinstance(told.value.__cause__, ValueError)
@@ -36,11 +36,11 @@ def test_a_join_has_a_time_limit_and_one_never_started_has_ended() -> None:
     go_on = threading.Event()
 
     def wait() -> None:
-        assert go_on.wait(30)
+        assert go_on.wait(60)
 
     thread = SupervisedThread("p2c2g-test", wait)
     assert thread.join(0)
     thread.start()
     assert not thread.join(0.01)
     go_on.set()
-    assert thread.join(10)
+    assert thread.join(60)

@@ -69,6 +69,8 @@ def result_headers(draw: st.DrawFn) -> ResultHeader:
         process_us=times[2] - times[1],
         done_us=times[3],
         ran=draw(TEXTS),
+        waited_us=draw(st.integers(0, times[0])),
+        idle_us=draw(st.integers(0, times[0])),
     )
 
 
@@ -79,7 +81,7 @@ CHUNK = ChunkHeader(
 )  # fmt: skip
 RESULT = ResultHeader(
     frame=7, chunk=2, attempt=1, peer="gpu@host",
-    started_us=1_000, decode_us=10, process_us=20, done_us=1_040,
+    started_us=1_000, decode_us=10, process_us=20, done_us=1_040, waited_us=7, idle_us=1_000,
 )  # fmt: skip
 HEADERS = chunk_headers() | result_headers()
 
@@ -94,8 +96,7 @@ def test_any_bytes_are_a_header_or_a_wire_error(
     data: bytes, unpack: Callable[[bytes], Header]
 ) -> None:
     sound_or_refused(unpack, data)
-    for fields in (10, 12):  # a result's and a chunk's, of this version
-        sound_or_refused(unpack, bytes([0x90 + fields, VERSION]) + data)
+    sound_or_refused(unpack, bytes([0x90 + 12, VERSION]) + data)  # of this version
 
 
 @given(HEADERS, st.data())
@@ -146,6 +147,7 @@ def sound_or_refused(unpack: Callable[[bytes], Header], data: bytes) -> None:
         assert 1 <= header.form.quality <= 100
     else:
         assert header.decode_us + header.process_us <= header.done_us - header.started_us
+        assert max(header.waited_us, header.idle_us) <= header.started_us
 
 
 def changed(header: Header, index: int, value: Any) -> bytes:
@@ -157,10 +159,10 @@ def changed(header: Header, index: int, value: Any) -> bytes:
 
 @pytest.mark.parametrize("header", [CHUNK, RESULT])
 @pytest.mark.parametrize(
-    ("version", "named"), [(3, "3"), (5, "5"), (True, "a bool"), (1.0, "a float"), ("1", "a str")]
+    ("version", "named"), [(4, "4"), (6, "6"), (True, "a bool"), (1.0, "a float"), ("1", "a str")]
 )
 def test_another_version_is_refused_by_name(header: Header, version: object, named: str) -> None:
-    with pytest.raises(WireError, match=f"is of version {named}; this side speaks version 4"):
+    with pytest.raises(WireError, match=f"is of version {named}; this side speaks version 5"):
         type(header).unpack(changed(header, 0, version))
 
 
@@ -213,8 +215,14 @@ def test_a_result_whose_times_cannot_be_is_refused(header: ResultHeader) -> None
         ResultHeader.unpack(header.pack())
 
 
+@pytest.mark.parametrize("change", [{"waited_us": 1_001}, {"idle_us": 1_001}])
+def test_a_result_that_waited_before_its_clock_began_is_refused(change: dict[str, int]) -> None:
+    with pytest.raises(WireError, match="before its clock did"):
+        ResultHeader.unpack(replace(RESULT, **change).pack())
+
+
 @pytest.mark.parametrize("header", [CHUNK, RESULT])
-@pytest.mark.parametrize("index", range(10))
+@pytest.mark.parametrize("index", range(12))
 def test_lists_a_thousand_deep_are_refused_like_all_else(header: Header, index: int) -> None:
     fields = [msgpack.packb(field) for field in msgpack.unpackb(header.pack())]
     fields[index] = b"\x91" * 1020 + b"\x90"
@@ -231,7 +239,7 @@ def test_too_many_bytes_are_not_even_read(unpack: Callable[[bytes], Header]) -> 
 @pytest.mark.parametrize("unpack", UNPACK)
 @pytest.mark.parametrize("value", [[], {}, 7, [VERSION], [VERSION, 1, 2]])
 def test_other_messages_are_refused(unpack: Callable[[bytes], Header], value: object) -> None:
-    with pytest.raises(WireError, match=r"not a list|fields in place of 1[02]"):
+    with pytest.raises(WireError, match=r"not a list|fields in place of 12"):
         unpack(msgpack.packb(value))
 
 

@@ -56,7 +56,7 @@ def bare(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("bare")
 def test_a_worker_without_its_libraries_is_refused_with_the_extra() -> None:
     assert refused({}) == (
-        'A peer needs psutil, which is not installed: pip install "p2c2g[worker]".'
+        'A peer needs psutil and tomlkit, which are not installed: pip install "p2c2g[worker]".'
     )
 
 

@@ -13,8 +13,9 @@ from p2c2g.commands.worker_options import worker_options
 from p2c2g.errors import UsageError
 from p2c2g.messaging.labels import MAX_REGION
 from p2c2g.peers.messages import Capabilities
-from p2c2g.settings import OPTION_VARIABLES, Settings
-from p2c2g_workers.enrolment import choose_queues
+from p2c2g.settings import Settings
+from p2c2g.settings.unknown import OPTION_VARIABLES
+from p2c2g_workers.serving import choose_queues
 
 CPU = Capabilities(queues=("cpu",))
 BOTH = Capabilities(queues=("gpu", "cpu"))

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from p2c2g.messaging import names
+from p2c2g.messaging import bounded, names
 from p2c2g.messaging.client import Client
 from p2c2g.messaging.errors import translated
 from p2c2g.messaging.scripts import script
-from p2c2g_training.order import Progress
+from p2c2g_training.order import FIELDS, MAX_FIELD, Progress
 
 #: Seconds that an order and its blobs outlast the last word of their gamer.
 LIFETIME = 900.0
@@ -57,13 +57,13 @@ class Board:
     def look(self, order: str) -> Progress | None:
         """Return how far an order is; None where there is none."""
         with translated():
-            found: Any = self._client.hgetall(names.training(order))
-        if not found:
-            return None
-        return Progress.read(
-            {key.decode(errors="replace"): value.decode(errors="replace")
-             for key, value in found.items()}
-        )  # fmt: skip
+            found = bounded.values(self._client, names.training(order), FIELDS, MAX_FIELD)
+        said = {
+            name: value.decode(errors="replace")
+            for name, value in found.items()
+            if isinstance(value, bytes)
+        }
+        return Progress.read(said) if said else None
 
     def drop(self, order: str) -> bool:
         """Take an order down, which calls it off; tells whether there was one."""

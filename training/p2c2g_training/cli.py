@@ -81,17 +81,15 @@ def train(
     ] = None,
 ) -> int:
     """Train a net for one game: records while you play, trains, keeps the net if it is better."""
-    from rich.console import Console
-
+    from p2c2g.commands.console import new_console
     from p2c2g.logs import configure
     from p2c2g.media.frame import Size
     from p2c2g.settings import load
 
     settings = load()
-    if broker is not None:
-        settings.broker.use(broker)
     configure()
-    console = Console(highlight=False)
+    options.use_broker(settings, broker)
+    console = new_console()
     stop = threading.Event()
     if cancel is not None:
         return _cancel(cancel, settings, console, stop)

@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
 from p2c2g.errors import UsageError
 from p2c2g.media.hashes import is_name
 from p2c2g.messaging.blobs import MAX_BLOB
-from p2c2g.messaging.names import TRAIN_QUEUE
+from p2c2g.messaging.names import TRAIN_QUEUE, TRAIN_TASK
+from p2c2g.text import plain
 from p2c2g_training.recording import MAX_FRAMES
 from p2c2g_workers.nets import SHAPES
 
 #: The queue of peers that train, and the task on it.
-QUEUE, TASK = TRAIN_QUEUE, "p2c2g.train"
+QUEUE, TASK = TRAIN_QUEUE, TRAIN_TASK
 #: The most that one order may cost a peer.
 MAX_MINUTES, MAX_STEPS = 30.0, 1_000_000
 LEAST_FRAMES = 8
@@ -27,8 +28,8 @@ LEAST_FRAMES = 8
 MAX_ORDER, MAX_BYTES = 16 * 1024, 96 << 20
 #: Most blobs into which one state may be cut.
 MAX_PIECES = 12
-#: Most characters of a text that a peer writes for people.
-MAX_TEXT = 200
+#: Most characters of a text that a peer writes for people, and bytes of any that it writes.
+MAX_TEXT, MAX_FIELD = 200, 1024
 
 #: waiting: no peer has it; running: one trains; left: it had to stop; done and failed are final.
 State = Literal["waiting", "running", "left", "done", "failed"]
@@ -157,6 +158,10 @@ class Progress:
         )
 
 
+#: What an order's hash may hold.
+FIELDS = tuple(field.name for field in fields(Progress))
+
+
 def pieces(data: bytes) -> list[bytes]:
     """Cut bytes that are too large for one blob into pieces."""
     return [data[begin : begin + MAX_BLOB] for begin in range(0, len(data), MAX_BLOB)]
@@ -169,7 +174,7 @@ def is_id(text: str) -> bool:
 
 def _plain(text: str) -> str:
     """Return at most :data:`MAX_TEXT` printable characters: it is shown on a terminal."""
-    return "".join(letter for letter in text[:MAX_TEXT] if letter.isprintable())
+    return plain(text, MAX_TEXT)[:MAX_TEXT]
 
 
 def _number(text: str | None, otherwise: float) -> float:

@@ -16,7 +16,7 @@ import simplejpeg
 from PIL import Image
 
 from p2c2g.errors import UsageError
-from p2c2g.media.codecs import codec
+from p2c2g.media.codecs import LOSSLESS_WEBP, Codec, codec
 from p2c2g.media.frame import Pixels
 from p2c2g.messaging.blobs import MAX_BLOB
 from p2c2g_training.order import MAX_BYTES
@@ -59,7 +59,7 @@ def unpacked(blobs: Sequence[bytes]) -> list[Pixels]:
         )
     pixels = 0
     for data in blobs:
-        found = codec(_codec(data)).size_of(data)
+        found = _codec(data).inspect(data)
         check_size(found, "A frame of the order")
         pixels += found.width * found.height
     if pixels > MAX_PIXELS:
@@ -67,7 +67,7 @@ def unpacked(blobs: Sequence[bytes]) -> list[Pixels]:
             f"The frames have {pixels // 1_000_000} megapixels, where a peer takes "
             f"{MAX_PIXELS // 1_000_000}: send fewer or smaller ones."
         )
-    return [codec(_codec(data)).decode(data) for data in blobs]
+    return [_codec(data).decode(data) for data in blobs]
 
 
 def fitting(sizes: Sequence[int], most: int = MAX_BYTES) -> list[int]:
@@ -81,5 +81,5 @@ def fitting(sizes: Sequence[int], most: int = MAX_BYTES) -> list[int]:
     return [0][:count]
 
 
-def _codec(data: bytes) -> str:
-    return "webp" if data[:4] == b"RIFF" else "jpeg"
+def _codec(data: bytes) -> Codec:
+    return LOSSLESS_WEBP if data[:4] == b"RIFF" else codec("jpeg")

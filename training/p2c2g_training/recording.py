@@ -257,10 +257,11 @@ def paced(
         clock: returns seconds.
         wait: waits for a number of seconds, less if it is woken.
     """
-    began, tick = clock(), 0
-    while (now := clock() - began) < seconds:
+    began, now, tick = clock(), 0.0, 0
+    while now < seconds:
         yield now, grab(tick)
         tick += 1
         # Missed ticks are left out.
         rest = INTERVAL - (clock() - began) % INTERVAL
         wait(rest)
+        now = clock() - began

@@ -7,7 +7,6 @@ progress is on the board.  PyTorch is imported only when there is something to t
 from __future__ import annotations
 
 import importlib.util
-import logging
 import threading
 from typing import Any
 
@@ -19,8 +18,6 @@ from p2c2g.messaging.client import redis_client
 from p2c2g.settings import load
 from p2c2g_training.board import Board
 from p2c2g_training.order import TASK, Order
-
-logger = logging.getLogger(__name__)
 
 #: Set when this worker ends: the training that runs is handed on.
 _ended = threading.Event()

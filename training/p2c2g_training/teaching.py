@@ -45,6 +45,8 @@ class Reporter:
         self._attempt = attempt
         self._ended = ended
         self._lock = threading.Lock()
+        #: Held while a report is on its way: a later one must not be overtaken by an earlier.
+        self._telling = threading.Lock()
         self._fields: dict[str, str | float] = {}
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._beat, name="p2c2g-training", daemon=True)
@@ -79,9 +81,10 @@ class Reporter:
         Raises:
             BrokerUnavailableError: the broker does not answer.
         """
-        with self._lock:
-            due, self._fields = {**self._fields, **fields}, {}
-        standing = self._board.tell(self._order, self._attempt, **due)
+        with self._telling:
+            with self._lock:
+                due, self._fields = {**self._fields, **fields}, {}
+            standing = self._board.tell(self._order, self._attempt, **due)
         if self.standing == "wanted":
             self.standing = standing
         return standing

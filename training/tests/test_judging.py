@@ -245,6 +245,12 @@ def test_a_source_is_asked_every_half_second_and_missed_ticks_are_left_out() -> 
     np.testing.assert_allclose(times, [0, 0.5, 1.5, 2, 2.5])
 
 
+def test_a_machine_that_stands_still_at_once_has_a_picture_nevertheless() -> None:
+    clock = iter([0.0, *[10.0] * 9])
+    given = paced(noise, 0.2, lambda: next(clock), lambda _: None)
+    assert [moment for moment, _ in given] == [0.0]
+
+
 def order(**changes: object) -> dict[str, object]:
     told: dict[str, object] = {
         "id": NAME, "size": "ml-tiny", "seed": 1, "seconds": 60.0, "steps": None,

@@ -9,6 +9,7 @@ from p2c2g.messaging import names
 from p2c2g.messaging.client import Client
 from p2c2g.messaging.errors import translated
 from p2c2g.messaging.inspection import inspect
+from p2c2g.messaging.scripts import script
 from p2c2g.peers.versions import Versions, spoken
 
 logger = logging.getLogger(__name__)
@@ -56,18 +57,19 @@ class BrokerWatch:
     def _fetch_urgent(self) -> None:
         """Move what another application sent with a priority to where reads find it next.
 
-        Reads name each queue once, and a task of those keys would lie there for ever.
+        Reads name each queue once, and a task of those keys would lie there for ever.  The broker
+        does it: moved from here, each message would come here as well.
         """
-        with translated():
-            for queue in self._queues():
-                with self._client.pipeline(transaction=False) as pipe:
-                    for key in names.priority_keys(queue):
-                        pipe.llen(key)
-                    # An error where a stranger has made it something else.
-                    waiting = pipe.execute(raise_on_error=False)
-                for key, length in zip(names.priority_keys(queue), waiting, strict=True):
-                    for _ in range(min(length, URGENT) if isinstance(length, int) else 0):
-                        self._client.lmove(key, names.queue_key(queue), "RIGHT", "RIGHT")
+        keys = [(key, queue) for queue in self._queues() for key in names.priority_keys(queue)]
+        with translated(), self._client.pipeline(transaction=False) as pipe:
+            for key, _ in keys:
+                pipe.llen(key)
+            # An error where a stranger has made it something else.
+            waiting = pipe.execute(raise_on_error=False)
+            for (key, queue), length in zip(keys, waiting, strict=True):
+                if isinstance(length, int) and length:
+                    pipe.eval(script("urgent"), 2, key, names.queue_key(queue), URGENT)
+            pipe.execute()
 
     def _warn(self, sentence: str) -> None:
         if sentence not in self._said:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import gc
 import logging
 import sys
+import threading
 import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -29,14 +30,18 @@ from celery.worker import state
 from celery.worker.consumer import Consumer as StockConsumer
 from kombu.exceptions import OperationalError
 
-from p2c2g.errors import P2C2GError, UsageError
+from p2c2g.errors import BrokerRefusesError, P2C2GError, UsageError
+from p2c2g.joining.expulsion import Expulsion
+from p2c2g.messaging import names, open_names
 from p2c2g.messaging.client import Client, redis_client
 from p2c2g.messaging.errors import BROKER_ERRORS
-from p2c2g.messaging.results import FrameResultBackend, flush_results
+from p2c2g.messaging.results import FrameResultBackend, flush_results, is_open_pool
 from p2c2g.messaging.transport import Transport
 from p2c2g.settings import load
 from p2c2g_workers import refusals
+from p2c2g_workers.absence import Absence
 from p2c2g_workers.ending import Ending
+from p2c2g_workers.gamers import ended
 from p2c2g_workers.monitors import Monitors
 from p2c2g_workers.naming import Claim
 from p2c2g_workers.read_ahead_step import ReadAhead
@@ -45,6 +50,7 @@ from p2c2g_workers.request import Request
 
 if TYPE_CHECKING:
     from p2c2g_workers.peer import Peer
+    from p2c2g_workers.wishes import Wishes
 
 logger = logging.getLogger(__name__)
 
@@ -73,6 +79,11 @@ class Consumer(StockConsumer):
     leave: Callable[[], None] | None = None
     #: A client of the broker, of a worker that enrols.
     client: Client | None = None
+    #: What its owner wants of it; None where that cannot change while it runs.
+    wishes: Wishes | None = None
+
+    def tell_line(self, mbps: float | None) -> None:
+        """Tell others what the line may carry now; a worker that enrols does."""
 
     class Blueprint(StockConsumer.Blueprint):
         """The steps, in the order of their dependencies."""
@@ -93,6 +104,17 @@ class Consumer(StockConsumer):
         kwargs.update(without_mingle=True, without_gossip=True)
         asked = kwargs.get("worker_options") or {}
         self.tells_monitors = not asked.get("without_heartbeat")
+        self._is_open = is_open_pool(kwargs["app"])
+        membership = load().membership if self._is_open else None
+        #: Asks why an open pool has this peer no more; "" where nobody says.
+        self.why_out: Callable[[], str] = Expulsion(membership).sentence if membership else str
+        grace = refusals.GRACE if self._is_open else 0.0
+        self._belief = refusals.Belief(grace, why=self.why_out)
+        self._last_word = threading.Lock()
+        if self._is_open:
+            # Nobody may hear them.
+            self.tells_monitors = False
+            kwargs.update(without_heartbeat=True, task_events=False)
         if asked.get("no_task_events"):
             # So is Celery's sender of events, which any monitor could turn on.
             kwargs["without_heartbeat"] = True
@@ -105,7 +127,8 @@ class Consumer(StockConsumer):
             # A worker that has left the terminal has nothing but its log.
             if not sys.stderr.isatty():
                 logger.critical("%s", error)
-            _give_up_name(self.controller, self.hostname)
+            if not self._is_open:
+                _give_up_name(self.controller, self.hostname)
             raise RefusedError(str(error)) from error
 
     def _broker_answers(self) -> bool:
@@ -132,9 +155,20 @@ class Consumer(StockConsumer):
         try:
             super().start()
         except P2C2GError as error:
-            logger.critical("%s", error)
+            refused = isinstance(error, BrokerRefusesError)
+            self.say_last(self.why_refused(error) if refused else str(error))
             self.ending.begin(code=error.exit_code)
             raise WorkerShutdown(error.exit_code) from error
+
+    def why_refused(self, error: P2C2GError) -> str:
+        """Return the sentence for a refusal by the broker that ends this worker."""
+        principal = self.app.principal
+        return str(error) if principal is None else ended(principal, error, self.why_out())
+
+    def say_last(self, sentence: str) -> None:
+        """Log why it ends; where several threads find that out, the first one's word is enough."""
+        if self._last_word.acquire(blocking=False):
+            logger.critical("%s", sentence)
 
     def stop(self) -> None:
         """End: however that began, the broker cannot hold it up."""
@@ -182,18 +216,22 @@ class Consumer(StockConsumer):
             self.peer.consuming(True)
 
     def ensure_connected(self, conn: Any) -> Any:
-        """Try often to reach a broker that is away: Celery's own pauses grow by 2 s each time.
+        """Try often to reach a broker that is away, and speak seldom of it.
+
+        Celery's own pauses grow by 2 s each time, and it says so each time.
 
         Raises:
             BrokerRefusesError: it is there, and will not have this worker.
         """
-        ensure = conn.ensure_connection
+        ensure, absence = conn.ensure_connection, Absence()
 
-        def ensure_or_refuse(told: Callable[..., Any], *args: Any, **options: Any) -> Any:
-            def tell(error: Exception, *rest: Any) -> Any:
-                refusals.check(error)
-                return told(error, *rest)
+        def tell(error: Exception, _pause: float) -> None:
+            self._belief.check(error)
+            sentence = absence.missed(conn.as_uri(), error)
+            if sentence:
+                logger.warning("%s", sentence)
 
+        def ensure_or_refuse(_told: Callable[..., Any], *args: Any, **options: Any) -> Any:
             while True:
                 try:
                     return ensure(tell, *args, **(options | RECONNECT))
@@ -203,7 +241,11 @@ class Consumer(StockConsumer):
                     refusals.pause(state.maybe_shutdown)
 
         conn.ensure_connection = ensure_or_refuse
-        return super().ensure_connected(conn)
+        connected = super().ensure_connected(conn)
+        self._belief.passed()
+        if absence:
+            logger.warning("The broker answers.")
+        return connected
 
     def _ends_tasks(self) -> bool:
         """Tell whether the pool can end a running task; prefork can."""
@@ -217,7 +259,7 @@ class Consumer(StockConsumer):
         Raises:
             BrokerRefusesError: it will go on refusing.
         """
-        refusals.check(exc)
+        self._belief.check(exc)
         if type(self.pool).flush is BasePool.flush:
             for channel in self.connection.transport.channels:
                 channel.do_restore = False
@@ -225,8 +267,15 @@ class Consumer(StockConsumer):
             warnings.simplefilter("ignore", CPendingDeprecationWarning)
             super().on_connection_error_after_connected(exc)
         if isinstance(exc, redis.ResponseError) and self.client is not None:
-            queues = self.app.amqp.queues.consume_from
-            refusals.wait_out(self.client, self.hostname, queues, state.maybe_shutdown)
+            refusals.wait_out(self.client, *self._tried(), state.maybe_shutdown)
+
+    def _tried(self) -> tuple[str, dict[str, str]]:
+        """Return a key by which writing is tried, and the kinds that others must have."""
+        principal = self.app.principal
+        if principal is not None:  # Its keys can be of no other kind.
+            return open_names.measurement(principal.id, "write"), {}
+        queues = self.app.amqp.queues.consume_from
+        return names.measurement("write"), refusals.kinds(self.hostname, queues)
 
     def on_connection_error_before_connected(self, exc: Exception) -> None:
         """Try again, unless the broker will go on refusing.
@@ -234,7 +283,7 @@ class Consumer(StockConsumer):
         Raises:
             BrokerRefusesError: it will.
         """
-        refusals.check(exc)
+        self._belief.check(exc)
         super().on_connection_error_before_connected(exc)
 
     def terminate(self) -> None:

@@ -11,42 +11,47 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import psutil
 from celery import bootsteps, signals
+from celery.platforms import EX_OK
 from celery.worker import state
 from kombu import Queue
 
 import p2c2g.messaging.drain  # noqa: F401 - the command that ends this peer in good order
-from p2c2g.errors import P2C2GError, UsageError
+from p2c2g.commands.guest import Limits
+from p2c2g.errors import UsageError
+from p2c2g.messaging import open_names
 from p2c2g.messaging.client import redis_client
-from p2c2g.messaging.labels import is_name
+from p2c2g.messaging.labels import WHAT_IS_A_NAME, is_name
 from p2c2g.messaging.names import CAPABILITIES, own_queue
 from p2c2g.messaging.pools import PATIENCE
 from p2c2g.messaging.publishing import anonymous_queue
-from p2c2g.peers.messages import Capabilities, Enrolment
-from p2c2g.peers.registry import Registry
+from p2c2g.peers.messages import Enrolment
+from p2c2g.peers.open_registry import OpenStandings
+from p2c2g.peers.registry import BeatReply, Registry
 from p2c2g.peers.versions import spoken
 from p2c2g.settings import Settings, load
-from p2c2g_workers import probe
+from p2c2g_workers import opening, probe
+from p2c2g_workers.abilities import Abilities
 from p2c2g_workers.broker_watch import BrokerWatch
-from p2c2g_workers.engine import Engine, Kind, current
+from p2c2g_workers.engine import Engine, current
 from p2c2g_workers.engine.choosing import open_engine
 from p2c2g_workers.engine.cpu import CpuEngine
 from p2c2g_workers.engine.guarded import Guarded
-from p2c2g_workers.heart import Heart
+from p2c2g_workers.gamers import Gamers
+from p2c2g_workers.heart import Heart, PeerRegistry
 from p2c2g_workers.naming import Claim
 from p2c2g_workers.peer import Peer
+from p2c2g_workers.refusals import GRACE
+from p2c2g_workers.serving import CPU, GPU, capabilities_asked, choose_queues
 
 logger = logging.getLogger(__name__)
 
-#: Seconds for which a leaving worker waits for a measurement that is running.
-PROBE_TIMEOUT = 10.0
 #: Most queues that an enrolment lists.
 MAX_QUEUES = 64
-GPU, CPU = CAPABILITIES
-NO_GPU = "looked for CUDA, OpenCL and Metal and found no GPU"
 
 
 class EnrolmentStep(bootsteps.StartStopStep):
@@ -67,34 +72,48 @@ class EnrolmentStep(bootsteps.StartStopStep):
         peer_name: str | None = None,
         region: str | None = None,
         cpu_fallback: bool = False,
+        max_mbps: str | float | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(consumer, **kwargs)
         settings = load()
         self._app = consumer.app
         queues = self._app.amqp.queues
+        principal = self._app.principal
+        if principal is not None and consumer.pool.uses_semaphore:
+            # Children would seal with the same keys, and count from the same number.
+            raise UsageError(
+                "A worker of an open pool is one process: give -P threads, or leave -P out."
+            )
         self._engine: Engine = CpuEngine()
         problem = ""
         if GPU in queues.consume_from:
             problem = self._open(settings, prefork=bool(consumer.pool.uses_semaphore))
-        #: What the machine can do with each of its engines; the one in use counts.
-        self._known: dict[Kind, Capabilities] = {}
-        for engine in (CpuEngine(), self._engine):
-            self._known[engine.kind] = probe.quick(engine)
-        self._probing: dict[Kind, threading.Thread] = {}
         self._ended = threading.Event()
+        self._abilities = Abilities(
+            self._engine,
+            1e6 * (Limits.parse(max_mbps=max_mbps).max_mbps or 0.0),
+            lambda: self.peer.wake(),
+            self._ended,
+        )
         #: Whether the queue gpu was left, and whether cpu is served instead of it.
         self._left = self._stands_in = False
-        choose_queues(queues, self._capabilities, cpu_fallback, problem)
+        choose_queues(queues, self._abilities.now, cpu_fallback, problem)
         id = str(consumer.hostname)  # noqa: A001 - the registry's word
         claim = Claim.of(getattr(consumer, "controller", None), id)
-        if claim.wanted != id:
+        if principal is not None:
+            id = principal.id  # noqa: A001
+        elif claim.wanted != id:
             logger.warning("%s is taken: this worker is called %s.", claim.wanted, id)
         if not is_name(id):
-            raise UsageError(
-                f"{id!r} cannot be a peer's id: give one of at most 200 characters without "
-                "blanks with -n."
-            )
+            raise UsageError(f"{id!r} cannot be a peer's id: give one of {WHAT_IS_A_NAME} with -n.")
+        #: What it can do in an open pool, where no queue says so.
+        self._asked: tuple[str, ...] | None = None
+        if principal is not None:
+            self._asked = capabilities_asked(queues, principal)
+        opener = opening.opener_for(settings.membership, claim.instance)
+        opening.use(opener)
+        exchange, signature = opener.told()
         self._first = Enrolment(
             id=id,
             name=(peer_name or "").strip(),
@@ -103,26 +122,42 @@ class EnrolmentStep(bootsteps.StartStopStep):
             slots=consumer.pool.limit or 1,
             queues=self._queues(id),
             interval=settings.worker.beat_interval,
-            capabilities=self._capabilities,
+            capabilities=self._abilities.now,
             speaks=spoken(),
+            exchange=exchange,
+            exchange_signature=signature,
         )
-        queues.select_add(_direct_queue(id))
         self._client = consumer.client = redis_client(settings, PATIENCE)
+        self._gamers: Gamers | None = None
+        self._line_key: str | None = None
+        registry: PeerRegistry = Registry(self._client)
+        look: Callable[[], None] = BrokerWatch(self._client, lambda: list(queues.consume_from)).look
+        if principal is None:
+            queues.select_add(_direct_queue(id))
+        else:
+            self._gamers = Gamers(consumer, principal)
+            self._line_key = open_names.measurement(id, "line")
+            registry, look = OpenStandings(self._client), _nothing  # Its operator looks to it.
         psutil.cpu_percent()  # It covers the time since the last call, hence a first one.
         consumer.peer = self.peer = Peer(
             in_flight=lambda: len(state.reserved_requests),
             load=lambda: psutil.cpu_percent() / 100,
         )
         self._heart = Heart(
-            Registry(self._client),
+            registry,
             self.peer,
             self._describe,
             self._fail,
             control=bool(self._app.conf.worker_enable_remote_control),
-            look=BrokerWatch(self._client, lambda: list(queues.consume_from)).look,
+            hear=self._hear,
+            refused=consumer.why_refused,
+            grace=0.0 if principal is None else GRACE,
+            why=consumer.why_out,
+            look=look,
         )
         self._consumer = consumer
         consumer.leave = self._leave
+        consumer.tell_line = self._tell_line
         # Weakly held by the signal, strongly by the consumer's list of steps.
         signals.worker_shutting_down.connect(self._on_signal, dispatch_uid="p2c2g-enrolment")
 
@@ -130,8 +165,10 @@ class EnrolmentStep(bootsteps.StartStopStep):
         """Enrol as soon as the broker answers; runs again after a reconnect."""
         self._heart.start()
         self._measure()
-        # A card that came or went while the broker was away.
+        # A card that came or went while the broker was away, and gamers.
         self._follow_engine()
+        if self._gamers is not None:
+            self._gamers.follow()
 
     def close(self, consumer: Any) -> None:
         """Report that the worker ends, before anything else ends."""
@@ -141,11 +178,30 @@ class EnrolmentStep(bootsteps.StartStopStep):
         """Report that no chunks are read: the connection is lost, or the worker ends."""
         self.peer.consuming(False)
 
+    def _hear(self, standing: BeatReply) -> None:
+        """Follow what the operator of an open pool says; on the heart's thread."""
+        if self._gamers is None:
+            return
+        self._gamers.hear(standing)
+        if standing.drained is not None and not self._ended.is_set():
+            self._ended.set()
+            logger.warning(
+                "This peer, %s, is to leave, as its pool's operator says: %s.",
+                self._first.id, standing.drained.rstrip("."),
+            )  # fmt: skip
+            self.peer.drain("the pool's operator")
+            state.should_stop = EX_OK
+            self._consumer.hub.call_soon(_nothing)
+
+    def _tell_line(self, mbps: float | None) -> None:
+        """Tell what a guest's line may carry from now on; where that is all of it, try it out."""
+        if self._abilities.bound_line(1e6 * (mbps or 0.0)):
+            self._measure()
+
     def _leave(self) -> None:
         self._ended.set()
         self._heart.leave()
-        for probing in list(self._probing.values()):
-            probing.join(PROBE_TIMEOUT)
+        self._abilities.wait()
         self._client.close()
         self._engine.close()
 
@@ -154,6 +210,9 @@ class EnrolmentStep(bootsteps.StartStopStep):
         self.peer.drain()
 
     def _queues(self, id: str) -> tuple[str, ...]:  # noqa: A002
+        if self._asked is not None:
+            lost = isinstance(self._engine, Guarded) and not self._engine.well
+            return (CPU,) if lost and GPU in self._asked else self._asked
         own = own_queue(id)
         names = list(self._app.amqp.queues.consume_from)
         return tuple(name for name in names if name != own and is_name(name))[:MAX_QUEUES]
@@ -165,14 +224,9 @@ class EnrolmentStep(bootsteps.StartStopStep):
             self._soon()
         changes = {
             "queues": self._queues(self._first.id),
-            "capabilities": self._capabilities,
+            "capabilities": self._abilities.now,
         }
         return self._first.model_copy(update=changes)
-
-    @property
-    def _capabilities(self) -> Capabilities:
-        """Return what the machine can do now."""
-        return self._known[self._engine.kind]
 
     def _open(self, settings: Settings, *, prefork: bool) -> str:
         """Open the graphics card and let the tasks use it; return why that is not possible.
@@ -206,6 +260,9 @@ class EnrolmentStep(bootsteps.StartStopStep):
     def _follow_engine(self) -> None:
         """Serve the queues that the engine in use is for; on the loop's thread."""
         consumer, served = self._consumer, self._app.amqp.queues.consume_from
+        if self._asked is not None:
+            self.peer.wake()
+            return
         if consumer.task_consumer is None or not isinstance(self._engine, Guarded):
             return  # While the broker is away: it is done after the reconnect.
         if self._engine.well:
@@ -223,75 +280,15 @@ class EnrolmentStep(bootsteps.StartStopStep):
         self.peer.wake()
 
     def _measure(self) -> None:
-        """Measure with the engine in use, on a thread of its own; once for each engine."""
-        kind = self._engine.kind
-        if kind not in self._probing:
-            # Not a daemon: a thread that is in a library's C++ when Python ends aborts the whole
-            # process (SIGABRT).  It ends soon: see _ended.
-            self._probing[kind] = threading.Thread(
-                target=self._probe, args=(kind,), name="p2c2g-probe"
-            )
-            self._probing[kind].start()
-
-    def _probe(self, kind: Kind) -> None:
-        """Measure the machine, or load what was measured before, and report it."""
-        try:
-            measured = probe.capabilities(
-                self._client, engine=self._engine, stop=self._ended.is_set
-            )
-        except P2C2GError as error:
-            logger.warning("Could not measure this machine: %s", error)
-            return
-        if self._ended.is_set():
-            return
-        if self._engine.kind == kind:
-            self._known[kind] = measured
-            self.peer.wake()
-        else:
-            self._probing.pop(kind)  # The engine changed meanwhile; measured again when it is back.
+        self._abilities.measure(self._client, self._line_key)
 
     def _fail(self, sentence: str, code: int) -> None:
         """End the worker from the heart's thread."""
-        logger.critical("%s", sentence)
+        self._consumer.say_last(sentence)
         self._consumer.ending.begin(code=code)
         state.should_stop = code
         if self._consumer.hub is not None:
             self._consumer.hub.call_soon(_nothing)
-
-
-def choose_queues(
-    queues: Any, capabilities: Capabilities, cpu_fallback: bool, problem: str = ""
-) -> None:
-    """Leave only queues that this machine can serve.
-
-    Args:
-        queues: Celery's, with what ``-Q`` chose.
-        capabilities: the machine's.
-        cpu_fallback: whether ``cpu`` may replace what was asked for.
-        problem: why a graphics card that is there cannot be used.
-
-    Raises:
-        UsageError: it was told to serve a queue that it cannot.
-    """
-    missing = [
-        name
-        for name in queues.consume_from
-        if name in CAPABILITIES and name not in capabilities.queues
-    ]
-    if not missing:
-        return
-    told = queues._consume_from is not None
-    names = ", ".join(missing)
-    if told and not cpu_fallback:
-        raise UsageError(
-            f"This machine cannot serve the queue {names}: {problem or NO_GPU}. Give "
-            "--cpu-fallback or -Q cpu to serve the queue cpu."
-        )
-    queues.deselect(missing)
-    if told:
-        queues.select_add(queues["cpu"])
-        why = problem or "Found no GPU"
-        logger.warning("%s: serving the queue cpu in place of %s.", why, names)
 
 
 def _direct_queue(id: str) -> Queue:  # noqa: A002

@@ -26,9 +26,11 @@ import platformdirs
 
 from p2c2g.errors import P2C2GError, ProcessorError
 from p2c2g.media.hashes import is_name, name_of
+from p2c2g.messaging import open_names
 from p2c2g.messaging.blobs import Blobs
 from p2c2g.messaging.client import redis_client
-from p2c2g.settings import load
+from p2c2g.peers.open_registry import OpenStandings
+from p2c2g.settings import Settings, load
 from p2c2g.system.files import write_whole
 from p2c2g.timing.bucket import TokenBucket
 from p2c2g.timing.pauses import NamedPauses
@@ -204,6 +206,18 @@ class Fetcher:
         return weights
 
 
+def _blobs(settings: Settings) -> Blobs:
+    """Return where gamers put their nets: in an open pool each at keys of its own."""
+    client = redis_client(settings)
+    if settings.membership is None:
+        return Blobs(client)
+    peer, standings = settings.membership.id, OpenStandings(client)
+    return Blobs(
+        client,
+        lambda name: [open_names.gamer_blob(each, name) for each in standings.gamers(peer)],
+    )
+
+
 class _Process:
     """This process's fetcher, made when the first name is wanted."""
 
@@ -214,7 +228,7 @@ class _Process:
     def fetcher(self) -> Fetcher:
         with self._lock:
             if self._fetcher is None:
-                blobs = Blobs(redis_client(load()))
+                blobs = _blobs(load())
                 self._fetcher = Fetcher(lambda name: blobs.get(name, MAX_MODEL), Cache(), nets.hold)
             return self._fetcher
 

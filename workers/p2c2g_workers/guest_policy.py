@@ -1,19 +1,23 @@
 """When a guest pauses, decided from readings alone: no clock, no I/O.
 
-There are two kinds of reason.  Those that last are reported at once: the hour, the owner at the
-machine.  The two *rates*, CPU and bandwidth, are token buckets: work may overdraw one, since nobody
-knows what a chunk will cost, and then there is a pause until the debt is paid, so the average
-holds.  Such a pause is reported only once it has lasted :data:`TOLD_AFTER`.
+There are two kinds of reason.  Those that last are reported at once: the owner's word, the hour,
+the owner at the machine.  The other are *rates*.  The CPU's is a token bucket: work may overdraw
+it, since nobody knows what a chunk will cost, and then there is a pause until the debt is paid, so
+the average holds.  The line's holds in every two seconds and in each direction by itself: chunks
+are asked for as far as there is room for them and for their results, so work goes on evenly and
+there is no pause, unless one was larger than all of that.  A pause for a rate is reported only once
+it has lasted :data:`TOLD_AFTER`.
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from datetime import time
 
 from p2c2g.commands.guest import Limits
+from p2c2g.lines.least import Least
 from p2c2g.timing.bucket import TokenBucket
+from p2c2g.timing.held import HeldRate
 
 #: Seconds without anybody at the machine after which an ``only_idle`` guest works again.
 QUIET = 60.0
@@ -23,6 +27,14 @@ OTHERS_MOST = 0.25
 TOLD_AFTER = 1.0
 #: Seconds of its rate that a bucket holds: how unevenly it may be used.
 BURST = 0.2
+#: Seconds for which chunks may be asked for ahead, beyond a round trip: until the next decision.
+REACH = 0.1
+#: Part of the shortest round trip of late that any chunk takes to come: a way may become shorter.
+SURE = 0.8
+#: Chunks that are asked for at one decision, at most.
+MOST = 256
+#: Bytes a second of a megabit a second.
+_MEGABIT = 125_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,17 +45,25 @@ class Readings:
         now: seconds, monotonic.
         clock: the local time of day.
         cpu: CPU seconds that this peer has used so far.
-        traffic: bytes of chunks and results so far.
+        received: bytes that its connections to the broker have brought so far, of whatever.
+        sent: bytes that they have taken.
+        asked: bytes of chunks that were asked for and have not come, about.
+        owed: bytes of the results of these and of those that are here.
         idle: seconds since the owner's last input; None where that cannot be known.
         others: share of the machine's CPU in use by others lately, 0 to 1.
+        paused: why the owner has it paused; "" where that is not so.
     """
 
     now: float
     clock: time
     cpu: float = 0.0
-    traffic: int = 0
+    received: int = 0
+    sent: int = 0
+    asked: float = 0.0
+    owed: float = 0.0
     idle: float | None = None
     others: float = 0.0
+    paused: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +120,11 @@ class Policy:
         self._limits = limits
         self._quiet = quiet
         self._cpu = Rate(limits.max_cpu * cores) if limits.max_cpu is not None else None
-        self._line = Rate(limits.max_mbps * 125_000) if limits.max_mbps is not None else None
+        self._down = self._up = None
+        if limits.max_mbps is not None:
+            self._down, self._up = (HeldRate(limits.max_mbps * _MEGABIT) for _ in range(2))
+        self._round_trip = Least()
+        self._carried: tuple[int, int] | None = None
         self._owner_at = float("-inf")
         self._owner = ""
         self._rate_since: float | None = None
@@ -108,19 +132,41 @@ class Policy:
     @property
     def quick(self) -> bool:
         """Return whether it has to be asked many times a second."""
-        return self._cpu is not None or self._line is not None
+        return self._cpu is not None or self._down is not None
 
-    @property
-    def allowance(self) -> float:
-        """Return the bytes of chunks that may come until it is asked again.
+    def more(self, chunk: float, result: float, round_trip: float, now: float) -> int | None:
+        """Return how many more chunks may be asked for; None for any number.
 
-        Half of what the line's bucket holds: each of them will have a result.
+        Args:
+            chunk: bytes of one of late, 0 where none has come.
+            result: the same of one's result.
+            round_trip: seconds to the broker and back.
+            now: seconds, monotonic: those of the readings that were judged last.
         """
-        return math.inf if self._line is None else max(0.0, self._line.tokens) / 2
+        down, up = self._down, self._up
+        if down is None or up is None:
+            return None
+        if not chunk:
+            return int(not down.promised)
+        # As much as is on its way where the rate is used up, and not more: it may come at once.
+        reach = down.rate * (round_trip + REACH)
+        after = SURE * self._round_trip.add(round_trip, now)
+        more = 0
+        while (
+            down.promised < reach and more < MOST
+            and down.fits(chunk, now, after) and up.fits(result, now, after)
+        ):  # fmt: skip
+            down.promise(chunk, now)
+            up.promise(result, now)
+            more += 1
+        if not more and down.is_full(now) and up.is_full(now):
+            # Larger than two seconds of the rate, and no chunk can be cut: one at a time.
+            return 1
+        return more
 
     def judge(self, readings: Readings) -> Verdict:
         """Return whether to pause now.  Readings come in the order of their time."""
-        # Both buckets are updated in any case.
+        # All of them are updated in any case.
         rate = self._over_rate(readings)
         reason = self._away(readings)
         if reason:
@@ -135,6 +181,8 @@ class Policy:
         return Verdict(True, rate if told else "")
 
     def _away(self, readings: Readings) -> str:
+        if readings.paused:
+            return readings.paused
         hours = self._limits.hours
         if hours is not None and readings.clock not in hours:
             return f"it works from {str(hours).replace('-', ' to ')} o'clock only"
@@ -150,8 +198,18 @@ class Policy:
 
     def _over_rate(self, readings: Readings) -> str:
         reason = ""
-        if self._line is not None and self._line.paused(readings.now, readings.traffic):
+        if self._exceeded(readings):
             reason = f"it may send and receive {self._limits.max_mbps:g} Mbit/s at most"
         if self._cpu is not None and self._cpu.paused(readings.now, readings.cpu):
             reason = f"it may use {100 * (self._limits.max_cpu or 0):g} % of the CPU at most"
         return reason
+
+    def _exceeded(self, readings: Readings) -> bool:
+        """Note what the line has carried; tell whether something was too large for it."""
+        if self._down is None or self._up is None:
+            return False
+        carried = readings.received, readings.sent
+        before, self._carried = self._carried or carried, carried
+        self._down.balance(readings.asked, carried[0] - before[0], readings.now)
+        self._up.balance(readings.owed, carried[1] - before[1], readings.now)
+        return max(self._down.debt(readings.now), self._up.debt(readings.now)) > 0

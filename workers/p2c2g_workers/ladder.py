@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from p2c2g.media.frame import Size
@@ -59,6 +60,7 @@ def settle(
     chooser: MethodChooser,
     left: float,
     turns: int = 1,
+    fits: Callable[[Plan], bool] = lambda _plan: True,
 ) -> Settled:
     """Choose what was left to the peer; one choice for all open steps of a pipeline.
 
@@ -70,6 +72,7 @@ def settle(
         chooser: knows what methods take here.
         left: seconds that are left for the result.
         turns: how often such work has to fit into that.
+        fits: tells whether this peer would carry a plan out at all.
     """
     plan = asked.resolve(frame)
     pipeline, chosen = asked, None
@@ -77,7 +80,9 @@ def settle(
         nets.want(step.weights)
         if step.method == ANY_NETWORK:
             if chosen is None:
-                methods = ladder(step, engine)
+                *above, foot = ladder(step, engine)
+                methods = [each for each in above if fits(_with(pipeline, index, each, frame))]
+                methods.append(foot)
                 rung = chooser.choose([each.rung for each in methods], megapixels, left, turns)
                 chosen = next(each for each in methods if each.rung == rung)
             pipeline = pipeline.with_method(index, chosen.name, chosen.weights)
@@ -90,6 +95,10 @@ def settle(
     if pipeline == asked:
         return Settled(asked, plan, None)
     return Settled(pipeline, pipeline.resolve(frame), chosen.rung if chosen else None)
+
+
+def _with(pipeline: Pipeline, index: int, method: Method, frame: Size) -> Plan:
+    return pipeline.with_method(index, method.name, method.weights).resolve(frame)
 
 
 def _can(engine: Engine, step: Step, method: Method) -> bool:

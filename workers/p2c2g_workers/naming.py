@@ -3,6 +3,8 @@
 The name is claimed before anything is named after it, by a beat that says that the peer is
 starting: so of two that start together each gets another.  A worker that was killed does not keep
 its name: its beat does not change, and is gone after three intervals.
+
+In an open pool it is called as its membership says, and nothing is claimed.
 """
 
 from __future__ import annotations
@@ -15,13 +17,14 @@ from uuid import uuid4
 from celery import signals
 
 from p2c2g.errors import BrokerUnavailableError
-from p2c2g.messaging import names
+from p2c2g.messaging import bounded, names
 from p2c2g.messaging.client import Client, redis_client
 from p2c2g.messaging.errors import translated
 from p2c2g.messaging.labels import is_name
-from p2c2g.peers.messages import Beat, PeerState
+from p2c2g.peers.messages import MAX_BEAT, Beat, PeerState
 from p2c2g.peers.registry import MISSED, Registry
 from p2c2g.settings import load
+from p2c2g_workers.gamers import node_name
 
 #: Milliseconds for which a claim holds: a worker enrols before.
 CLAIM_MS = 20_000
@@ -66,7 +69,7 @@ def _claim(client: Client, key: str, beat: bytes, interval: float) -> bool:
         with translated():
             if client.set(key, beat, nx=True, px=CLAIM_MS):
                 return True
-            held: Any = client.get(key)
+            held: Any = bounded.text(client, key, MAX_BEAT) or None
         first = first or held
         # A beat that changes is alive, and one that says nothing yet is starting.
         if held is not None and (held != first or _is_claim(held)):
@@ -107,6 +110,10 @@ def _choose_name(sender: str = "", instance: Any = None, **_: Any) -> None:
     if instance is None or not is_name(sender):
         return
     settings = load()
+    if settings.membership is not None:
+        # Its place is that of the membership; whether another has it is found when it enrols.
+        instance.hostname = node_name(settings.membership.principal)
+        return
     made = Claim(sender, uuid4().hex)
     client = redis_client(settings)
     try:

@@ -15,6 +15,7 @@ from queue import Empty, SimpleQueue
 from time import monotonic
 
 from p2c2g.peers.messages import Beat, PeerState
+from p2c2g.peers.sharing import Sharing
 
 #: Chunks whose times are kept between two beats; the oldest are dropped.
 MAX_TIMES = 1024
@@ -71,6 +72,8 @@ class Peer:
         self._draining = False
         self._drained_by = ""
         self._times = Times()
+        self._lock = threading.Lock()
+        self._sharing = Sharing()
         self._woken: SimpleQueue[None] = SimpleQueue()
 
     @property
@@ -117,19 +120,25 @@ class Peer:
             self._draining = True
             self.wake()
 
-    def served(self, seconds: float) -> None:
-        """Note that a chunk has ended, and the seconds that it took."""
+    def served(self, seconds: float, whose: str = "") -> None:
+        """Note that a chunk has ended, the seconds that it took, and whose it was."""
         self._times.add(seconds)
+        if whose:
+            with self._lock:
+                self._sharing.took(whose, seconds, self._clock())
 
-    def beat(self, instance: str, rtt: float) -> Beat:
+    def beat(self, instance: str, rtt: float, rise: float = 0.0) -> Beat:
         """Return the beat of this moment; the chunks' times start again from zero.
 
         Args:
             instance: distinguishes this worker from others of its name.
             rtt: the round trip to the broker, in seconds.
+            rise: what it takes beyond that as a rule.
         """
         served, mean, p95 = self._times.take()
         state = self.state
+        with self._lock:
+            sessions = self._sharing.sessions(self._clock())
         return Beat(
             instance=instance,
             state=state,
@@ -139,8 +148,10 @@ class Peer:
             seconds_per_chunk=mean,
             seconds_per_chunk_p95=p95,
             rtt=rtt,
+            rise=rise,
             uptime=max(self._clock() - self._started, 0.0),
             reason=self._reason if state is PeerState.PAUSED else "",
+            sessions=round(sessions, 3),
         )
 
     def wake(self) -> None:

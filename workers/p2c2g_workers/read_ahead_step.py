@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import logging
 import threading
+from functools import partial
 from time import monotonic
 from typing import Any
 
 import redis
 from celery import bootsteps, signals
 from celery.worker import state
+from redis.exceptions import ConnectionError as RedisConnectionError
 
 from p2c2g.messaging.readahead import SPARE, Window
+from p2c2g_workers.request import whose
 
 logger = logging.getLogger(__name__)
 
@@ -75,13 +78,13 @@ class ReadAhead(bootsteps.StartStopStep):
     def _on_start(self, task_id: str = "", **_: Any) -> None:
         self._started[task_id] = monotonic()
 
-    def _on_end(self, task_id: str = "", **_: Any) -> None:
+    def _on_end(self, task_id: str = "", task: Any = None, **_: Any) -> None:
         started = self._started.pop(task_id, None)
         if started is not None:
             seconds = monotonic() - started
             self._window.served(seconds)
             if self._consumer.peer is not None:
-                self._consumer.peer.served(seconds)
+                self._consumer.peer.served(seconds, whose(getattr(task, "request", None)))
             if self._transport is not None:
                 self._transport.read_ahead = self._window.read_ahead
         # Celery does the same a moment later, but nothing would then wake the loop, which sends
@@ -103,10 +106,20 @@ class ReadAhead(bootsteps.StartStopStep):
                 if not ended.is_set():
                     logger.warning("The broker does not answer (%s): connecting again.", error)
                     channel.hang_up()
+                    if channel.closed and (hub := self._consumer.hub) is not None:
+                        # Nothing is read any more of which the loop could notice that.
+                        hub.call_soon(partial(_reconnect, ended))
                 return  # The loop notices, and calls start() again.
             self._window.round_trip(shortest)
+            transport.round_trip = shortest
             transport.read_ahead = self._window.read_ahead
             ended.wait(PROBE_INTERVAL)
+
+
+def _reconnect(ended: threading.Event) -> None:
+    """Have the loop connect again, unless it has done so meanwhile."""
+    if not ended.is_set():
+        raise RedisConnectionError("the worker's channel was closed")
 
 
 def _nothing() -> None:

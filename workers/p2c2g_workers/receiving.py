@@ -1,9 +1,10 @@
 """What a worker does with a message that it could not begin: foreign, or its own fault.
 
-A foreign message can break Celery in many ways, from a missing header to a body of another shape.
-None of them may end the worker, nor pass for a lost connection, which is what kombu takes a
-``KeyError`` for.  A sound chunk that this worker could not begin is the worker's own fault: after
-some in a row it must not seem to be ready.
+A foreign message can break Celery in many ways, from a missing header to a body of another shape,
+and have it do what nobody may ask for (:mod:`p2c2g_workers.carried`).  None of them may end the
+worker, nor pass for a lost connection, which is what kombu takes a ``KeyError`` for.  A sound
+chunk that this worker could not begin is the worker's own fault: after some in a row it must not
+seem to be ready.
 """
 
 from __future__ import annotations
@@ -14,9 +15,10 @@ from typing import Any
 
 from celery.worker import state
 
-from p2c2g.errors import OwnFaultError
+from p2c2g.errors import OwnFaultError, WireError
 from p2c2g.messaging.errors import CONNECTION_ERRORS
-from p2c2g.messaging.recalling import SOUND, SOURCE
+from p2c2g.messaging.recalling import SESSION, SOUND, SOURCE
+from p2c2g_workers import carried
 
 logger = logging.getLogger(__name__)
 
@@ -29,10 +31,17 @@ class Receiving:
 
     Args:
         handle: begins the task of a message.
+        read: returns the body of one from this queue and the session that waits for its result;
+            raises WireError where it is none that the queue carries.
     """
 
-    def __init__(self, handle: Callable[[Any], Any]) -> None:
+    def __init__(
+        self,
+        handle: Callable[[Any], Any],
+        read: Callable[[Any, str], tuple[list[Any], str]] = carried.read,
+    ) -> None:
         self._handle = handle
+        self._read = read
         self._faults = 0
 
     def __call__(self, message: Any) -> None:
@@ -41,6 +50,16 @@ class Receiving:
         Raises:
             OwnFaultError: it was the last of some in a row that this worker could not begin.
         """
+        source = message._raw.get(SOURCE, "")
+        try:
+            body, session = self._read(message, source)
+        except WireError as error:
+            self._forget(message)
+            message.channel.refuse(source, f"it is no task: {error}.")
+            return
+        message._raw[SESSION] = session
+        # Read once, and within bounds; Celery takes this one.
+        message._decoded_cache = body
         try:
             self._handle(message)
         except (*CONNECTION_ERRORS, OwnFaultError):
@@ -50,10 +69,7 @@ class Receiving:
             if message._raw.get(SOUND):
                 self._fail(error)
             else:
-                message.channel.refuse(
-                    message._raw.get(SOURCE, ""),
-                    f"it is no task: {type(error).__name__}: {error}.",
-                )
+                message.channel.refuse(source, f"it is no task: {type(error).__name__}: {error}.")
         else:
             self._faults = 0
 
@@ -63,7 +79,8 @@ class Receiving:
         if not message.acknowledged:
             message.ack()
         request = state.requests.get(str(message.headers.get("id")))
-        if request is not None:
+        # By that id another may be at work.
+        if request is not None and request.message is message:
             state.task_ready(request)
 
     def _fail(self, error: Exception) -> None:

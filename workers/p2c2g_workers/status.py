@@ -21,6 +21,7 @@ from celery.worker import state
 
 from p2c2g.messaging.names import ENHANCE_TASK
 from p2c2g.peers.messages import PeerState
+from p2c2g.text import plain
 
 logger = logging.getLogger(__name__)
 
@@ -87,8 +88,7 @@ class Line:
     def draw(self, text: str) -> None:
         """Show a text in place of the last one, cut off where the terminal ends."""
         width = shutil.get_terminal_size().columns - 1
-        plain = "".join(letter if letter.isprintable() else "�" for letter in text)
-        self._write(f"{_CLEAR}{plain[:width]}", shown=True)
+        self._write(f"{_CLEAR}{plain(text)[:width]}", shown=True)
 
     def leave(self, text: str) -> None:
         """Let a last text stay."""

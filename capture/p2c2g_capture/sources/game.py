@@ -1,26 +1,24 @@
 """A free game that plays by itself on a screen of its own: real frames without a desktop.
 
 Chocolate Doom or Crispy Doom with the game data of Freedoom plays one recorded demo after
-the other in a virtual display, whose whole surface is the picture.  There is no sound.  The
-game gets a temporary home directory: nothing of the user's is read or written.
+the other in a virtual display, whose whole surface is the picture.  It is silent unless it is told
+where to play its sound.  The game gets a temporary home directory: nothing of the user's is read
+or written.
 """
 
 from __future__ import annotations
 
 import itertools
 import os
-import subprocess
-import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from p2c2g.errors import SourceUnavailableError, UsageError
-from p2c2g.media.frame import Pixels, Size
+from p2c2g.media.frame import Size
 from p2c2g.system import processes
-from p2c2g_capture.sources import Source
 from p2c2g_capture.sources.screen import ScreenSource
-from p2c2g_capture.sources.xvfb import VirtualDisplay
+from p2c2g_capture.sources.staged import Staged
 
 DEFAULT_SIZE = Size(640, 360)
 #: Below 320x200 the game has no picture; above, its own scaling is the limit.
@@ -65,7 +63,7 @@ crispy_demotimer 0
 """
 
 
-class GameSource(Source):
+class GameSource(Staged):
     """A game that plays demos for ever, seen through its own virtual display.
 
     Between two demos the game starts again: the screen is black for less than half a second,
@@ -79,88 +77,56 @@ class GameSource(Source):
         size: Size | None = None,
         *,
         smooth: bool = False,
+        environment: Mapping[str, str] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Start the display and the game, and wait for the first moving picture.
+
+        ``environment`` is what the game is told besides: where to play its sound.
 
         Raises:
             UsageError: there is no such game, or it cannot be played at that size.
             SourceUnavailableError: something is not installed or does not start.
         """
-        self.size = size or DEFAULT_SIZE
+        size = size or DEFAULT_SIZE
         if not (
-            MINIMUM.width <= self.size.width <= MAXIMUM.width
-            and MINIMUM.height <= self.size.height <= MAXIMUM.height
+            MINIMUM.width <= size.width <= MAXIMUM.width
+            and MINIMUM.height <= size.height <= MAXIMUM.height
         ):
-            raise UsageError(
-                f"A game cannot be played at {self.size}: give {MINIMUM} to {MAXIMUM}."
-            )
+            raise UsageError(f"A game cannot be played at {size}: give {MINIMUM} to {MAXIMUM}.")
         self._program = _choose(game)
         self._data = _find_data()
-        self.name = f"game:{self._program}"
         self._demos = itertools.cycle(DEMOS)
-        self._process: subprocess.Popen[bytes] | None = None
-        self._screen: ScreenSource | None = None
-        self._closed = False
         self._clock = clock
-        self._display = VirtualDisplay(self.size)
-        self._home = tempfile.TemporaryDirectory(prefix="p2c2g-game-")
+        self._environment = dict(environment or {})
+        super().__init__(f"game:{self._program}", size)
         try:
-            self._log = Path(self._home.name, "log")
             config = _CONFIG.format(
                 width=self.size.width,
                 height=self.size.height,
                 uncapped=int(smooth),
             )
             for name in ("main.cfg", "extra.cfg"):
-                Path(self._home.name, name).write_text(config)
-            self._screen = ScreenSource(monitor=0, display=self._display.name)
+                (self._scratch.path / name).write_text(config)
             self._play()
             self._wait_for_play(self._screen)
         except BaseException:
             self.close()
             raise
 
-    @property
-    def display(self) -> str:
-        """Return the name of the game's X display."""
-        return self._display.name
-
-    @property
-    def pids(self) -> tuple[int, ...]:
-        """Return the process ids of the display and of the game that runs now."""
-        game = () if self._process is None else (self._process.pid,)
-        return (self._display.pid, *game)
-
-    def grab(self, number: int) -> Pixels:
-        """Return what the game shows now, whatever ``number``: (height, width, 4).
+    def _ended(self) -> None:
+        """Play the next demo.
 
         Raises:
-            SourceUnavailableError: the game fails, or the source is closed.
+            SourceUnavailableError: the game ended sooner than any demo does.
         """
-        if self._closed or self._screen is None or self._process is None:
-            raise SourceUnavailableError(f"{self.name} is closed.")
-        if self._process.poll() is not None:
-            if self._clock() - self._started_at < _SHORTEST_DEMO:
-                raise SourceUnavailableError(
-                    f"{self._program} ended by itself: {self._last_words()}"
-                )
-            self._play()
-        return self._screen.grab(number)
-
-    def close(self) -> None:
-        """End the game and its display; may be called twice."""
-        self._closed = True
-        if self._screen is not None:
-            self._screen.close()
-        if self._process is not None:
-            processes.stop(self._process)
-        self._display.close()
-        self._home.cleanup()
+        if self._clock() - self._started_at < _SHORTEST_DEMO:
+            raise SourceUnavailableError(f"{self._program} ended by itself: {self._last_words()}")
+        self._play()
 
     def _play(self) -> None:
         """Start the game with the next demo."""
-        home = self._home.name
+        home = str(self._scratch.path)
         env = {
             name: value
             for name, value in os.environ.items()
@@ -175,13 +141,16 @@ class GameSource(Source):
             "SDL_AUDIODRIVER": "dummy",
             # Without it SIGTERM opens the menu's "are you sure?".
             "SDL_NO_SIGNAL_HANDLERS": "1",
+            **self._environment,
         }
+        silent = () if self._environment else ("-nosound",)
         with self._log.open("wb") as log:
             self._process = processes.start(
                 [
                     *(self._program, "-iwad", self._data, "-playdemo", next(self._demos)),
                     *("-config", f"{home}/main.cfg", "-extraconfig", f"{home}/extra.cfg"),
-                    *("-nosound", "-nogui", "-nomouse", "-noautoload"),
+                    *silent,
+                    *("-nogui", "-nomouse", "-noautoload"),
                 ],
                 env=env,
                 cwd=home,

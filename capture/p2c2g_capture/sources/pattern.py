@@ -36,6 +36,8 @@ import numpy as np
 
 from p2c2g.errors import UsageError
 from p2c2g.media.frame import Pixels, Rect, Size
+from p2c2g_capture.input.echo import EchoInjector
+from p2c2g_capture.input.target import OwnTarget
 from p2c2g_capture.sources import Source
 
 DEFAULT_SIZE = Size(640, 360)
@@ -132,13 +134,15 @@ def check_of(number: int) -> int:
 class PatternSource(Source):
     """The test picture, drawn for each number; numbers wrap around at 2**24.
 
-    The same number and size give the same pixels, on any machine with the same OpenCV.
+    The same number and size give the same pixels, on any machine with the same OpenCV.  While it is
+    played, it shows what is pressed, by marks along its lower edge that cover no stamp.
     """
 
     def __init__(self, size: Size | None = None) -> None:
         """Raise UsageError where the size is too small for stamps that survive scaling."""
         self.size = size or DEFAULT_SIZE
         self.name = "pattern"
+        self._echo = EchoInjector()
         if self.size.width < MINIMUM.width or self.size.height < MINIMUM.height:
             raise UsageError(
                 f"A pattern of {self.size} is too small to carry its number: "
@@ -168,7 +172,12 @@ class PatternSource(Source):
                 stamp = units.repeat(rows, axis=0).repeat(columns, axis=1)
                 drawn[columns, rows] = stamp[:, :, np.newaxis]
             cell.of(pixels)[:] = drawn[columns, rows]
+        self._echo.draw(pixels)
         return pixels
+
+    def target(self) -> OwnTarget:
+        """Return what shows what is pressed."""
+        return OwnTarget(self._echo)
 
     def close(self) -> None:
         """Do nothing: a pattern holds nothing."""

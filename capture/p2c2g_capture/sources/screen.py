@@ -9,12 +9,18 @@ from __future__ import annotations
 import logging
 import os
 import re
+import sys
+from typing import TYPE_CHECKING
 
 from p2c2g.errors import SourceUnavailableError, UsageError
 from p2c2g.media.frame import Pixels, Rect, Size
+from p2c2g_capture.input.target import ScreenTarget, XTarget
 from p2c2g_capture.sources import Source, scaled
 from p2c2g_capture.sources.grabber import black, draw, open_grabber, overlap, within
 from p2c2g_capture.sources.mirror import ViewerWatch
+
+if TYPE_CHECKING:
+    from p2c2g_capture.sources.xdamage import Drawn
 
 _log = logging.getLogger(__name__)
 
@@ -22,6 +28,19 @@ _SYNTAX = (
     "give screen, screen:MONITOR, screen:X,Y,WxH such as screen:0,0,1280x720, "
     "or screen:window=TITLE"
 )
+
+
+def _drawn_on(display: str | None) -> Drawn | None:
+    """Return what tells when a screen is drawn on; None where nothing does."""
+    if sys.platform != "linux":
+        return None
+    from p2c2g_capture.sources.xdamage import Drawn
+
+    try:
+        return Drawn(display)
+    except SourceUnavailableError as why:
+        _log.debug("Pictures are taken at even times. %s", why)
+        return None
 
 
 class ScreenSource(Source):
@@ -50,8 +69,10 @@ class ScreenSource(Source):
         self._closed = False
         self._cursor = cursor
         self._monitor, self._region = monitor, region
+        self._display = display
         self._viewer = ViewerWatch(display)
         self._grabber = open_grabber(display)
+        self._drawn = _drawn_on(display)
         try:
             self._monitors = self._grabber.monitors()
             if region is not None:
@@ -150,9 +171,29 @@ class ScreenSource(Source):
         except SourceUnavailableError as error:
             raise SourceUnavailableError(f"{self.name} cannot be grabbed: {error}.") from error
 
+    def wait(self, seconds: float) -> bool:
+        """Wait until something is drawn on the screen, or so long; tell whether it was."""
+        if self._drawn is None:
+            return False
+        try:
+            return self._drawn.wait(seconds)
+        except SourceUnavailableError:
+            # The next grab says so, if the screen is gone.
+            self._drawn.close()
+            self._drawn = None
+            return False
+
+    def target(self) -> XTarget | ScreenTarget:
+        """Return the part of the screen that is captured now."""
+        area = self._area()
+        return XTarget(self._display, area=area) if sys.platform == "linux" else ScreenTarget(area)
+
     def close(self) -> None:
         """Leave the screen; may be called twice."""
         self._closed = True
+        if self._drawn is not None:
+            self._drawn.close()
+            self._drawn = None
         self._viewer.close()
         self._grabber.close()
 

@@ -15,6 +15,7 @@ from Xlib.ext import composite
 
 from p2c2g.errors import SourceUnavailableError
 from p2c2g.media.frame import Pixels, Rect, Size
+from p2c2g_capture.input.target import XTarget
 from p2c2g_capture.sources import Source, scaled
 from p2c2g_capture.sources.grabber import black, draw
 from p2c2g_capture.sources.titles import typed
@@ -49,6 +50,7 @@ class WindowSource(Source):
         self._closed = False
         self._cursor = cursor
         self._hidden: str | None = None
+        self._display = display
         self._told = False
         self._grabber = XGrabber(display)
         try:
@@ -59,6 +61,7 @@ class WindowSource(Source):
         try:
             self._check_composite()
             self._window, self.title = self._windows.find(title)
+            self.pid = self._windows.pid_of(self._window)
             geometry = self._window.get_geometry()
             self._check_depth(geometry.depth)
             self._extent = (geometry.width, geometry.height)
@@ -107,6 +110,10 @@ class WindowSource(Source):
         if pixels is None:
             return black(self.size.width, self.size.height)
         return scaled(pixels, self.size)
+
+    def target(self) -> XTarget:
+        """Return the window."""
+        return XTarget(self._display, window=self._window.id)
 
     def close(self) -> None:
         """Leave the screen; may be called twice."""

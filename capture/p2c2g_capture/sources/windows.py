@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from typing import Any
 
@@ -85,6 +86,25 @@ class Windows:
                     yield Rect(corner.x, corner.y, size.width, size.height)
             except GONE:
                 continue
+
+    def pid_of(self, window: Any) -> int | None:
+        """Return the process that says that a window is its, on this machine; else None."""
+        found = self._values(window, "_NET_WM_PID")[:1]
+        machine = window.get_wm_client_machine()
+        own = socket.gethostname()
+        if machine and machine not in (own, own.partition(".")[0], "localhost"):
+            return None  # The number is another machine's.
+        return found[0] if found and found[0] > 0 else None
+
+    def classes_of(self, window: Any) -> tuple[str, ...]:
+        """Return the names that a program gives its windows (``WM_CLASS``)."""
+        found = window.get_wm_class()
+        return tuple(found) if found else ()
+
+    def in_front(self) -> int | None:
+        """Return the id of the window that is in front, where a window manager says so."""
+        found = self._values(self.root, "_NET_ACTIVE_WINDOW")[:1]
+        return found[0] if found and found[0] else None
 
     def ancestors(self, window: Any) -> list[Any]:
         """Return the window and what it lies in, without the root: the last is on the screen.

@@ -20,7 +20,7 @@
     } catch {
       return "";
     }
-    if (answer.status === 403 && text.startsWith("This viewer ")) return text;
+    if ([401, 403].includes(answer.status) && text.startsWith("This viewer ")) return text;
     if (!answer.ok || text !== "Welcome.") {
       return `What is between this page and the session answered ${answer.status} in its place.`;
     }

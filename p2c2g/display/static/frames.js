@@ -11,6 +11,7 @@
  * @property {number} number
  * @property {"complete" | "degraded"} state
  * @property {[number, number]} output width and height in pixels
+ * @property {number} captured_ms by the session's clock
  * @property {number} age_ms from the capture to the sending
  * @property {string} media_type of own, picture and base
  * @property {Part} [own] the frame's own pixels: this browser makes the picture
@@ -20,6 +21,8 @@
  * @property {Uint8Array} payloads
  * @property {import("./composer.js").Terms | null} terms that hold for it
  * @property {number} arrivedAt by performance.now()
+ * @property {number} [readyAt] when it could be shown
+ * @property {boolean} [isAnswered] whether the session knows that it is shown, or will be
  *
  * @typedef {object} Decoded
  * @property {ImageBitmap | Uint8Array} [own]

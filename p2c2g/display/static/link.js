@@ -18,6 +18,7 @@ const ENDED = new Set([1001, 1012]);
  * @property {(buffer: ArrayBuffer) => void} picture
  * @property {(stats: Record<string, unknown>) => void} stats
  * @property {(terms: import("./composer.js").Terms) => void} terms of the pictures that follow
+ * @property {(figures: import("./readout.js").Watching) => void} watching from an open pool's page
  * @property {(ended: boolean, reason: string) => void} closed
  * @property {(why: string) => void} refused something is in the way, and will stay there
  */
@@ -71,6 +72,7 @@ export class Link {
       if (typeof data !== "string") return this.handlers.picture(data);
       const said = JSON.parse(data);
       if (said.terms) this.handlers.terms(said.terms);
+      else if (said.watching && Object.keys(said).length === 1) this.handlers.watching(said.watching);
       else this.handlers.stats(said);
     });
     listen("close", ({ code, reason }) => this.lost(ENDED.has(code), reason, opened));
@@ -106,7 +108,8 @@ export class Link {
   /**
    * Say what is wanted, or answer for a picture: the session sends no more than two without an
    * answer.
-   * @param {{draws: boolean, base: boolean} | {shown: number} | {failed: number}} message
+   * @param {{draws: boolean, base: boolean} | {shown: number, after_ms: number} | {failed: number}}
+   *   message
    */
   say(message) {
     if (this.socket?.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify(message));

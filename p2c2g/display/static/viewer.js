@@ -2,23 +2,34 @@
 
 import { Comparison } from "./comparison.js";
 import { closeAll, decodeFrame, readFrame } from "./frames.js";
+import { Games } from "./games.js";
+import { Player } from "./input.js";
 import { Link } from "./link.js";
+import { Microphone } from "./microphone.js";
 import { Readout } from "./readout.js";
+import { Sound } from "./sound.js";
 import { Stage } from "./stage.js";
 
 /** @typedef {import("./frames.js").Frame} Frame */
 
 const STALL_MS = 1000;
 const FAILURE_SHOWN_MS = 3000;
+/** Pictures that may wait for their sound. */
+const MOST_HELD = 12;
+/** What the enhanced half is called where no peer has made it. */
+const MADE_BY = { here: "Enhanced here", nobody: "Not enhanced" };
 
 const byId = (id) => document.getElementById(id);
 // For tests, and for those whose card draws wrongly: ?composer=software or ?composer=off.
 const composer = new URLSearchParams(location.search).get("composer");
 const stage = new Stage(byId("screen"), byId("drawn"), () => link.say(stage.wish), composer ?? "card");
 const readout = new Readout();
+const player = new Player(byId("picture"));
+const games = new Games(player);
 
 /**
- * Frames on their way to the screen, oldest first.  The session keeps it to two.
+ * Frames on their way to the screen, oldest first.  The session keeps it to two, besides those that
+ * wait for their sound.
  * @type {{frame: Frame, decoded: import("./frames.js").Decoded | null, failed: boolean}[]}
  */
 let queue = [];
@@ -38,6 +49,16 @@ let advice = ""; // what the session says of its source
 const address = new URL("ws", location.href);
 address.protocol = location.protocol.replace("http", "ws");
 
+const soundAddress = new URL("sound", location.href);
+soundAddress.protocol = address.protocol;
+// A picture waits for its sound where nobody plays by it; ?hold=on or ?hold=off says it once for all.
+const hold = new URLSearchParams(location.search).get("hold");
+const sound = new Sound(soundAddress, showSound, () => hold === "on" || (hold !== "off" && !player.plays));
+const microphoneAddress = new URL("microphone", location.href);
+microphoneAddress.protocol = address.protocol;
+const microphone = new Microphone(microphoneAddress, showMicrophone);
+
+
 const link = new Link(address, {
   open() {
     clearQueue();
@@ -46,6 +67,7 @@ const link = new Link(address, {
     stage.forget();
     link.say(stage.wish);
     setState("live");
+    games.sessionBegan();
   },
   picture: receive,
   terms(next) {
@@ -53,14 +75,21 @@ const link = new Link(address, {
   },
   stats(stats) {
     advice = stats.notice ?? "";
-    nameEnhanced(stats.by === "here" ? "Enhanced here" : "With peers");
+    byId("sound").hidden = stats.sound === undefined;
+    byId("microphone").hidden = stats.microphone === undefined;
+    byId("games").hidden = !stats.games || !player.token;
+    nameEnhanced(MADE_BY[stats.by] ?? "With peers");
     readout.show(stats);
+  },
+  watching(figures) {
+    readout.watching(figures);
   },
   closed(ended, reason) {
     clearQueue();
     readout.show({}); // what the session said last no longer holds
     advice = "";
     closeReason = reason;
+    microphone.close();
     // A refused retry does not make an ended session a lost connection.
     setState(ended || (state === "ended" && !reason) ? "ended" : "lost");
   },
@@ -100,10 +129,17 @@ function receive(buffer) {
 function flip() {
   flipping = 0;
   let next = null;
+  const now = performance.now();
   while (queue.length > 0 && (queue[0].decoded || queue[0].failed)) {
+    if (queue[0].decoded && queue.length <= MOST_HELD && sound.heldUntil(queue[0].frame, now) > now) {
+      for (const { frame, decoded } of queue) if (decoded) answer(frame, sound.heldUntil(frame, now));
+      flipping = requestAnimationFrame(flip);
+      break;
+    }
     const entry = queue.shift();
     if (entry.failed) {
       failedAt = performance.now();
+      refresh(); // now: a page that is held up for longer would never say it
       link.say({ failed: entry.frame.number });
       continue;
     }
@@ -119,14 +155,30 @@ function flip() {
     return;
   }
   lastShownAt = performance.now();
-  link.say({ shown: frame.number });
+  answer(frame, lastShownAt);
   refresh();
   if (frame.number === shownNumber) return;
   shownNumber = frame.number;
   readout.shown(frame, lastShownAt);
+  sound.shown(frame.captured_ms, lastShownAt);
+  player.shown(frame, lastShownAt);
   window.dispatchEvent(
-    new CustomEvent("p2c2g:shown", { detail: { number: frame.number, state: frame.state } }),
+    new CustomEvent("p2c2g:shown", {
+      detail: { number: frame.number, state: frame.state, age_ms: frame.age_ms + Math.round(lastShownAt - frame.arrivedAt) },
+    }),
   );
+}
+
+/**
+ * Say when a picture is shown, once, so that the session sends another.
+ * @param {Frame} frame
+ * @param {number} at by performance.now(): now, or a moment to come
+ */
+function answer(frame, at) {
+  if (frame.isAnswered) return;
+  frame.isAnswered = true;
+  const after_ms = Math.max(0, Math.min(60_000, Math.round(at - frame.arrivedAt)));
+  link.say({ shown: frame.number, after_ms });
 }
 
 function clearQueue() {
@@ -195,8 +247,10 @@ const comparison = new Comparison(byId("picture"), byId("divider"), (divider) =>
 });
 
 function toggleFullscreen() {
-  if (document.fullscreenElement) document.exitFullscreen();
-  else document.documentElement.requestFullscreen().catch(() => {});
+  if (document.fullscreenElement) {
+    player.leaving();
+    document.exitFullscreen();
+  } else document.documentElement.requestFullscreen().catch(() => {});
 }
 
 function toggleReadout() {
@@ -204,16 +258,49 @@ function toggleReadout() {
   byId("info").setAttribute("aria-pressed", String(!hidden));
 }
 
+/**
+ * @param {boolean} isOpen
+ * @param {string} why it could not be opened, or was closed
+ */
+function showMicrophone(isOpen, why) {
+  byId("microphone").setAttribute("aria-pressed", String(isOpen));
+  byId("microphone").title = why || (isOpen ? "Mute your microphone" : "Speak: opens your microphone");
+  byId("speaking").hidden = !isOpen && !why;
+  write("speaking", why || "Your microphone is open");
+}
+
+/** @param {"off" | "on" | "blocked" | "impossible"} state */
+function showSound(state) {
+  const button = byId("sound");
+  button.setAttribute("aria-pressed", String(state === "on"));
+  button.disabled = state === "impossible";
+  button.title = {
+    off: "Sound (M)",
+    on: "Sound (M)",
+    blocked: "The browser holds the sound back: click once more",
+    impossible: "This browser cannot play the game's sound",
+  }[state];
+}
+
 document.addEventListener("fullscreenchange", () => {
   byId("fullscreen").setAttribute("aria-pressed", String(document.fullscreenElement !== null));
 });
 byId("fullscreen").addEventListener("click", toggleFullscreen);
 byId("info").addEventListener("click", toggleReadout);
+byId("sound").addEventListener("click", () => sound.toggle());
+byId("microphone").addEventListener("click", () => microphone.toggle());
+byId("games").addEventListener("click", () => games.open());
 byId("retry").addEventListener("click", () => link.retry());
 
-const keys = { b: () => comparison.next(), f: toggleFullscreen, i: toggleReadout };
+const keys = {
+  b: () => comparison.next(),
+  f: toggleFullscreen,
+  g: () => byId("games").hidden || games.open(),
+  i: toggleReadout,
+  m: () => byId("sound").hidden || sound.toggle(),
+};
 window.addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
+  if (event.ctrlKey || event.metaKey || event.altKey || event.repeat || games.isOpen) return;
   keys[event.key.toLowerCase()]?.();
 });
 
@@ -227,7 +314,12 @@ for (const name of ["pointermove", "pointerdown", "keydown", "focusin"]) {
   window.addEventListener(name, wake, { passive: true });
 }
 
-setInterval(refresh, 250);
+setInterval(() => {
+  refresh();
+  const { figures } = sound;
+  readout.sound(figures);
+  if (figures) window.dispatchEvent(new CustomEvent("p2c2g:heard", { detail: figures }));
+}, 250);
 wake();
 comparison.start();
 link.connect();

@@ -3,7 +3,8 @@
 -- Arguments: id, instance, binding.
 --
 -- What waits in its own queue goes to the end of its heir's from which the next message is
--- taken, oldest first; where there is no heir, or it is no list, it is dropped.
+-- taken, oldest first; where there is no heir, or it is no list, it is dropped, and so is what
+-- is older than the last 256: no queue of ours is as long.
 local function remove()
   if KEYS[6] then
     local kind = redis.call('TYPE', KEYS[6]).ok
@@ -11,6 +12,10 @@ local function remove()
       local lifetime = redis.call('PTTL', KEYS[3])
       local waiting = redis.pcall('LLEN', KEYS[3])
       if type(waiting) ~= 'number' then waiting = 0 end
+      if waiting > 256 then
+        redis.call('LTRIM', KEYS[3], 0, 255)
+        waiting = 256
+      end
       for _ = 1, waiting do
         redis.call('LMOVE', KEYS[3], KEYS[6], 'LEFT', 'RIGHT')
       end

@@ -7,8 +7,8 @@ import numpy as np
 
 from p2c2g.errors import WireError
 from p2c2g.media.codecs import Codec, codec
-from p2c2g.media.frame import Pixels
-from p2c2g.media.greys import grey
+from p2c2g.media.frame import Pixels, Size
+from p2c2g.media.greys import JPEG_LUMA
 from p2c2g.media.residual import luma
 from p2c2g_workers.engine import Work
 
@@ -32,22 +32,26 @@ def luma_of(work: Work) -> Pixels:
     Where the codec has luma by itself, colours are never made.
     """
     if work.codec == _LUMA_APART:
-        return _decoded(work, grey(work.codec))[:, :, 0]
+        return _decoded(work, JPEG_LUMA)[:, :, 0]
     return np.asarray(luma(cv2.split(decoded(work))), np.uint8)
 
 
 def check_size(work: Work) -> None:
-    """Refuse a picture that is not of the size that was announced; nothing is decoded.
+    """Refuse a picture that may not be decoded, or is not of the size that was announced.
 
     Raises:
         CodecError: the payload is no picture of its codec.
-        WireError: its header states another size.
+        WireError: it is of another size.
     """
-    size = codec(work.codec).size_of(work.payload)
-    if size != work.size:
-        raise WireError(f"its picture is {size} where its header says {work.size}.")
+    _inspected(work, codec(work.codec))
 
 
 def _decoded(work: Work, chosen: Codec, out: Pixels | None = None) -> Pixels:
-    check_size(work)
-    return chosen.decode(work.payload, out, limit=work.size)
+    return chosen.decode(work.payload, out, inspected=_inspected(work, chosen))
+
+
+def _inspected(work: Work, chosen: Codec) -> Size:
+    size = chosen.inspect(work.payload)
+    if size != work.size:
+        raise WireError(f"its picture is {size} where its header says {work.size}.")
+    return size

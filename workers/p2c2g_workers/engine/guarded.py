@@ -22,6 +22,7 @@ from time import monotonic
 from p2c2g.errors import ChunkError, ProcessorError, WireError
 from p2c2g.media.operations import Step
 from p2c2g.timing.pauses import Pauses
+from p2c2g_workers.effort import MOST, Allowance
 from p2c2g_workers.engine import Done, Engine, Kind, Work
 from p2c2g_workers.engine.trial import differs, try_out
 from p2c2g_workers.gpu.errors import BusyError, DeviceError, OutOfMemory
@@ -107,7 +108,7 @@ class Guarded:
         """Process a chunk, on the device where possible.
 
         Raises:
-            ChunkError: the chunk, or a step, cannot be done by the CPU either.
+            ChunkError: the chunk, or a step, cannot be done by the CPU either, or not in any time.
         """
         if not (self._well and all(map(self._engine.can, work.plan.steps))):
             return self._spare.enhance(work)
@@ -131,6 +132,7 @@ class Guarded:
 
     def _instead(self, work: Work, error: Exception) -> Done:
         # Where the spare raises too, the chunk is at fault, and its error is the one to report.
+        Allowance(self._spare, work.size, work.form, MOST).check(work.plan)
         done = self._spare.enhance(work)
         if not is_the_devices(error):
             logger.info("Done on the CPU, since the graphics card refused it: %s", said(error))

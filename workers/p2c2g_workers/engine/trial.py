@@ -14,7 +14,7 @@ from itertools import islice
 
 import numpy as np
 
-from p2c2g.media.codecs import codec
+from p2c2g.media.codecs import codec, source_codec
 from p2c2g.media.frame import Pixels
 from p2c2g.media.methods import NETWORKS
 from p2c2g_workers.engine import Done, Engine, Work
@@ -70,7 +70,7 @@ def differs(work: Work, got: Done, due: Done) -> str | None:
 
 
 def _work(pipeline: str, name: str) -> Work:
-    return replace(chunk(pipeline, name), payload=codec(name).encode(_picture(), QUALITY))
+    return replace(chunk(pipeline, name), payload=source_codec(name).encode(_picture(), QUALITY))
 
 
 @lru_cache(maxsize=1)

@@ -47,6 +47,7 @@ def capabilities(
     engine: Engine | None = None,
     fresh: bool = False,
     stop: speeds.Stop = lambda: False,
+    line_key: str | None = None,
 ) -> Capabilities:
     """Return what this machine can do; some seconds the first time, then under two.
 
@@ -56,6 +57,7 @@ def capabilities(
         engine: the one in use; the CPU's where it is None.
         fresh: measure even what is remembered.
         stop: asked now and then; once it returns True, the rest is not measured.
+        line_key: what is sent to and fro; one of the pool's own where None.
     """
     used = engine or CpuEngine()
     kind = used.kind
@@ -68,7 +70,7 @@ def capabilities(
         # Else the engine changed meanwhile and the figures are mixed, or they are incomplete.
         if used.kind == kind and not stop():
             cache.save(_key(seen, used), measured, kind)
-    found = line.measure(client) if client is not None and not stop() else line.Line()
+    found = line.measure(client, line_key) if client is not None and not stop() else line.Line()
     return seen.model_copy(
         update={
             "speeds": measured.speeds,

@@ -57,16 +57,26 @@ def key(*parts: object) -> str:
 
 def load(key: str, kind: Kind = "cpu") -> Measured | None:
     """Return what is remembered under a key; None where there is nothing."""
+    file = _read(kind)
+    return file.measured if file is not None and file.key == key else None
+
+
+def latest(kind: Kind = "cpu") -> Measured:
+    """Return what was measured last, whatever it depended on: a rough guide, without a look."""
+    file = _read(kind)
+    return Measured() if file is None else file.measured
+
+
+def _read(kind: Kind) -> _File | None:
     try:
         with path(kind).open("rb") as stream:
             data = stream.read(_MOST)
-        file = _File.model_validate_json(data)
+        return _File.model_validate_json(data)
     except FileNotFoundError:
         return None
     except (OSError, ValidationError) as error:
         logger.info("What was measured before cannot be read: %s", error)
         return None
-    return file.measured if file.key == key else None
 
 
 def save(key: str, measured: Measured, kind: Kind = "cpu") -> None:

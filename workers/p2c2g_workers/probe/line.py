@@ -9,7 +9,7 @@ from time import perf_counter
 from uuid import uuid4
 
 from p2c2g.errors import BrokerUnavailableError
-from p2c2g.messaging import names
+from p2c2g.messaging import bounded, names
 from p2c2g.messaging.client import Client
 from p2c2g.messaging.errors import translated
 
@@ -35,14 +35,18 @@ class Line:
     rtt: float = 0.0
 
 
-def measure(client: Client) -> Line:
+def measure(client: Client, key: str | None = None) -> Line:
     """Measure for about a second; what the broker does not answer is 0, with a line in the log.
 
     The values grow step by step while the next can be expected to end in time: a far peer's
     line could not carry the largest at all.
+
+    Args:
+        client: the broker's.
+        key: what is sent to and fro; one of the pool's own where None.
     """
     up = down = rtt = 0.0
-    key = names.measurement(uuid4().hex)
+    key = key or names.measurement(uuid4().hex)
     try:
         with translated("Could not measure the line to the broker"):
             client.ping()  # Connects.
@@ -86,7 +90,7 @@ def _transfer(client: Client, key: str, size: int, together: int, *, down: bool)
     with client.pipeline(transaction=False) as pipe:
         for _ in range(together):
             if down:
-                pipe.get(key)
+                bounded.text(pipe, key, size)
             else:
                 pipe.set(key, value, ex=_EXPIRY)
         pipe.execute()

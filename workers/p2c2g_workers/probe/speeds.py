@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 
 from p2c2g.errors import P2C2GError
-from p2c2g.media.codecs import CODECS, codec
+from p2c2g.media.codecs import CODECS, source_codec
 from p2c2g.media.frame import Pixels, Rect, Size
 from p2c2g.media.operations import OPERATIONS, Pipeline
 from p2c2g.media.residual import Form
@@ -108,7 +108,7 @@ def chunk(pipeline: str, name: str, size: Size = SIZE, *, frame: Size | None = N
         UsageError: there is no such pipeline or codec.
     """
     plan = Pipeline.parse(pipeline).resolve(frame or size)
-    payload = codec(name).encode(picture(size), QUALITY)
+    payload = source_codec(name).encode(picture(size), QUALITY)
     whole = plan.output_of(size)
     crop = Rect(0, 0, whole.width, whole.height)
     return Work(plan, name, payload, size, crop, Form(name, RESIDUAL_QUALITY))

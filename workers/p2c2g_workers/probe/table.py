@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from p2c2g.commands.worker_checks import without_nets
+from p2c2g.media.methods import DEFAULT_METHOD
 from p2c2g.peers.messages import Capabilities
 
 if TYPE_CHECKING:
@@ -42,7 +43,8 @@ def show(measured: Capabilities, console: Console, trials: Sequence[Trial] = ())
     facts.add_row("Broker", _line(measured))
     console.print(facts)
     console.print()
-    console.print(_speeds("Processor", measured.speeds, "1280x720 results/s"))
+    works = {name: speed for name, speed in measured.speeds.items() if _adds(name)}
+    console.print(_speeds("Processor", works, "1280x720 results/s"))
     console.print()
     console.print(_speeds("Codec, both ways", measured.codecs, "1280x720 frames/s"))
 
@@ -59,9 +61,14 @@ def _speeds(what: str, speeds: dict[str, float], frames: str) -> Table:
     return table
 
 
+def _adds(processor: str) -> bool:
+    """Tell whether a processor adds anything: the speed of one that does not means nothing."""
+    operation, _, method = processor.partition(":")
+    return operation != "pass" and method != DEFAULT_METHOD
+
+
 def _frames(speed: float) -> str:
-    # The speed of an operation that does nothing means nothing.
-    return f"{speed / _HD:,.0f}" if speed < 20_000 else ""
+    return f"{speed / _HD:,.0f}"
 
 
 def show_memory(peaks: Sequence[Peak], whose: str, console: Console) -> None:

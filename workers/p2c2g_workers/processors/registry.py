@@ -17,6 +17,7 @@ One whose work depends on more than operation and method, such as a net on its w
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import cv2
@@ -35,12 +36,19 @@ Adder = Callable[[Pixels, Step], NDArray[np.int16]]
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
+@dataclass(frozen=True, slots=True)
+class Registered(Generic[Function]):
+    """A function, and whether it takes one plane as well as colours."""
+
+    function: Function
+    for_planes: bool = False
+
+
 class Functions(Generic[Function]):
     """One device's functions, each for an operation or for one of its methods."""
 
     def __init__(self) -> None:
-        self._processors: dict[str, Function] = {}
-        self._for_planes: set[str] = set()
+        self._processors: dict[str, Registered[Function]] = {}
 
     def register(
         self, name: str, *methods: str, planes: bool = False
@@ -57,8 +65,7 @@ class Functions(Generic[Function]):
 
         def add(function: Function) -> Function:
             for each in [f"{name}:{method}" for method in methods] or [name]:
-                self._processors[each] = function
-                (self._for_planes.add if planes else self._for_planes.discard)(each)
+                self._processors[each] = Registered(function, planes)
             return function
 
         return add
@@ -69,7 +76,8 @@ class Functions(Generic[Function]):
 
     def find(self, step: Step) -> Function | None:
         """Return the function for a step; None where the device has none."""
-        return self._processors.get(step.processor)
+        found = self._processors.get(step.processor)
+        return None if found is None else found.function
 
 
 class Registry(Functions[Processor]):
@@ -137,9 +145,10 @@ class Registry(Functions[Processor]):
 
     def takes_planes(self, step: Step) -> bool:
         """Tell whether a step can be done to luma alone."""
-        if self.find(step) is None and self._spare is not None:
-            return self._spare.takes_planes(step)
-        return step.processor in self._for_planes
+        found = self._processors.get(step.processor)
+        if found is None:
+            return self._spare is not None and self._spare.takes_planes(step)
+        return found.for_planes
 
     def adder(self, step: Step) -> Adder | None:
         """Return what tells what a step adds to the base's luma; None where that is not known.

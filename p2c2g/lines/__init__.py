@@ -1,0 +1,1 @@
+"""What the network gives, line by line, measured from the traffic itself."""
