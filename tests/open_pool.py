@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Iterable, Iterator
+import signal
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -23,10 +24,13 @@ from p2c2g.settings import Settings
 from p2c2g.settings.membership import VARIABLE, Membership, written
 from p2c2g.settings.principal import Principal, Role
 from p2c2g.system.processes import find
+from tests.gamer import Gamer
 from tests.pool import HONEST, LOOK, Worker
 
 #: The servers that an open pool may have; a test runs over each.
 SERVERS = ("redis-server", "valkey")
+#: So often peers stand still until something waits at them.
+STOPS_MOST = 30
 
 
 class OpenPool:
@@ -220,3 +224,33 @@ def working(
         for each in made.values():
             each.wait_until_ready()
         yield made
+
+
+def until_at_a_stop(
+    gamer: Gamer, workers: Mapping[str, Worker], happened: Callable[[], bool], what: str
+) -> None:
+    """Play on, while peers stand still, until something has happened to what waits at them.
+
+    They stop again and again: what is sent to them at a stop may be no more than they have asked
+    for already, and then nothing waits at them before they are avoided.
+    """
+    came: list[bool] = []
+
+    def at_work() -> set[str]:
+        return workers.keys() & set(gamer.session.routing()["pool"])
+
+    def is_over() -> bool:
+        if happened():
+            came.append(True)
+        return bool(came) or not at_work()
+
+    for _ in range(STOPS_MOST):
+        gamer.until(lambda: at_work() == workers.keys(), "they work")
+        for worker in workers.values():
+            worker.signal(signal.SIGSTOP)
+        gamer.until(is_over, f"{what}, or they are avoided")
+        for worker in workers.values():
+            worker.signal(signal.SIGCONT)
+        if came:
+            return
+    raise AssertionError(f"{what}: not at {STOPS_MOST} stops")

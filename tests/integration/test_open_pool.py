@@ -13,10 +13,8 @@ from p2c2g.media.chunker import Grid
 from p2c2g.messaging import open_names
 from p2c2g.settings.principal import Principal, Role
 from tests.gamer import Gamer
-from tests.open_pool import SERVERS, OpenPool, OpenWorker, working
+from tests.open_pool import SERVERS, OpenPool, OpenWorker, until_at_a_stop, working
 
-#: So often a peer stands still until something waits at it.
-STOPS_MOST = 30
 ATTIC, CELLAR, ALICE, BOB = "pattic", "pcellar", "galice", "gbobby"
 
 
@@ -142,24 +140,13 @@ def test_what_waits_at_a_peer_that_stands_still_goes_to_another(
     pool.join(Role.GAMER, ALICE)
     # More chunks than a peer reads ahead: of a few none would wait.
     with play(pool, ALICE, deadline=0.5, grid=Grid(4, 4)) as gamer:
-        moved, stops = False, 0
-        while not moved:
-            gamer.until(
-                lambda: set(gamer.session.routing()["pool"]) == {ATTIC, CELLAR}, "both work"
-            )
-            workers[ATTIC].signal(signal.SIGSTOP)
-            stops += 1
-            # What waits there at that moment may be no more than it has read.
-            gamer.until(
-                lambda: (
-                    gamer.session.routing()["stolen"] > 0
-                    or ATTIC not in gamer.session.routing()["pool"]
-                ),
-                "chunks are moved, or it is avoided",
-            )
-            moved = gamer.session.routing()["stolen"] > 0
-            workers[ATTIC].signal(signal.SIGCONT)
-            assert moved or stops < STOPS_MOST
+        gamer.until(lambda: set(gamer.session.routing()["pool"]) == {ATTIC, CELLAR}, "both work")
+        until_at_a_stop(
+            gamer,
+            {ATTIC: workers[ATTIC]},
+            lambda: gamer.session.routing()["stolen"] > 0,
+            "chunks are moved",
+        )
         # Of so many a busy machine seldom has all back in time for long.
         gamer.play_complete(1)
 

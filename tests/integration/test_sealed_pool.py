@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -28,7 +27,7 @@ from p2c2g.verify.evidence import Finding, examine, parse
 from tests.coordinators import TESTER, coordinator_settings, opened_database
 from tests.gamer import Gamer
 from tests.honest import answer
-from tests.open_pool import OpenPool, OpenWorker, working
+from tests.open_pool import OpenPool, OpenWorker, until_at_a_stop, working
 from tests.pool import LIAR as LYING
 
 ATTIC, CELLAR, LIAR, ALICE = "pattic", "pcellar", "pliars", "galice"
@@ -87,18 +86,18 @@ def heads_of(gamer: Gamer) -> set[bytes]:
     return pictures | {answer(plan, *part)[:HEAD] for part in parts}
 
 
-def wait_for_chunks(pool: OpenPool, gamer: Gamer, *peers: str) -> list[bytes]:
-    """Play on until chunks wait for one of these peers; return them, as they are seen then.
+def chunks_at(pool: OpenPool, gamer: Gamer, workers: Mapping[str, OpenWorker]) -> list[bytes]:
+    """Play on until chunks wait at a peer that stands still; return them, as they are seen then.
 
     They are gone soon: where the machine stands still, before a second look.
     """
     found: list[bytes] = []
 
     def are_there() -> bool:
-        found[:] = [each for peer in peers for each in waiting(pool, peer)]
+        found[:] = found or [each for peer in workers for each in waiting(pool, peer)]
         return bool(found)
 
-    gamer.until(are_there, "chunks wait")
+    until_at_a_stop(gamer, workers, are_there, "chunks wait")
     return found
 
 
@@ -123,11 +122,7 @@ def test_the_broker_sees_no_picture_and_no_residual(
     pool: OpenPool, workers: dict[str, OpenWorker], alice: Gamer
 ) -> None:
     alice.until(lambda: set(alice.session.routing()["pool"]) == {ATTIC, CELLAR}, "both work")
-    for worker in workers.values():
-        worker.signal(signal.SIGSTOP)
-    chunks = wait_for_chunks(pool, alice, ATTIC, CELLAR)
-    for worker in workers.values():
-        worker.signal(signal.SIGCONT)
+    chunks = chunks_at(pool, alice, workers)
     results = [each for peer in (ATTIC, CELLAR) for each in entries(pool, alice, peer)]
     assert results
     heads = heads_of(alice)
@@ -147,9 +142,7 @@ def test_what_the_broker_sends_again_is_thrown_away(
     pool.operator.xadd(key, entries(pool, alice, ATTIC)[0])  # type: ignore[arg-type]
     alice.until(lambda: sealing(alice)["unasked"] > 0, "it came again")
     # A chunk, copied before it is taken.
-    workers[ATTIC].signal(signal.SIGSTOP)
-    copied = wait_for_chunks(pool, alice, ATTIC)[0]
-    workers[ATTIC].signal(signal.SIGCONT)
+    copied = chunks_at(pool, alice, {ATTIC: workers[ATTIC]})[0]
     queue = names.queue_key(open_names.chunks_queue(ATTIC, ALICE))
     alice.until(lambda: copied not in waiting(pool, ATTIC), "it is taken")
     # Twice, since the session may have taken the first back.
@@ -167,9 +160,8 @@ def test_what_the_broker_changes_shows_in_no_picture(
     other = open_names.results(CELLAR, ALICE, alice.session.id)
     pool.operator.xadd(other, entries(pool, alice, ATTIC)[-1])  # type: ignore[arg-type]
     # And a chunk with another bit in its picture.
-    workers[ATTIC].signal(signal.SIGSTOP)
-    alice.until(lambda: change_chunks(pool, ATTIC), "a chunk waits")
-    workers[ATTIC].signal(signal.SIGCONT)
+    attic = {ATTIC: workers[ATTIC]}
+    until_at_a_stop(alice, attic, lambda: change_chunks(pool, ATTIC), "a chunk waits")
     said = "a sealed message was changed on its way"
     alice.until(lambda: said in workers[ATTIC].log(), "it is thrown away")
     alice.play_complete()
