@@ -36,7 +36,7 @@ LOAD_ARGS ?=
 
 help:
 	@echo "make demo    a pool on this machine and its picture in the browser (ARGS=--flower …)"
-	@echo "make quick   for every change: make check, unit and contract tests, in 90 s on two cores"
+	@echo "make quick   for every change: make check, unit and contract tests: minutes on two cores"
 	@echo "make light   units, contracts and the demo, without PyTorch: 1 GB instead of 2"
 	@echo "make test    every test that needs no root, in half an hour (ARGS='tests/unit/test_wire.py -x')"
 	@echo "make check   style, types, imports, and what bandit finds"
