@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from threading import Event, Thread
 from time import monotonic
 from typing import Any
@@ -100,14 +99,6 @@ def until(condition: Callable[[], object]) -> None:
     while not condition():
         assert monotonic() - began < PATIENCE, "it has not come"
         pause.wait(0.01)
-
-
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    """Return one in memory, where there is such: what waits for a disk may take a second."""
-    shared = Path("/dev/shm")
-    with TemporaryDirectory(dir=shared if shared.is_dir() else None, prefix="p2c2g-door-") as name:
-        yield Path(name)
 
 
 @pytest.fixture
