@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -24,6 +25,14 @@ def broker() -> Iterator[EmbeddedBroker]:
     """One broker for all tests that do not harm it."""
     with EmbeddedBroker() as started:
         yield started
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """Return one in memory, where there is such: many who write would wait for a slow disk."""
+    shared = Path("/dev/shm")
+    with TemporaryDirectory(dir=shared if shared.is_dir() else None, prefix="p2c2g-test-") as name:
+        yield Path(name)
 
 
 @pytest.fixture

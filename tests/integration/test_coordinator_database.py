@@ -24,8 +24,8 @@ from tests.coordinators import TESTER, coordinator_settings, opened_database
 
 
 @pytest.fixture
-def services(tmp_path: Path, database_url: str | None) -> Iterator[Services]:
-    with opened_database(coordinator_settings(tmp_path, database_url)) as opened:
+def services(folder: Path, database_url: str | None) -> Iterator[Services]:
+    with opened_database(coordinator_settings(folder, database_url)) as opened:
         yield opened
 
 

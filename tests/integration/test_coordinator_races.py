@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from threading import Barrier
 
 import pytest
@@ -23,14 +22,6 @@ from tests.coordinators import TESTER, Coordinator, coordinator_settings, runnin
 
 MANY, MOST = 8, 3
 FAR = Actor("key:tester", "", "203.0.113.9")
-
-
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    """Return one in memory, where there is such: many who write would wait for a slow disk."""
-    shared = Path("/dev/shm")
-    with TemporaryDirectory(dir=shared if shared.is_dir() else None, prefix="p2c2g-races-") as name:
-        yield Path(name)
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from p2c2g.testing.delay_line import Shape
 from p2c2g.testing.delay_process import EARLY
 from p2c2g.testing.delay_proxy import DelayProxy
 from tests.lane import PATIENCE, by_port, settings
-from tests.pool import Pool
+from tests.pool import LASTING, Pool
 from tests.sessions import Player
 
 PEER = "far@away"
@@ -178,7 +178,7 @@ def test_a_line_of_20_and_5_mbits_is_found(exchange: Exchange) -> None:
 
 def test_a_session_measures_the_line_of_a_real_peer(pool: Pool) -> None:
     pool.proxy("far", rtt_ms=2e3 * DELAY)
-    name = pool.worker("far").name
+    name = pool.worker("far", more=LASTING).name
     config = SessionConfig(
         size=Size(160, 90), operations=Pipeline.parse("upscale:2"), grid=Grid(1, 2),
         deadline=PATIENCE, paced=False,
