@@ -19,6 +19,11 @@ settings.load_profile("house")
 # GPU: here any will do, PoCL's on the processor too.
 os.environ.setdefault("OPENCV_OPENCL_DEVICE", ":CPU:")
 
+# Nor may it matter in which terminal, how wide and of which colours, the tests are run.
+os.environ["TERM"] = "xterm"
+for name in ("COLUMNS", "LINES", "FORCE_COLOR", "TTY_COMPATIBLE", "PYTHON_COLORS"):
+    os.environ.pop(name, None)
+
 #: Debian's package for a program, where it has another name.
 PACKAGES = {
     "Xvfb": "xvfb",

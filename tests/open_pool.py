@@ -135,7 +135,8 @@ class OpenPool:
 
     def ids(self, role: Role) -> tuple[str, ...]:
         """Return the ids of all principals of a role."""
-        return tuple(each.id for each in self.memberships if each.role is role)
+        # At once: a hostile peer's thread asks, too, while others join and leave.
+        return tuple(each.id for each in tuple(self.memberships) if each.role is role)
 
     # -- for tests --------------------------------------------------------------------------------
 

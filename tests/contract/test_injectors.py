@@ -149,7 +149,8 @@ class OnDesktop(Heard):
 
 @pytest.fixture(scope="module")
 def display() -> Iterator[str]:
-    with VirtualDisplay(SCREEN) as made:
+    # No key repeats itself where the machine stands still while one is down.
+    with VirtualDisplay(SCREEN, "-r") as made:
         yield made.name
 
 

@@ -17,11 +17,13 @@ from typing import Any
 import pytest
 from celery import Celery, signals
 
+import p2c2g.logs
 import p2c2g_workers.logs
 from p2c2g.errors import UsageError
 from p2c2g.logs import CONTEXT, Outputs, bound, configure, install, json_file, rebind
 from p2c2g.logs import file as logfile
 from p2c2g.logs.file import JsonFile
+from p2c2g.logs.throttle import Throttle
 from p2c2g.settings import LogSettings, load
 
 
@@ -70,6 +72,12 @@ def root() -> Iterator[logging.Logger]:
     for handler in logger.handlers:
         handler.close()
     logger.handlers, logger.level = handlers, level
+
+
+@pytest.fixture
+def one_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let all of a test be within the second of equal lines, wherever the machine stands still."""
+    monkeypatch.setattr(p2c2g.logs, "Throttle", lambda: Throttle(window=1e9))
 
 
 def settings(**fields: Any) -> LogSettings:
@@ -191,6 +199,7 @@ def test_what_is_bound_is_this_threads(log: logging.Logger, tmp_path: Path) -> N
     assert said["none"] == {"session": None, "frame": None}
 
 
+@pytest.mark.usefixtures("one_second")
 def test_a_count_keeps_the_context_of_the_line_that_it_counts(
     log: logging.Logger, tmp_path: Path
 ) -> None:
@@ -424,6 +433,7 @@ def test_machines_read_more_than_people(
     assert [line["event"] for line in read(tmp_path)] == ["for machines"]
 
 
+@pytest.mark.usefixtures("one_second")
 def test_a_workers_lines_go_to_its_file_too(
     root: logging.Logger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
