@@ -13,7 +13,7 @@ from time import monotonic
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, WebSocketRoute, expect
+from playwright.sync_api import Browser, Page, WebSocket, WebSocketRoute, expect
 
 from p2c2g.display.hub import Hub
 from p2c2g.display.web import ViewerServer
@@ -33,7 +33,7 @@ class Stand:
     def __init__(self, stack: ExitStack, **how: str) -> None:
         #: The page says that a game is on its way when it has asked for it.
         self.chosen: SimpleQueue[str] = SimpleQueue()
-        hub = Hub()
+        self.hub = hub = Hub()
         hand, self.game = stack.enter_context(hand_on())
         viewer = ViewerServer(
             hub, lambda: {**STATS, "games": True}, game=hand,
@@ -163,6 +163,37 @@ def test_who_plays_gives_the_controls_back_to_look(stand: Callable[..., Stand], 
     expect(page.get_by_text("Second Game is on its way.")).to_be_visible()
     assert there.chosen.get(timeout=PATIENCE) == "two"
     assert there.game.wait_until(lambda game: game.is_at_rest, PATIENCE)
+
+
+def test_a_session_that_ends_for_the_next_takes_no_choice_back(
+    stand: Callable[..., Stand], page: Page
+) -> None:
+    """Its page comes back to it, where its viewer goes on for a moment longer than the session."""
+    there = stand()
+    lists = 0
+
+    def follow(socket: WebSocket) -> None:
+        def heard(_: str | bytes) -> None:
+            nonlocal lists
+            lists += socket.url.endswith("/games")
+
+        socket.on("framereceived", heard)
+
+    page.on("websocket", follow)
+    there.open(page)
+    page.get_by_role("button", name="Games (G)").click()
+    page.get_by_role("button", name="Capture Second Game").click()
+    says = page.get_by_text("Second Game is on its way.")
+    expect(says).to_be_visible()
+    assert there.chosen.get(timeout=PATIENCE) == "two"
+    there.hub.close()
+    # The list, that it is chosen, and the list once more and again: the one before has been shown.
+    deadline = monotonic() + PATIENCE
+    while lists < 4:
+        page.wait_for_timeout(20)
+        assert monotonic() < deadline, "the page has not come back"
+    expect(says).to_be_visible()
+    expect(page.get_by_role("listitem")).to_have_count(0)
 
 
 def test_a_session_that_keeps_its_game_says_the_command(

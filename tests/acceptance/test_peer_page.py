@@ -19,6 +19,8 @@ from p2c2g_workers.wishes import Spoken
 
 from .browser import PATIENCE
 
+pytestmark = pytest.mark.needs("chromium")
+
 #: A desktop, and a phone.
 SIZES = ((1280, 900), (390, 844))
 
@@ -116,6 +118,37 @@ def test_what_was_asked_before_a_change_is_not_shown_after_it(
     shown.wishes.change({"limits.max_cpu": ""})
     page.get_by_role("button", name="Resume").click()
     expect(page.get_by_role("button", name="Pause")).to_be_visible()
+
+
+def test_what_is_moved_again_stays_as_it_is_while_it_is_on_its_way(
+    page: Page, address: str, shown: Shown
+) -> None:
+    page.goto(address)
+    slider = page.get_by_label("Processor", exact=True)
+    expect(slider).to_be_enabled()
+    page.evaluate("""() => {
+      const said = document.getElementById("cpu-said");
+      window.said = [];
+      const seen = new MutationObserver(() => window.said.push(said.textContent));
+      seen.observe(said, {childList: true});
+    }""")
+    held: list[Route] = []
+    page.route("**/limits", lambda route: held.append(route))
+    for count in (1, 2):
+        slider.press("ArrowLeft")
+        while len(held) < count:
+            page.wait_for_timeout(50)
+    with page.expect_response("**/limits"):
+        held[0].continue_()
+    # What is asked now is answered by what the first has changed.
+    for _ in range(2):
+        with page.expect_response("**/state"):
+            pass
+    held[1].continue_()
+    _wait(lambda: shown.wishes.limits().max_cpu == 0.9)
+    said = page.evaluate("window.said")
+    shown.wishes.change({"limits.max_cpu": ""})
+    assert "95 % at most" not in said[said.index("90 % at most") :], said
 
 
 def test_limits_and_pause_work_by_the_keyboard(page: Page, address: str, shown: Shown) -> None:

@@ -114,7 +114,10 @@ def test_one_of_the_list_is_chosen_and_once() -> None:
     assert "'four'" in desk.shelf.choose("four")
     assert desk.shelf.choose("one") == "One is what is captured."
     assert desk.chosen == []
+    assert not desk.shelf.listed()["chosen"]
     assert desk.shelf.choose("three") == ""
+    # Told at once, though the list is not made anew.
+    assert desk.shelf.listed()["chosen"]
     assert desk.shelf.choose("two") == "Another game is being started."
     assert desk.chosen == ["three"]
 

@@ -77,7 +77,7 @@ class Shelf:
             if self._listed_at is None or now - self._listed_at >= FRESH:
                 self._list = self._look()
                 self._listed_at = now
-            return self._list
+            return {**self._list, "chosen": self._is_chosen}
 
     def choose(self, name: str) -> str:
         """Have another game captured in place of this one; return why not, if so."""

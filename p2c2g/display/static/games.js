@@ -14,6 +14,7 @@
  * @property {string} ends the game that ends with this session
  * @property {string} fixed why nothing else can be captured
  * @property {string} trouble why what was chosen could not be
+ * @property {boolean} chosen another is on its way, for which this session ends
  */
 
 const HOW = { "in front": "In front", runs: "Runs", installed: "Installed" };
@@ -118,6 +119,8 @@ export class Games {
       byId("play").focus();
       return;
     }
+    // A session on its way out may be found once more; what came of it the next one says.
+    if (chosen && list.chosen) return;
     this.chosen = null;
     const known = list.games.some(({ captured }) => captured);
     const says = [

@@ -91,11 +91,11 @@ export class Limits {
   }
 
   async rest() {
-    const changes = this.waiting;
+    const { timer, waiting } = this;
     this.waiting = {};
-    await this.send(changes);
-    // Moved again meanwhile: then that is to be sent, too.
-    if (Object.keys(this.waiting).length === 0) this.timer = 0;
+    await this.send(waiting);
+    // Moved again meanwhile: that is sent, too, and on its way perhaps.
+    if (this.timer === timer) this.timer = 0;
   }
 
   /** Say in words what holds; a slider's value is the same words to who hears it. */
