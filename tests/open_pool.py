@@ -135,7 +135,8 @@ class OpenPool:
 
     def ids(self, role: Role) -> tuple[str, ...]:
         """Return the ids of all principals of a role."""
-        return tuple(each.id for each in self.memberships if each.role is role)
+        # In one step first: hostile peers ask on threads of theirs, while others come and go.
+        return tuple(each.id for each in list(self.memberships) if each.role is role)
 
     # -- for tests --------------------------------------------------------------------------------
 
