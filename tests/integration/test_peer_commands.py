@@ -158,7 +158,7 @@ def test_a_run_becomes_a_worker_that_enrols_as_it_was_told(
 
 
 class Terminal:
-    """A terminal of a hundred columns, and what somebody reads there."""
+    """A terminal, and what somebody reads there."""
 
     def __init__(self) -> None:
         self._ours, self.theirs = pty.openpty()
@@ -187,6 +187,8 @@ def terminal() -> Iterator[Terminal]:
 def test_a_lenders_terminal_has_one_line_that_says_what_the_peer_does(
     environment: dict[str, str], broker: EmbeddedBroker, lane: Lane, terminal: Terminal
 ) -> None:
+    # However long this machine's name is: what does not fit is cut off.
+    environment["COLUMNS"] = "300"
     process = subprocess.Popen(
         [sys.executable, *COMMAND, "run", "--name", "attic", "--broker", broker.url],
         env=environment, cwd=ROOT, stdin=terminal.theirs, stdout=terminal.theirs,

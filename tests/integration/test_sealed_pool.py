@@ -123,8 +123,14 @@ def test_the_broker_sees_no_picture_and_no_residual(
 ) -> None:
     alice.until(lambda: set(alice.session.routing()["pool"]) == {ATTIC, CELLAR}, "both work")
     chunks = chunks_at(pool, alice, workers)
-    results = [each for peer in (ATTIC, CELLAR) for each in entries(pool, alice, peer)]
-    assert results
+    results: list[dict[bytes, bytes]] = []
+
+    def are_answered() -> bool:
+        # Where they stood still for long, their streams were made again.
+        results[:] = [each for peer in (ATTIC, CELLAR) for each in entries(pool, alice, peer)]
+        return bool(results)
+
+    alice.until(are_answered, "they answer")
     heads = heads_of(alice)
     assert len(heads) > 1
     assert not any(head in each for head in heads for each in chunks)
@@ -183,7 +189,9 @@ def test_a_key_that_the_operator_does_not_vouch_for_leaves_its_peer_out(
     membership = next(m for p, m in pool.memberships.items() if p.role is Role.GAMER)
     with Gamer(pool.settings(membership), policy="predictive") as gamer:
         gamer.play_complete()
-        assert set(gamer.session.routing()["pool"]) == {ATTIC}
+        # On a busy machine the one that is left may be out of reach for a moment.
+        gamer.until(lambda: set(gamer.session.routing()["pool"]) == {ATTIC}, "it is not alone")
+        assert CELLAR not in gamer.session.tally.peers
     said = f"Left out peer {CELLAR}: the key that its pictures would be sealed for is not signed"
     assert caplog.text.count(said) == 1
 
@@ -252,5 +260,7 @@ def test_who_writes_at_the_broker_whose_a_key_is_puts_itself_in_nobodys_place(
     membership = next(m for p, m in pool.memberships.items() if p.role is Role.GAMER)
     with Gamer(pool.settings(membership), policy="predictive") as gamer:
         gamer.play_complete()
-        assert set(gamer.session.routing()["pool"]) == {ATTIC}
+        # On a busy machine the one that is left may be out of reach for a moment.
+        gamer.until(lambda: set(gamer.session.routing()["pool"]) == {ATTIC}, "it is not alone")
+        assert CELLAR not in gamer.session.tally.peers
     assert f"Left out peer {CELLAR}: " in caplog.text
