@@ -24,6 +24,9 @@ os.environ["TERM"] = "xterm"
 for name in ("COLUMNS", "LINES", "FORCE_COLOR", "TTY_COMPATIBLE", "PYTHON_COLORS"):
     os.environ.pop(name, None)
 
+# Programs are started by the hundred: what they import is compiled once, as it is for users.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 #: Debian's package for a program, where it has another name.
 PACKAGES = {
     "Xvfb": "xvfb",
